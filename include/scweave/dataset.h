@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Data sets: cells (obs) and named modalities, each with features (var), a matrix and a presence mask. */
+#ifndef SCWEAVE_DATASET_H
+#define SCWEAVE_DATASET_H
+
+#include <stdint.h>
+
+#include "hooks.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct scw_dataset scw_dataset;
+
+/* One input file. */
+typedef struct scw_source {
+    const char *path;     /* .h5mu or .h5ad */
+    const char *modality; /* name to give the modality of an .h5ad; NULL: "rna". Ignored for .h5mu */
+    const char *layer;    /* matrix to read: NULL or "X", "raw", or the name of a layer */
+} scw_source;
+
+/* Open and read one .h5mu, or one or more .h5ad files (joined by cell name: the union of their
+ * cells, a cell absent from a file lacks that modality). Matrices are read as stored.
+ * Errors: SCW_EIO, SCW_EFORMAT, SCW_ENOTFOUND (layer), SCW_EDATA (duplicated names, empty). */
+SCW_API SCW_CHECKED scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources,
+                                                int n_sources, const scw_hooks *hooks);
+SCW_API void scw_dataset_free(scw_dataset *dataset);
+
+SCW_API int64_t scw_dataset_n_obs(const scw_dataset *dataset);
+SCW_API int scw_dataset_n_modalities(const scw_dataset *dataset);
+/* Name, number of features and number of cells that have modality k; NULL or -1 when out of range. */
+SCW_API const char *scw_dataset_modality_name(const scw_dataset *dataset, int k);
+SCW_API int64_t scw_dataset_modality_n_vars(const scw_dataset *dataset, int k);
+SCW_API int64_t scw_dataset_modality_n_present(const scw_dataset *dataset, int k);
+/* Name of cell i; NULL when out of range. Borrowed. */
+SCW_API const char *scw_dataset_obs_name(const scw_dataset *dataset, int64_t i);
+
+/* Report on files as one JSON document: shapes, encodings, sparsity, value ranges, obs columns with
+ * their categories, and `problems` (each with severity, element, text). Reads nothing else than is
+ * needed and works on files that scw_dataset_open refuses, as far as they can be read.
+ * *out: newly allocated text, free with scw_free. */
+SCW_API SCW_CHECKED scw_status scw_inspect(char **out, const char *path, const scw_hooks *hooks);
+
+/* Write a simulated, labelled PBMC-like set (RNA + ADT + ATAC, two batches) as .h5mu.
+ * Seeded: the same arguments give the same bytes of data. */
+SCW_API SCW_CHECKED scw_status scw_example_write(const char *path, int64_t n_obs, uint64_t seed,
+                                                 const scw_hooks *hooks);
+
+/* ------------------------------------------------------------------------------- results */
+
+/* What a task adds to the input: columns of obs, arrays of obsm, entries of uns['scweave']. */
+typedef struct scw_results scw_results;
+
+/* Write a copy of the data set's file with the results added, atomically. Everything the input held
+ * is preserved. Several .h5ad sources become one .h5mu with a modality each. `path` may equal the
+ * input path. Errors: SCW_EIO; the target is untouched on failure. */
+SCW_API SCW_CHECKED scw_status scw_results_write(const scw_results *results,
+                                                 const scw_dataset *dataset, const char *path,
+                                                 const scw_hooks *hooks);
+SCW_API void scw_results_free(scw_results *results);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* How good is a result: annotation and clustering figures of a written file, and the machine bench. */
+#ifndef SCWEAVE_EVALUATE_H
+#define SCWEAVE_EVALUATE_H
+
+#include <stdint.h>
+
+#include "hooks.h"
+#include "status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct scw_evaluate_request {
+    const char *path;           /* .h5ad or .h5mu with results */
+    const char *label_key;      /* obs column with the truth */
+    const char *prediction_key; /* obs column with predicted labels; NULL: skip annotation figures */
+    const char *embedding_key;  /* obsm array; NULL: skip clustering figures */
+    uint64_t seed;              /* of k-means */
+    int threads;
+} scw_evaluate_request;
+
+/* JSON: {"n_obs", "n_labelled", "annotation": {"accuracy", "macro_f1", "classes": [{"name",
+ * "precision", "recall", "f1", "support"}], "majority_accuracy"}, "clustering": {"k", "ari", "nmi",
+ * "fm", "jaccard"}}. Free with scw_free. */
+SCW_API SCW_CHECKED scw_status scw_evaluate(char **out_json, const scw_evaluate_request *request,
+                                            const scw_hooks *hooks);
+
+/* Measure this machine (products in fp32 and bf16 where it can, memory bandwidth) and training steps
+ * of the given reference files against it. JSON text, free with scw_free. */
+SCW_API SCW_CHECKED scw_status scw_bench(char **out_json, const char *const *paths, int n_paths,
+                                         int threads, const scw_hooks *hooks);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Models: fit, save, load, and the tasks a fitted model does. */
+#ifndef SCWEAVE_MODEL_H
+#define SCWEAVE_MODEL_H
+
+#include <stdint.h>
+
+#include "dataset.h"
+#include "options.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct scw_model scw_model;
+
+/* A kind of model, one row of the registry. */
+typedef struct scw_model_kind {
+    const char *name;           /* "matilda" */
+    const char *summary;        /* one line */
+    const scw_option *options;  /* table of its options */
+    size_t options_size;        /* bytes of its options struct */
+} scw_model_kind;
+
+/* k-th kind of the registry, or NULL past the end. */
+SCW_API const scw_model_kind *scw_model_kind_at(int k);
+/* Kind called `name`, or NULL. */
+SCW_API const scw_model_kind *scw_model_kind_find(const char *name);
+
+typedef struct scw_fit_request {
+    const char *label_key;  /* obs column with the class of each cell; missing values are left out */
+    const char *modalities; /* comma-separated subset to use, NULL: all in the data */
+    uint64_t seed;
+    int threads;            /* 0: all cores */
+    const char *command;    /* recorded in the model file; may be NULL */
+} scw_fit_request;
+
+/* Train a model on a reference. `options` is the kind's options struct (scw_options_init first).
+ * Errors: SCW_ENOTFOUND (label key), SCW_EDATA (one class only, no usable cell or feature, values
+ * that are not counts), SCW_ENUMERIC, SCW_ECANCELLED. */
+SCW_API SCW_CHECKED scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind,
+                                             const scw_dataset *reference,
+                                             const scw_fit_request *request, const void *options,
+                                             const scw_hooks *hooks);
+
+/* Run the folds of a splits table (TSV with columns cell and fold) and report accuracy and macro-F1
+ * of the model beside logistic regression, k nearest neighbours and the majority class on the same
+ * folds. *out_json: text as described in docs/evaluate.md, free with scw_free. */
+SCW_API SCW_CHECKED scw_status scw_model_cross_validate(char **out_json,
+                                                        const scw_model_kind *kind,
+                                                        const scw_dataset *reference,
+                                                        const char *splits_path,
+                                                        const scw_fit_request *request,
+                                                        const void *options,
+                                                        const scw_hooks *hooks);
+
+SCW_API SCW_CHECKED scw_status scw_model_save(const scw_model *model, const char *path);
+SCW_API SCW_CHECKED scw_status scw_model_load(scw_model **out, const char *path);
+SCW_API void scw_model_free(scw_model *model);
+
+/* Facts about a model as JSON: kind, options, modalities, classes, training record. */
+SCW_API SCW_CHECKED scw_status scw_model_describe(char **out_json, const scw_model *model);
+
+typedef struct scw_task_request {
+    int annotate;        /* label, confidence, per-class probabilities */
+    int embed;           /* obsm['X_<model>'] */
+    int threads;         /* 0: all cores */
+    const char *command; /* recorded in uns['scweave']; may be NULL */
+} scw_task_request;
+
+/* Apply a fitted model to a query. A missing modality or missing features are reported through the
+ * log hook; a query that shares no modality or too few features is refused with SCW_EDATA. */
+SCW_API SCW_CHECKED scw_status scw_model_apply(scw_results **out, const scw_model *model,
+                                               const scw_dataset *query,
+                                               const scw_task_request *request,
+                                               const scw_hooks *hooks);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Umbrella: everything an application needs. */
+#ifndef SCWEAVE_SCWEAVE_H
+#define SCWEAVE_SCWEAVE_H
+
+#include "dataset.h"
+#include "evaluate.h"
+#include "hooks.h"
+#include "model.h"
+#include "options.h"
+#include "status.h"
+#include "version.h"
+
+#endif

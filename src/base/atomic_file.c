@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/atomic_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/text.h"
+
+scw_status atomic_file_begin(atomic_file *f, const char *target)
+{
+    static _Atomic unsigned counter;
+    scw_status st = SCW_OK;
+    textbuf name = {0};
+    struct stat info;
+
+    *f = (atomic_file){0};
+    if (!target || !*target) FAIL(SCW_EINVAL, "no output path given");
+    if (stat(target, &info) == 0 && S_ISDIR(info.st_mode))
+        FAIL(SCW_EIO, "%s: is a directory, expected a file to write", target);
+    TRY(text_add(&name, "%s.tmp-%ld-%u", target, (long)getpid(), atomic_fetch_add(&counter, 1)));
+    int fd = open(text_get(&name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) FAIL(SCW_EIO, "%s: cannot write: %s", target, strerror(errno));
+    (void)close(fd);
+    f->temporary = text_take(&name);
+    TRY(mem_strdup(&f->target, target));
+done:
+    if (st != SCW_OK) atomic_file_clear(f);
+    text_clear(&name);
+    return st;
+}
+
+scw_status atomic_file_commit(atomic_file *f)
+{
+    scw_status st = SCW_OK;
+
+    int fd = open(f->temporary, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) FAIL(SCW_EIO, "%s: cannot write: %s", f->target, strerror(errno));
+    int failed = fsync(fd), why = errno;
+    (void)close(fd);
+    if (failed) FAIL(SCW_EIO, "%s: cannot write: %s", f->target, strerror(why));
+    if (rename(f->temporary, f->target) != 0)
+        FAIL(SCW_EIO, "%s: cannot write: %s", f->target, strerror(errno));
+    mem_free(f->temporary);
+    f->temporary = NULL;
+done:
+    atomic_file_clear(f);
+    return st;
+}
+
+void atomic_file_clear(atomic_file *f)
+{
+    if (f->temporary) (void)unlink(f->temporary);
+    mem_free(f->temporary);
+    mem_free(f->target);
+    *f = (atomic_file){0};
+}
+
+scw_status atomic_file_probe(const char *path)
+{
+    scw_status st = SCW_OK;
+    atomic_file f = {0};
+
+    TRY(atomic_file_begin(&f, path));
+done:
+    atomic_file_clear(&f);
+    return st;
+}

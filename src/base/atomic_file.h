@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Results appear whole or not at all: write beside the target, sync, rename. */
+#ifndef BASE_ATOMIC_FILE_H
+#define BASE_ATOMIC_FILE_H
+
+#include "base/status.h"
+
+typedef struct atomic_file {
+    char *target; /* where it goes */
+    char *temporary; /* where it is written: same folder, name ends in ".tmp-<pid>-<n>" */
+} atomic_file;
+
+/* Choose the temporary name and create the file empty, so that an unwritable place is found out
+ * before the work, not after it. */
+SCW_CHECKED scw_status atomic_file_begin(atomic_file *f, const char *target);
+/* Sync and rename. On failure the temporary file is removed. */
+SCW_CHECKED scw_status atomic_file_commit(atomic_file *f);
+/* Remove the temporary file if it was not committed; free names. Safe on a zeroed struct. */
+void atomic_file_clear(atomic_file *f);
+
+/* Can a file be created or replaced at `path`? SCW_EIO with the reason if not. */
+SCW_CHECKED scw_status atomic_file_probe(const char *path);
+
+#endif

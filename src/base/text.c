@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+static scw_status reserve(textbuf *t, int64_t more)
+{
+    scw_status st = SCW_OK;
+    int64_t need = t->length + more + 1;
+
+    if (need > t->capacity) {
+        int64_t capacity = need + need / 2 + 64;
+        TRY(mem_resize(&t->data, capacity));
+        t->capacity = capacity;
+    }
+done:
+    return st;
+}
+
+scw_status text_add_bytes(textbuf *t, const char *bytes, int64_t n)
+{
+    scw_status st = SCW_OK;
+
+    TRY(reserve(t, n));
+    if (n > 0) memcpy(t->data + t->length, bytes, (size_t)n);
+    t->length += n;
+    t->data[t->length] = '\0';
+done:
+    return st;
+}
+
+scw_status text_add(textbuf *t, const char *format, ...)
+{
+    scw_status st = SCW_OK;
+    va_list args, again;
+
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (n < 0) FAIL(SCW_EINTERNAL, "text_add: bad format");
+    TRY(reserve(t, n));
+    (void)vsnprintf(t->data + t->length, (size_t)n + 1, format, again);
+    t->length += n;
+done:
+    va_end(again);
+    return st;
+}
+
+const char *text_get(const textbuf *t)
+{
+    return t->data ? t->data : "";
+}
+
+char *text_take(textbuf *t)
+{
+    char *data = t->data;
+    *t = (textbuf){0};
+    return data;
+}
+
+void text_clear(textbuf *t)
+{
+    mem_free(t->data);
+    *t = (textbuf){0};
+}
+
+scw_status strings_add(strings *s, const char *item)
+{
+    scw_status st = SCW_OK;
+
+    if (s->n == s->capacity) {
+        int64_t capacity = s->capacity ? 2 * s->capacity : 16;
+        TRY(mem_resize(&s->at, capacity));
+        s->capacity = capacity;
+    }
+    TRY(mem_strdup(&s->at[s->n], item));
+    s->n++;
+done:
+    return st;
+}
+
+scw_status strings_copy(strings *out, const strings *from)
+{
+    scw_status st = SCW_OK;
+
+    *out = (strings){0};
+    for (int64_t i = 0; i < from->n; i++) TRY(strings_add(out, from->at[i]));
+done:
+    if (st != SCW_OK) strings_clear(out);
+    return st;
+}
+
+void strings_clear(strings *s)
+{
+    for (int64_t i = 0; i < s->n; i++) mem_free(s->at[i]);
+    mem_free(s->at);
+    *s = (strings){0};
+}
+
+static uint64_t hash(const char *s)
+{
+    uint64_t h = 1469598103934665603u; /* FNV-1a */
+    for (; *s; s++) h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return h ^ h >> 29;
+}
+
+scw_status name_index_build(name_index *out, const char *const *names, int64_t n,
+                            int64_t *duplicate)
+{
+    scw_status st = SCW_OK;
+
+    *out = (name_index){names, NULL, 16};
+    if (duplicate) *duplicate = -1;
+    while (out->n_slots < 2 * n) out->n_slots *= 2;
+    TRY(mem_new(&out->slots, out->n_slots));
+    for (int64_t i = 0; i < n; i++) {
+        int64_t s = (int64_t)(hash(names[i]) & (uint64_t)(out->n_slots - 1));
+        while (out->slots[s] && strcmp(names[out->slots[s] - 1], names[i]) != 0)
+            s = (s + 1) & (out->n_slots - 1);
+        if (!out->slots[s])
+            out->slots[s] = i + 1;
+        else if (duplicate && *duplicate < 0)
+            *duplicate = i;
+    }
+done:
+    return st;
+}
+
+int64_t name_index_find(const name_index *index, const char *name)
+{
+    if (!index->slots) return -1;
+    int64_t s = (int64_t)(hash(name) & (uint64_t)(index->n_slots - 1));
+    while (index->slots[s]) {
+        if (strcmp(index->names[index->slots[s] - 1], name) == 0) return index->slots[s] - 1;
+        s = (s + 1) & (index->n_slots - 1);
+    }
+    return -1;
+}
+
+void name_index_clear(name_index *index)
+{
+    mem_free(index->slots);
+    *index = (name_index){0};
+}
+
+bool text_to_int(int64_t *out, const char *s)
+{
+    char *end;
+
+    if (!s || !*s || isspace((unsigned char)*s)) return false;
+    errno = 0;
+    long long v = strtoll(s, &end, 10);
+    if (errno || *end) return false;
+    *out = v;
+    return true;
+}
+
+bool text_to_real(double *out, const char *s)
+{
+    char *end;
+
+    if (!s || !*s || isspace((unsigned char)*s)) return false;
+    errno = 0;
+    double v = strtod(s, &end);
+    if ((errno && !isfinite(v)) || *end) return false;
+    *out = v;
+    return true;
+}

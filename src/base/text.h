@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Text: a growing buffer, lists of strings, and an index from names to positions. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* Growing text. `data` is always terminated once anything was added; "" otherwise through
+ * text_get. */
+typedef struct textbuf {
+    char *data;
+    int64_t length, capacity;
+} textbuf;
+
+SCW_CHECKED scw_status text_add(textbuf *t, const char *format, ...) SCW_PRINTF(2, 3);
+SCW_CHECKED scw_status text_add_bytes(textbuf *t, const char *bytes, int64_t n);
+const char *text_get(const textbuf *t);
+char *text_take(textbuf *t); /* ownership moves out; NULL only if memory ran out before */
+void text_clear(textbuf *t);
+
+/* Owned list of strings. */
+typedef struct strings {
+    char **at; /* [n], each owned */
+    int64_t n, capacity;
+} strings;
+
+SCW_CHECKED scw_status strings_add(strings *s, const char *item); /* copies */
+SCW_CHECKED scw_status strings_copy(strings *out, const strings *from);
+void strings_clear(strings *s);
+
+/* Hash index: name -> position in a borrowed array of names. */
+typedef struct name_index {
+    const char *const *names;
+    int64_t *slots; /* position + 1, or 0 */
+    int64_t n_slots;
+} name_index;
+
+/* Index names[0..n-1] (borrowed, must outlive the index). *duplicate, if not NULL, receives the
+ * position of the first name seen before, or -1; lookups then find the first of equal names. */
+SCW_CHECKED scw_status name_index_build(name_index *out, const char *const *names, int64_t n,
+                                        int64_t *duplicate);
+int64_t name_index_find(const name_index *index, const char *name); /* -1: absent */
+void name_index_clear(name_index *index);
+
+/* Strict numbers: the whole text must be one number. */
+bool text_to_int(int64_t *out, const char *s);
+bool text_to_real(double *out, const char *s);
+
+#endif

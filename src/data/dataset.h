@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A data set in memory: one obs axis, named modalities, each with a presence mask.
+ *
+ *            obs axis (n_obs cells)
+ *   rna  [ 0 1 2 3 . . 4 ]   row_of_obs: which row of the modality's matrix is this cell, -1: the
+ *   adt  [ . 0 1 2 3 4 . ]               cell lacks the modality (absent is not zero)
+ */
+#ifndef DATA_DATASET_H
+#define DATA_DATASET_H
+
+#include <stdint.h>
+
+#include "data/frame.h"
+#include "data/matrix.h"
+#include "scweave/dataset.h"
+
+typedef struct modality {
+    char *name;          /* "rna", "adt", "atac", or what the file says */
+    frame var;           /* features */
+    matrix x;            /* rows of this modality's own cells */
+    int64_t *row_of_obs; /* [n_obs] */
+    int64_t n_present;   /* how many entries of row_of_obs are >= 0 */
+} modality;
+
+/* Where a modality was read from; kept for writing the results. */
+typedef struct dataset_file {
+    char *path;
+    char *modality; /* name given to the h5ad's modality; NULL for h5mu */
+} dataset_file;
+
+struct scw_dataset {
+    int64_t n_obs;
+    frame obs;
+    int n_modalities;
+    modality *modalities;
+    int n_files;
+    dataset_file *files;
+};
+
+void modality_clear(modality *m);
+
+/* Modality called `name`, or NULL. */
+const modality *dataset_find_modality(const scw_dataset *d, const char *name);
+
+/* obs column called `key`; for h5mu also "<modality>:<key>" and, when the global frame lacks the key,
+ * the column of the one modality that has it (the reader has merged those into `obs`).
+ * SCW_ENOTFOUND lists the columns there are. */
+SCW_CHECKED scw_status dataset_obs_column(const column **out, const scw_dataset *d,
+                                          const char *key);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The eager tape. An op computes at once and, in training, records what its backward needs;
+ * tape_backward walks the records in reverse. All memory comes from the tape's arena, which
+ * tape_reset empties: a training step allocates nothing after the first.
+ *
+ * Errors: the first failure (shape, memory) is kept on the tape with op name and shapes; ops given
+ * NULL, or called after a failure, return NULL; tape_status reports. So a model reads like its
+ * equations:
+ *
+ *     tensor *h = op_relu(t, op_linear(t, x, op_param(t, w), NULL));
+ *     ...
+ *     TRY(tape_backward(t, loss));
+ */
+#ifndef ENGINE_TAPE_H
+#define ENGINE_TAPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/real.h"
+#include "base/rng.h"
+#include "base/status.h"
+#include "engine/params.h"
+#include "kernel/kernel.h"
+
+typedef struct tensor {
+    int n_dims;
+    int64_t dim[4]; /* unused dims are 1 */
+    int64_t size;
+    real *value;
+    real *grad; /* same shape; NULL when no gradient is wanted. Zeroed when first needed. */
+} tensor;
+
+typedef enum tape_mode {
+    TAPE_TRAIN = 0, /* record; dropout active; batch norm uses and updates batch statistics */
+    TAPE_EVAL,      /* record nothing; dropout is identity; batch norm uses running statistics */
+    TAPE_EVAL_GRAD  /* as EVAL, but record, for attribution */
+} tape_mode;
+
+typedef struct tape tape;
+
+SCW_CHECKED scw_status tape_new(tape **out);
+void tape_free(tape *t);
+/* Forget all tensors and records and any failure; the next ops run in `mode`. */
+void tape_reset(tape *t, tape_mode mode);
+tape_mode tape_get_mode(const tape *t);
+SCW_CHECKED scw_status tape_status(const tape *t);
+/* Gradients of the scalar `loss` into every tensor and parameter that led to it. Parameter gradients
+ * accumulate over calls. */
+SCW_CHECKED scw_status tape_backward(tape *t, tensor *loss);
+/* Memory that lives until the next reset, for batches. NULL on failure, which the tape remembers. */
+void *tape_alloc(tape *t, int64_t count, size_t size);
+
+/* ---- leaves */
+/* Borrowed values, no gradient (wanted = true gives a gradient, for attribution). */
+tensor *op_input(tape *t, real *value, int64_t rows, int64_t cols, bool gradient);
+/* A parameter: value and gradient are views of the flat block. */
+tensor *op_param(tape *t, const params *p, int handle);
+
+/* ---- ops; shapes [rows, cols]; each is one row of the op table in ops.c */
+/* y [B, O] = x [B, I] w^T + bias; w [O, I]; bias [O] or NULL */
+tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *bias);
+/* y [B, H] = X diag(feature_weight) w; w [F, H]; feature_weight [F] or NULL; x must outlive the step */
+tensor *op_affine_linear(tape *t, const affine_sparse *x, tensor *w, tensor *feature_weight);
+tensor *op_relu(tape *t, tensor *x);
+/* gamma, beta [cols]; running_* [cols] are buffers, updated in TAPE_TRAIN. Training mode with one row
+ * uses the running statistics and leaves them as they are (the variance of one row does not exist). */
+tensor *op_batch_norm(tape *t, tensor *x, tensor *gamma, tensor *beta, real *running_mean,
+                      real *running_var, double eps, double momentum);
+/* Inverted dropout. `mask`: NULL, or given 0/1 values [size] used instead of random ones. */
+tensor *op_dropout(tape *t, tensor *x, double drop, rng_key key, uint32_t step, const real *mask);
+tensor *op_concat(tape *t, tensor *const *x, int n);             /* along cols */
+tensor *op_slice(tape *t, tensor *x, int64_t from, int64_t to); /* cols from..to-1 */
+tensor *op_add(tape *t, tensor *x, tensor *y);                   /* same shape */
+tensor *op_scale(tape *t, tensor *x, double scale);
+tensor *op_multiply(tape *t, tensor *x, tensor *y);              /* same shape */
+/* y_ij = x_ij * weight_i; weight [rows] borrowed, no gradient (presence masks) */
+tensor *op_row_scale(tape *t, tensor *x, const real *weight);
+/* y_ij = x_ij * weight_j; weight [cols] tensor with gradient */
+tensor *op_col_scale(tape *t, tensor *x, tensor *weight);
+tensor *op_exp(tape *t, tensor *x);
+tensor *op_softmax(tape *t, tensor *x);
+tensor *op_sum(tape *t, tensor *x);  /* scalar [1, 1] */
+tensor *op_mean(tape *t, tensor *x); /* scalar [1, 1] */
+tensor *op_sum_squares(tape *t, tensor *x); /* scalar: penalty terms */
+/* z = mu + eps * exp(logvar / 2). eps: NULL for random normals, or given values [size]. In TAPE_EVAL
+ * modes and eps NULL: z = mu. */
+tensor *op_reparameterise(tape *t, tensor *mu, tensor *logvar, rng_key key, uint32_t step,
+                          const real *eps);
+/* scalar: mean over elements of -1/2 (1 + logvar - mu^2 - exp(logvar)) */
+tensor *op_gaussian_kl(tape *t, tensor *mu, tensor *logvar);
+/* scalar: sum over present rows and all columns of (p - x)^2 */
+tensor *op_affine_squared_error(tape *t, tensor *p, const affine_sparse *x);
+/* scalar: sum_i weight_i * -sum_c t_ic log softmax(logits)_ic / sum_i weight_i, with
+ * t = (1 - smoothing) 1[c = y_i] + smoothing / smoothing_classes. labels [rows] in 0..cols-1, or -1:
+ * the row does not count. weight [rows] or NULL (ones; the sum is then the number of rows that count). */
+tensor *op_cross_entropy(tape *t, tensor *logits, const int32_t *labels, double smoothing,
+                         double smoothing_classes, const real *weight);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The contract of the kernels: what every implementation computes. Shapes in brackets, row-major.
+ *
+ * kernel_* are the dispatching front; the same names under ref_*, cpu_*, dnnl_*, blas_* are
+ * implementations. For a product the list is tried in order (oneDNN, CBLAS, reference) and an
+ * implementation may decline a case. Every kernel gives the same bits for any number of threads.
+ * "+=" kernels accumulate, "=" kernels overwrite; the comment says which. */
+#ifndef KERNEL_KERNEL_H
+#define KERNEL_KERNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/real.h"
+#include "base/status.h"
+
+/* ------------------------------------------------------------- affine-sparse matrices
+ * A batch X [n_rows, n_cols] held as a sparse Y and four vectors:
+ *     x_ij = a_i * c_j * y_ij + b_i + t_j
+ * Any vector may be NULL: a and c are then all ones, b and t all zeros. */
+typedef struct affine_sparse {
+    int64_t n_rows, n_cols;
+    const int64_t *indptr;  /* [n_rows + 1], starting at 0 */
+    const int32_t *indices; /* [nnz] sorted within a row */
+    const real *values;     /* [nnz] */
+    const real *row_scale;  /* a [n_rows] */
+    const real *row_shift;  /* b [n_rows] */
+    const real *col_scale;  /* c [n_cols] */
+    const real *col_shift;  /* t [n_cols] */
+    const real *row_weight; /* [n_rows] 1 present, 0 absent: an absent row contributes nothing anywhere; NULL: all 1 */
+} affine_sparse;
+
+/* ------------------------------------------------------------- dense products */
+
+/* C [m, n] = beta * C + op(A) op(B), op(A) is [m, k], op(B) is [k, n]; trans_* says that the matrix is
+ * stored as its transpose. Leading dimensions are the stored row lengths. beta is 0 or 1; with 0, C is
+ * not read. */
+void kernel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const real *a,
+                 const real *b, real beta, real *c);
+
+/* Choose bf16 inputs with fp32 accumulation for products from now on, where the CPU has it.
+ * Returns false (and stays with fp32) where not. */
+bool kernel_use_bf16(bool on);
+
+/* ------------------------------------------------------------- affine-sparse products
+ * With V = diag(w) W: w [F] (NULL: ones) is the per-feature weight, W [F, H] (feature-major, so that a
+ * non-zero touches one contiguous row). */
+
+/* out [B, H] = X V */
+void kernel_affine_forward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
+                           real *out);
+/* d_weight [F, H] += diag(w) X^T g, and, if w is given, d_w [F] += sum_h (X^T g)_jh W_jh.
+ * g [B, H]. `scratch` [F * H] when w is given, else unused (may be NULL). */
+void kernel_affine_backward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
+                            const real *g, real *d_w, real *d_weight, real *scratch);
+
+/* Sum over present rows i and all j of (p_ij - x_ij)^2, p [B, F]; summed in double over fixed blocks. */
+double kernel_affine_squared_error(const affine_sparse *x, const real *p);
+/* d_p [B, F] += scale * 2 (p - x) on present rows. */
+void kernel_affine_squared_error_backward(const affine_sparse *x, const real *p, real scale,
+                                          real *d_p);
+
+/* ------------------------------------------------------------- elementwise and reductions */
+
+void kernel_relu(int64_t n, const real *x, real *y);                      /* y = max(x, 0) */
+void kernel_relu_backward(int64_t n, const real *y, const real *g, real *d_x); /* += g where y > 0 */
+void kernel_add(int64_t n, const real *x, const real *y, real *out);      /* = */
+void kernel_accumulate(int64_t n, real scale, const real *x, real *y);    /* y += scale * x */
+void kernel_scale(int64_t n, real scale, const real *x, real *y);         /* y = scale * x */
+void kernel_multiply(int64_t n, const real *x, const real *y, real *out); /* = */
+void kernel_multiply_accumulate(int64_t n, const real *x, const real *y, real *out); /* += x * y */
+void kernel_exp(int64_t n, const real *x, real *y);                       /* = */
+double kernel_sum(int64_t n, const real *x);     /* in double over fixed blocks */
+double kernel_sum_squares(int64_t n, const real *x);
+/* y [rows, cols] = x + bias [cols]; and the gradient: d_bias [cols] += column sums of g. */
+void kernel_add_bias(int64_t rows, int64_t cols, const real *x, const real *bias, real *y);
+void kernel_column_sums(int64_t rows, int64_t cols, const real *g, real *d_bias);
+/* Softmax of each row. */
+void kernel_softmax(int64_t rows, int64_t cols, const real *x, real *y);
+void kernel_log_softmax(int64_t rows, int64_t cols, const real *x, real *y);
+
+/* Batch norm over the rows of x [rows, cols]; specs: eps inside the root, biased variance for
+ * normalising, unbiased for the running one: run = (1 - momentum) * run + momentum * batch.
+ * mean, inv_std [cols] are outputs of the training forward and inputs of the backward. */
+void kernel_batch_norm_train(int64_t rows, int64_t cols, const real *x, const real *gamma,
+                             const real *beta, real eps, real momentum, real *running_mean,
+                             real *running_var, real *mean, real *inv_std, real *y);
+void kernel_batch_norm_eval(int64_t rows, int64_t cols, const real *x, const real *gamma,
+                            const real *beta, real eps, const real *running_mean,
+                            const real *running_var, real *y);
+/* Training-mode gradient. All outputs accumulate; d_x may be NULL. */
+void kernel_batch_norm_backward(int64_t rows, int64_t cols, const real *x, const real *gamma,
+                                const real *mean, const real *inv_std, const real *g, real *d_x,
+                                real *d_gamma, real *d_beta);
+
+/* ------------------------------------------------------------- optimizers: one fused pass */
+
+typedef struct kernel_adam_options {
+    double lr, beta1, beta2, eps;
+    double weight_decay;
+    bool decoupled; /* true: AdamW (theta *= 1 - lr * wd); false: wd * theta is added to the gradient */
+    int64_t step;   /* 1 for the first */
+} kernel_adam_options;
+
+/* theta, grad, m, v [n]; grad is set to zero in the same pass. */
+void kernel_adam(int64_t n, real *theta, real *grad, real *m, real *v,
+                 const kernel_adam_options *options);
+/* v <- alpha v + (1 - alpha) g^2; theta -= lr g / (sqrt(v) + eps); grad is set to zero. */
+void kernel_rmsprop(int64_t n, real *theta, real *grad, real *v, double lr, double alpha,
+                    double eps);
+
+/* Name of the instruction set the CPU kernels use here: "avx512f", "avx2", "default", "ref". */
+const char *kernel_isa(void);
+/* Name of the first implementation of products: "onednn", "cblas", "ref". */
+const char *kernel_gemm_name(void);
+
+#endif

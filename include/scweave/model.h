@@ -20,6 +20,9 @@ typedef struct scw_model_kind {
     const char *summary;        /* one line */
     const scw_option *options;  /* table of its options */
     size_t options_size;        /* bytes of its options struct */
+    const char *presets;        /* "compat": names of its presets, separated by | */
+    /* Set the options that a preset changes. Presets apply first, single options override. */
+    scw_status (*preset)(void *options, const char *name);
 } scw_model_kind;
 
 /* k-th kind of the registry, or NULL past the end. */

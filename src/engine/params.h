@@ -4,6 +4,7 @@
 #ifndef ENGINE_PARAMS_H
 #define ENGINE_PARAMS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/real.h"

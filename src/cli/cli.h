@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the commands share: the command table's row, one invocation, its conversation with the user.
+ *
+ * A command is one file cmd_<name>.c with one option table, one `cli_command` and one function. From
+ * the row come parsing, --help and the manual page. Data goes to stdout, everything else to stderr. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdio.h>
+
+#include "options.h"
+
+typedef enum cli_exit {
+    CLI_OK = 0,
+    CLI_FAILURE = 1,
+    CLI_MISUSE = 2,
+    CLI_INTERRUPTED = 130
+} cli_exit;
+
+typedef struct cli_run cli_run;
+
+/* What a command takes beside its own options and those every command has. */
+typedef enum cli_takes {
+    CLI_TAKES_INPUT = 1, /* data files: arguments, --rna, --adt, --atac, --layer */
+    CLI_TAKES_KIND = 2   /* a kind of model as first argument, and that kind's options */
+} cli_takes;
+
+typedef struct cli_command {
+    const char *name;
+    int (*run)(cli_run *run); /* exit status */
+    const char *summary;      /* one line, for the list of commands */
+    const char *usage;        /* what follows the command's name */
+    const char *about;        /* paragraphs, one a line */
+    const char *examples;     /* command lines, one a line; NULL: none */
+    const scw_option *options;
+    size_t options_size;
+    unsigned takes; /* cli_takes */
+} cli_command;
+
+/* Options of every command. */
+typedef struct cli_general {
+    int help, quiet, verbose;
+} cli_general;
+
+/* Options of commands that read data. */
+typedef struct cli_input {
+    char *rna, *adt, *atac, *layer;
+} cli_input;
+
+struct cli_run {
+    const cli_command *command;
+    cli_general general;
+    cli_input input;
+    void *options;              /* the command's struct */
+    const scw_model_kind *kind; /* CLI_TAKES_KIND: chosen by the first argument */
+    void *kind_options;
+    int n_arguments;
+    char **arguments;     /* what is not an option, without the kind */
+    const char *record;   /* the command as it is kept in results (options_parse) */
+    const scw_hooks *hooks;
+};
+
+extern const cli_command *const cli_commands[]; /* ends with NULL */
+extern const scw_option cli_general_options[], cli_input_options[];
+
+extern const cli_command cli_cmd_inspect, cli_cmd_example, cli_cmd_fit, cli_cmd_annotate,
+    cli_cmd_embed, cli_cmd_evaluate, cli_cmd_bench, cli_cmd_help;
+
+/* Wrong use: print the sentence and where help is; CLI_MISUSE. */
+int cli_misuse(const cli_run *run, const char *format, ...) SCW_PRINTF(2, 3);
+
+/* Exit status for what a library call returned; prints the library's message on failure. */
+int cli_finish(const cli_run *run, scw_status status);
+
+/* Open the data sets that the arguments and input options name. */
+SCW_CHECKED scw_status cli_open(scw_dataset **out, const cli_run *run);
+/* Number of data files named. */
+int cli_input_count(const cli_run *run);
+
+/* Is `path` one of the data files named? */
+int cli_writes_over_input(const cli_run *run, const char *path);
+
+/* Zeroed memory or the end of the program. */
+void *cli_new(size_t count, size_t size);
+
+/* help.c */
+void help_overview(FILE *out);
+void help_command(FILE *out, const cli_run *run);
+void help_manual(FILE *out);
+const cli_command *help_find(const char *name);
+
+#endif

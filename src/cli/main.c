@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The program: finds the command, reads the line through its tables, runs it, closes the talk.
+ *
+ * How to add a command: write cmd_<name>.c with a cli_command, declare it in cli.h, add it to
+ * cli_commands below and to meson.build, and give it a case in tests/cli. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+#include "session.h"
+
+const cli_command *const cli_commands[] = {
+    &cli_cmd_inspect, &cli_cmd_example,  &cli_cmd_fit,   &cli_cmd_annotate,
+    &cli_cmd_embed,   &cli_cmd_evaluate, &cli_cmd_bench, &cli_cmd_help,
+    NULL,
+};
+
+const scw_option cli_general_options[] = {
+    {"help", SCW_OPTION_BOOL, offsetof(cli_general, help), "off", 0, 0, NULL, NULL, "General",
+     "this text"},
+    {"quiet", SCW_OPTION_BOOL, offsetof(cli_general, quiet), "off", 0, 0, NULL, NULL, "General",
+     "print only warnings and errors beside the data"},
+    {"verbose", SCW_OPTION_BOOL, offsetof(cli_general, verbose), "off", 0, 0, NULL, NULL,
+     "General", "say more; progress also where there is no terminal"},
+    {.type = SCW_OPTION_END},
+};
+
+const scw_option cli_input_options[] = {
+    {"rna", SCW_OPTION_TEXT, offsetof(cli_input, rna), NULL, 0, 0, NULL, "FILE", "Input",
+     "an .h5ad with gene counts"},
+    {"adt", SCW_OPTION_TEXT, offsetof(cli_input, adt), NULL, 0, 0, NULL, "FILE", "Input",
+     "an .h5ad with surface protein counts"},
+    {"atac", SCW_OPTION_TEXT, offsetof(cli_input, atac), NULL, 0, 0, NULL, "FILE", "Input",
+     "an .h5ad with chromatin accessibility"},
+    {"layer", SCW_OPTION_TEXT, offsetof(cli_input, layer), NULL, 0, 0, NULL, "NAME", "Input",
+     "matrix to read: X, raw, or the name of a layer; X unless said"},
+    {.type = SCW_OPTION_END},
+};
+
+void *cli_new(size_t count, size_t size)
+{
+    void *block = calloc(count ? count : 1, size);
+
+    if (!block) {
+        (void)fputs("scweave: memory ran out\n", stderr);
+        exit(CLI_FAILURE);
+    }
+    return block;
+}
+
+int cli_misuse(const cli_run *run, const char *format, ...)
+{
+    va_list args;
+
+    session_clear_line();
+    (void)fprintf(stderr, "scweave %s: ", run->command->name);
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fprintf(stderr, "\nTry 'scweave %s%s%s --help'.\n", run->command->name,
+                  run->kind ? " " : "", run->kind ? run->kind->name : "");
+    return CLI_MISUSE;
+}
+
+int cli_finish(const cli_run *run, scw_status status)
+{
+    if (status == SCW_OK) return CLI_OK;
+    session_clear_line();
+    const char *why = scw_error_message();
+    (void)fprintf(stderr, "scweave %s: %s\n", run->command->name,
+                  *why ? why : scw_status_name(status));
+    if (status == SCW_ECANCELLED) return CLI_INTERRUPTED;
+    return status == SCW_EINVAL ? CLI_MISUSE : CLI_FAILURE;
+}
+
+int cli_input_count(const cli_run *run)
+{
+    return run->n_arguments + !!run->input.rna + !!run->input.adt + !!run->input.atac;
+}
+
+/* One named file. An argument NAME=FILE names its modality, unless there is a file of that very
+ * name; `room` receives the cut text. */
+static scw_source source_of(char *argument, const char *layer, char **room)
+{
+    scw_source source = {argument, NULL, layer};
+    struct stat info;
+    const char *equals = strchr(argument, '=');
+
+    if (!equals || equals == argument || stat(argument, &info) == 0) return source;
+    *room = cli_new(strlen(argument) + 1, 1);
+    memcpy(*room, argument, (size_t)(equals - argument));
+    source.modality = *room;
+    source.path = equals + 1;
+    return source;
+}
+
+static int list_sources(scw_source *out, char **rooms, const cli_run *run)
+{
+    const cli_input *in = &run->input;
+    int n = 0;
+
+    for (; n < run->n_arguments; n++) out[n] = source_of(run->arguments[n], in->layer, &rooms[n]);
+    if (in->rna) out[n++] = (scw_source){in->rna, "rna", in->layer};
+    if (in->adt) out[n++] = (scw_source){in->adt, "adt", in->layer};
+    if (in->atac) out[n++] = (scw_source){in->atac, "atac", in->layer};
+    return n;
+}
+
+scw_status cli_open(scw_dataset **out, const cli_run *run)
+{
+    int room = cli_input_count(run);
+    scw_source *sources = cli_new((size_t)room, sizeof *sources);
+    char **names = cli_new((size_t)room, sizeof *names);
+    int n = list_sources(sources, names, run);
+
+    scw_status st = scw_dataset_open(out, sources, n, run->hooks);
+    for (int k = 0; k < room; k++) free(names[k]);
+    free(names);
+    free(sources);
+    return st;
+}
+
+/* Compared as files, so that a link does not hide it. */
+static int same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+int cli_writes_over_input(const cli_run *run, const char *path)
+{
+    int room = cli_input_count(run), found = 0;
+    scw_source *sources = cli_new((size_t)room, sizeof *sources);
+    char **names = cli_new((size_t)room, sizeof *names);
+    int n = list_sources(sources, names, run);
+
+    for (int k = 0; k < n; k++) found |= same_file(path, sources[k].path);
+    for (int k = 0; k < room; k++) free(names[k]);
+    free(names);
+    free(sources);
+    return found;
+}
+
+/* Set all options to their defaults and read the words into them. */
+static int read_line(cli_run *run, options_line *line, int argc, char **argv)
+{
+    line->tables[line->n_tables++] = (options_table){cli_general_options, &run->general};
+    if (run->command->options)
+        line->tables[line->n_tables++] = (options_table){run->command->options, run->options};
+    if (run->command->takes & CLI_TAKES_INPUT)
+        line->tables[line->n_tables++] = (options_table){cli_input_options, &run->input};
+    if (run->kind)
+        line->tables[line->n_tables++] = (options_table){run->kind->options, run->kind_options};
+    for (int t = 0; t < line->n_tables; t++)
+        if (scw_options_init(line->tables[t].rows, line->tables[t].values) != SCW_OK)
+            return cli_finish(run, SCW_EINTERNAL);
+    if (options_parse(line, argc, argv) != 0) return cli_misuse(run, "%s", line->message);
+    run->arguments = line->arguments;
+    run->n_arguments = line->n_arguments;
+    run->record = line->record ? line->record : "";
+    return CLI_OK;
+}
+
+/* The model's name stands first, because it decides which options there are. */
+static int choose_kind(cli_run *run, int argc, char **argv)
+{
+    if (argc == 0 || argv[0][0] == '-') return CLI_OK;
+    run->kind = scw_model_kind_find(argv[0]);
+    if (run->kind) {
+        run->kind_options = cli_new(1, run->kind->options_size);
+        return CLI_OK;
+    }
+    (void)fprintf(stderr, "scweave %s: there is no model '%s'; models are:", run->command->name,
+                  argv[0]);
+    for (int k = 0; scw_model_kind_at(k); k++)
+        (void)fprintf(stderr, " %s", scw_model_kind_at(k)->name);
+    (void)fprintf(stderr, "\nTry 'scweave %s --help'.\n", run->command->name);
+    return CLI_MISUSE;
+}
+
+/* Data that could not be written is a failure, whatever the command thinks. */
+static int close_stdout(const cli_run *run, int result)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return result;
+    (void)fprintf(stderr, "scweave %s: cannot write to standard output: %s\n", run->command->name,
+                  strerror(errno));
+    return result == CLI_OK ? CLI_FAILURE : result;
+}
+
+static int run_command(const cli_command *command, int argc, char **argv, int all, char **words)
+{
+    cli_run run = {.command = command};
+    options_line line = {0};
+    int result = CLI_OK;
+
+    line.arguments = cli_new((size_t)argc + 1, sizeof *line.arguments);
+    options_record(&line, "scweave");
+    options_record(&line, command->name);
+    if (command->options) run.options = cli_new(1, command->options_size);
+    if (command->takes & CLI_TAKES_KIND) result = choose_kind(&run, argc, argv);
+    if (run.kind) options_record(&line, argv[0]);
+    if (result == CLI_OK)
+        result = read_line(&run, &line, argc - !!run.kind, argv + !!run.kind);
+    if (result == CLI_OK && run.general.help) {
+        help_command(stdout, &run);
+        result = close_stdout(&run, CLI_OK);
+    } else if (result == CLI_OK) {
+        run.hooks = session_begin(run.general.quiet, run.general.verbose);
+        result = close_stdout(&run, command->run(&run));
+        if (result == CLI_OK && command != &cli_cmd_help) session_end(all, words);
+    }
+    for (int t = 0; t < line.n_tables; t++)
+        scw_options_clear(line.tables[t].rows, line.tables[t].values);
+    free(run.options);
+    free(run.kind_options);
+    free(line.record);
+    free(line.arguments);
+    return result;
+}
+
+static int unknown_command(const char *word)
+{
+    const char *nearest = NULL;
+    int best = 0;
+
+    for (const cli_command *const *c = cli_commands; *c; c++) {
+        int distance = options_distance(word, (*c)->name);
+        if (!nearest || distance < best) nearest = (*c)->name, best = distance;
+    }
+    (void)fprintf(stderr, "scweave: there is no %s '%s'", *word == '-' ? "option" : "command",
+                  word);
+    if (nearest && options_close(word, best)) (void)fprintf(stderr, "; did you mean %s?", nearest);
+    (void)fputs("\nTry 'scweave --help'.\n", stderr);
+    return CLI_MISUSE;
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+
+    if (argc < 2) {
+        help_overview(stderr);
+        return CLI_MISUSE;
+    }
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        (void)printf("scweave %s\n", scw_version());
+        return fflush(stdout) == 0 ? CLI_OK : CLI_FAILURE;
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        help_overview(stdout);
+        return fflush(stdout) == 0 ? CLI_OK : CLI_FAILURE;
+    }
+    const cli_command *command = help_find(word);
+    if (!command) return unknown_command(word);
+    return run_command(command, argc - 2, argv + 2, argc, argv);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The command line, read through option tables (scweave/options.h). */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <scweave/scweave.h>
+
+/* A table and the struct it describes. */
+typedef struct options_table {
+    const scw_option *rows;
+    void *values;
+} options_table;
+
+enum { OPTIONS_TABLES = 4 };
+
+typedef struct options_line {
+    options_table tables[OPTIONS_TABLES];
+    int n_tables;
+    char **arguments; /* what is not an option; room for argc entries, given by the caller */
+    int n_arguments;
+    /* The command as it is kept in results: what decides them, so without the output's name,
+     * threads and talk. Equal work gives equal files wherever they are written. */
+    char *record;
+    char message[512]; /* what is wrong, when options_parse fails */
+} options_line;
+
+/* Read the words argv[0..argc-1]: --name value, --name=value, -n value, -nvalue; a boolean also
+ * stands alone, is turned off by --no-name, and takes on/off, yes/no, true/false. `--` ends the
+ * options. Returns 0, or -1 with the message set. */
+int options_parse(options_line *line, int argc, char **argv);
+
+/* Add text to line->record, quoted for a shell. */
+void options_record(options_line *line, const char *word);
+
+/* The short name of an option, or 0. */
+char options_letter(const char *name);
+
+/* How many single-letter changes lead from a to b. */
+int options_distance(const char *a, const char *b);
+/* Is `candidate` at this distance worth suggesting for `word`? */
+int options_close(const char *word, int distance);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One run's talk on stderr. State is per process, as signals and the terminal are. */
+#include "session.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static struct {
+    int quiet, verbose;
+    int terminal;      /* stderr is one that can redraw a line */
+    int line_shown;    /* a progress line stands there */
+    double started;    /* seconds */
+    double last_drawn; /* seconds */
+    int last_tenth;    /* without a terminal: tenths of the work reported so far */
+} session;
+
+static volatile sig_atomic_t interrupts;
+
+static double now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The first asks for a clean stop, the second does not wait for it. */
+static void on_signal(int number)
+{
+    (void)number;
+    if (++interrupts > 1) _exit(CLI_INTERRUPTED);
+}
+
+int session_interrupted(void)
+{
+    return interrupts > 0;
+}
+
+void session_clear_line(void)
+{
+    if (!session.line_shown) return;
+    (void)fputs("\r\033[K", stderr);
+    session.line_shown = 0;
+}
+
+static void on_log(void *user, scw_log_level level, const char *message)
+{
+    (void)user;
+    if (level != SCW_LOG_WARNING && session.quiet) return;
+    if (level == SCW_LOG_DETAIL && !session.verbose) return;
+    session_clear_line();
+    (void)fprintf(stderr, "%s%s\n", level == SCW_LOG_WARNING ? "warning: " : "", message);
+}
+
+static int on_cancelled(void *user)
+{
+    (void)user;
+    return interrupts > 0;
+}
+
+static void add(char *line, size_t size, const char *format, ...) SCW_PRINTF(3, 4);
+static void add(char *line, size_t size, const char *format, ...)
+{
+    size_t used = strlen(line);
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(line + used, size - used, format, args);
+    va_end(args);
+}
+
+static void add_duration(char *line, size_t size, double seconds)
+{
+    int64_t s = (int64_t)ceil(seconds);
+
+    if (s < 100)
+        add(line, size, "%d s", (int)s);
+    else if (s < 6000)
+        add(line, size, "%d min %02d s", (int)(s / 60), (int)(s % 60));
+    else
+        add(line, size, "%d h %02d min", (int)(s / 3600), (int)(s / 60 % 60));
+}
+
+static void describe(char *line, size_t size, const scw_progress *p)
+{
+    line[0] = '\0';
+    if (p->n_steps > 0) add(line, size, "%3.0f %%", 100.0 * (double)p->step / (double)p->n_steps);
+    if (p->phase) add(line, size, "  %s", p->phase);
+    if (p->n_epochs > 0)
+        add(line, size, "  epoch %lld/%lld", (long long)p->epoch, (long long)p->n_epochs);
+    for (int k = 0; k < p->n_values; k++)
+        if (isfinite(p->values[k])) add(line, size, "  %s %.4g", p->value_names[k], p->values[k]);
+    if (p->seconds_left >= 0) {
+        add(line, size, "  ");
+        add_duration(line, size, p->seconds_left);
+        add(line, size, " left");
+    }
+}
+
+/* A redrawn line on a terminal, at most ten times a second; elsewhere, with -v, ten lines in all. */
+static void on_progress(void *user, const scw_progress *p)
+{
+    char line[512];
+
+    (void)user;
+    if (session.terminal) {
+        struct winsize window;
+        int width = 80;
+        double t = now();
+        if (t - session.last_drawn < 0.1) return;
+        session.last_drawn = t;
+        if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0)
+            width = window.ws_col;
+        describe(line, sizeof line, p);
+        (void)fprintf(stderr, "\r%.*s\033[K", width - 1, line);
+        session.line_shown = 1;
+    } else if (session.verbose && p->n_steps > 0) {
+        int tenth = (int)(10 * p->step / p->n_steps);
+        if (tenth == session.last_tenth) return;
+        session.last_tenth = tenth;
+        describe(line, sizeof line, p);
+        (void)fprintf(stderr, "%s\n", line);
+    }
+}
+
+/* A program started with a signal ignored, as nohup does, leaves it ignored. */
+static void catch(int number)
+{
+    struct sigaction old, action;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        (void)sigaction(number, &action, NULL);
+}
+
+const scw_hooks *session_begin(int quiet, int verbose)
+{
+    static const scw_hooks hooks = {on_log, on_progress, on_cancelled, NULL};
+    const char *kind = getenv("TERM");
+
+    session.quiet = quiet;
+    session.verbose = verbose;
+    session.terminal =
+        !quiet && isatty(STDERR_FILENO) && kind && *kind && strcmp(kind, "dumb") != 0;
+    session.started = now();
+    catch(SIGINT);
+    catch(SIGTERM);
+    return &hooks;
+}
+
+static double seconds(struct timeval t)
+{
+    return (double)t.tv_sec + 1e-6 * (double)t.tv_usec;
+}
+
+void session_end(int argc, char **argv)
+{
+    options_line line = {0};
+    struct rusage use;
+
+    session_clear_line();
+    if (session.quiet) return;
+    for (int i = 1; i < argc; i++) options_record(&line, argv[i]);
+    (void)getrusage(RUSAGE_SELF, &use);
+    (void)fprintf(stderr, "scweave %s: %s: %.1f s wall, %.1f s CPU, %.0f MB peak\n", scw_version(),
+                  line.record ? line.record : "", now() - session.started,
+                  seconds(use.ru_utime) + seconds(use.ru_stime),
+                  (double)use.ru_maxrss / 1024.0);
+    free(line.record);
+}

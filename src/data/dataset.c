@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "data/dataset.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+void modality_clear(modality *m)
+{
+    mem_free(m->name);
+    frame_clear(&m->var);
+    matrix_clear(&m->x);
+    mem_free(m->row_of_obs);
+    *m = (modality){0};
+}
+
+void scw_dataset_free(scw_dataset *d)
+{
+    if (!d) return;
+    frame_clear(&d->obs);
+    for (int k = 0; k < d->n_modalities; k++) modality_clear(&d->modalities[k]);
+    mem_free(d->modalities);
+    for (int k = 0; k < d->n_files; k++) {
+        mem_free(d->files[k].path);
+        mem_free(d->files[k].modality);
+    }
+    mem_free(d->files);
+    mem_free(d);
+}
+
+int64_t scw_dataset_n_obs(const scw_dataset *d)
+{
+    return d ? d->n_obs : -1;
+}
+
+int scw_dataset_n_modalities(const scw_dataset *d)
+{
+    return d ? d->n_modalities : -1;
+}
+
+static const modality *modality_at(const scw_dataset *d, int k)
+{
+    return d && k >= 0 && k < d->n_modalities ? &d->modalities[k] : NULL;
+}
+
+const char *scw_dataset_modality_name(const scw_dataset *d, int k)
+{
+    const modality *m = modality_at(d, k);
+    return m ? m->name : NULL;
+}
+
+int64_t scw_dataset_modality_n_vars(const scw_dataset *d, int k)
+{
+    const modality *m = modality_at(d, k);
+    return m ? m->x.n_cols : -1;
+}
+
+int64_t scw_dataset_modality_n_present(const scw_dataset *d, int k)
+{
+    const modality *m = modality_at(d, k);
+    return m ? m->n_present : -1;
+}
+
+const char *scw_dataset_obs_name(const scw_dataset *d, int64_t i)
+{
+    return d && i >= 0 && i < d->obs.index.n ? d->obs.index.at[i] : NULL;
+}
+
+const modality *dataset_find_modality(const scw_dataset *d, const char *name)
+{
+    for (int k = 0; k < d->n_modalities; k++)
+        if (strcmp(d->modalities[k].name, name) == 0) return &d->modalities[k];
+    return NULL;
+}
+
+/* Comma-separated names of the obs columns; only those that end in ":<key>" if key is given. */
+static scw_status list_columns(textbuf *out, const scw_dataset *d, const char *key)
+{
+    scw_status st = SCW_OK;
+
+    for (int64_t i = 0; i < d->obs.n_columns; i++) {
+        const char *name = d->obs.columns[i].name;
+        if (key) {
+            const char *tail = strchr(name, ':');
+            if (!tail || strcmp(tail + 1, key) != 0) continue;
+        }
+        TRY(text_add(out, "%s%s", out->length ? ", " : "", name));
+    }
+done:
+    return st;
+}
+
+scw_status dataset_obs_column(const column **out, const scw_dataset *d, const char *key)
+{
+    scw_status st = SCW_OK;
+    textbuf list = {0};
+
+    *out = frame_find(&d->obs, key);
+    if (*out) return SCW_OK;
+    TRY(list_columns(&list, d, key));
+    if (list.length)
+        FAIL(SCW_ENOTFOUND, "obs column '%s' differs between the modalities: name one of %s", key,
+             text_get(&list));
+    TRY(list_columns(&list, d, NULL));
+    FAIL(SCW_ENOTFOUND, "no obs column '%s'; there %s: %s", key,
+         d->obs.n_columns == 1 ? "is" : "are", list.length ? text_get(&list) : "none at all");
+done:
+    text_clear(&list);
+    return st;
+}

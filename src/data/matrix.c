@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "data/matrix.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+
+void matrix_clear(matrix *m)
+{
+    mem_free(m->indptr);
+    mem_free(m->indices);
+    mem_free(m->values);
+    *m = (matrix){0};
+}
+
+scw_status matrix_init_csr(matrix *m, int64_t n_rows, int64_t n_cols, int64_t nnz)
+{
+    scw_status st = SCW_OK;
+
+    *m = (matrix){.n_rows = n_rows, .n_cols = n_cols, .sparse = true};
+    if (n_rows < 0 || n_cols < 0 || n_cols > INT32_MAX || nnz < 0)
+        FAIL(SCW_EINVAL, "a sparse matrix of %lld x %lld with %lld values is out of range",
+             (long long)n_rows, (long long)n_cols, (long long)nnz);
+    TRY(mem_new(&m->indptr, n_rows + 1));
+    TRY(mem_new(&m->indices, nnz));
+    TRY(mem_new(&m->values, nnz));
+done:
+    if (st != SCW_OK) matrix_clear(m);
+    return st;
+}
+
+scw_status matrix_init_dense(matrix *m, int64_t n_rows, int64_t n_cols)
+{
+    scw_status st = SCW_OK;
+    int64_t n;
+
+    *m = (matrix){.n_rows = n_rows, .n_cols = n_cols};
+    if (n_rows < 0 || n_cols < 0 || !checked_mul(&n, n_rows, n_cols))
+        FAIL(SCW_EINVAL, "a dense matrix of %lld x %lld is out of range", (long long)n_rows,
+             (long long)n_cols);
+    TRY(mem_new(&m->values, n));
+done:
+    if (st != SCW_OK) matrix_clear(m);
+    return st;
+}
+
+/* ------------------------------------------------------------------ canonical form */
+
+typedef struct entry {
+    int32_t column;
+    float value;
+    int64_t order; /* position in the file: equal columns are added up in file order */
+} entry;
+
+static int by_column(const void *a, const void *b)
+{
+    const entry *x = a, *y = b;
+
+    if (x->column != y->column) return x->column < y->column ? -1 : 1;
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+/* Sort entries [from, to) in place and add up duplicates; returns how many remain. */
+static int64_t tidy_row(matrix *m, int64_t from, int64_t to, entry *scratch)
+{
+    int64_t n = to - from, kept = 0;
+
+    for (int64_t k = 0; k < n; k++)
+        scratch[k] = (entry){m->indices[from + k], m->values[from + k], k};
+    qsort(scratch, (size_t)n, sizeof *scratch, by_column);
+    for (int64_t k = 0; k < n; k++) {
+        if (kept && m->indices[from + kept - 1] == scratch[k].column) {
+            m->values[from + kept - 1] += scratch[k].value;
+        } else {
+            m->indices[from + kept] = scratch[k].column;
+            m->values[from + kept++] = scratch[k].value;
+        }
+    }
+    return kept;
+}
+
+static scw_status check_csr(const matrix *m, int64_t *longest, bool *tidy)
+{
+    scw_status st = SCW_OK;
+
+    *longest = 0;
+    *tidy = true;
+    if (m->indptr[0] != 0)
+        FAIL(SCW_EFORMAT, "indptr starts at %lld, expected 0", (long long)m->indptr[0]);
+    for (int64_t i = 0; i < m->n_rows; i++)
+        if (m->indptr[i + 1] < m->indptr[i])
+            FAIL(SCW_EFORMAT, "indptr decreases at row %lld", (long long)i);
+    for (int64_t i = 0; i < m->n_rows; i++) {
+        int64_t from = m->indptr[i], to = m->indptr[i + 1];
+        if (to - from > *longest) *longest = to - from;
+        for (int64_t k = from; k < to; k++) {
+            if (m->indices[k] < 0 || m->indices[k] >= m->n_cols)
+                FAIL(SCW_EFORMAT, "row %lld has column index %d, expected 0 to %lld", (long long)i,
+                     (int)m->indices[k], (long long)m->n_cols - 1);
+            if (k > from && m->indices[k] <= m->indices[k - 1]) *tidy = false;
+        }
+    }
+done:
+    return st;
+}
+
+scw_status matrix_canonical(matrix *m)
+{
+    scw_status st = SCW_OK;
+    entry *scratch = NULL;
+    int64_t longest, written = 0;
+    bool tidy;
+
+    if (!m->sparse) return SCW_OK;
+    TRY(check_csr(m, &longest, &tidy));
+    if (tidy) goto done;
+    TRY(mem_new(&scratch, longest));
+    for (int64_t i = 0; i < m->n_rows; i++) {
+        int64_t from = m->indptr[i], to = m->indptr[i + 1];
+        int64_t kept = to > from ? tidy_row(m, from, to, scratch) : 0;
+        if (written != from && kept) {
+            memmove(m->indices + written, m->indices + from, (size_t)kept * sizeof *m->indices);
+            memmove(m->values + written, m->values + from, (size_t)kept * sizeof *m->values);
+        }
+        m->indptr[i] = written;
+        written += kept;
+    }
+    m->indptr[m->n_rows] = written;
+done:
+    mem_free(scratch);
+    return st;
+}
+
+/* ------------------------------------------------------------------ selections */
+
+static int64_t count_row(const matrix *m, int64_t i)
+{
+    if (i < 0) return 0;
+    if (m->sparse) return m->indptr[i + 1] - m->indptr[i];
+    const float *row = m->values + i * m->n_cols;
+    int64_t n = 0;
+    for (int64_t j = 0; j < m->n_cols; j++) n += row[j] != 0;
+    return n;
+}
+
+static void copy_row(matrix *out, int64_t at, const matrix *m, int64_t i)
+{
+    if (i < 0) return;
+    if (m->sparse) {
+        int64_t from = m->indptr[i], n = m->indptr[i + 1] - from;
+        if (n == 0) return;
+        memcpy(out->indices + at, m->indices + from, (size_t)n * sizeof *m->indices);
+        memcpy(out->values + at, m->values + from, (size_t)n * sizeof *m->values);
+        return;
+    }
+    const float *row = m->values + i * m->n_cols;
+    for (int64_t j = 0; j < m->n_cols; j++) {
+        if (row[j] == 0) continue;
+        out->indices[at] = (int32_t)j;
+        out->values[at++] = row[j];
+    }
+}
+
+scw_status matrix_rows_csr(matrix *out, const matrix *m, const int64_t *rows, int64_t n_rows)
+{
+    scw_status st = SCW_OK;
+    int64_t n = rows ? n_rows : m->n_rows, nnz = 0;
+
+    *out = (matrix){0};
+    for (int64_t r = 0; r < n; r++) {
+        if (rows && (rows[r] < -1 || rows[r] >= m->n_rows))
+            FAIL(SCW_EINVAL, "row %lld of %lld", (long long)rows[r], (long long)m->n_rows);
+        nnz += count_row(m, rows ? rows[r] : r);
+    }
+    TRY(matrix_init_csr(out, n, m->n_cols, nnz));
+    for (int64_t r = 0; r < n; r++) {
+        int64_t i = rows ? rows[r] : r;
+        copy_row(out, out->indptr[r], m, i);
+        out->indptr[r + 1] = out->indptr[r] + count_row(m, i);
+    }
+done:
+    return st;
+}
+
+/* Where each source column goes: targets[start[s] .. start[s + 1]). */
+static scw_status invert_selection(int64_t **start, int32_t **targets, int64_t n_source,
+                                   const int64_t *from, int64_t n_cols)
+{
+    scw_status st = SCW_OK;
+
+    TRY(mem_new(start, n_source + 2));
+    TRY(mem_new(targets, n_cols));
+    for (int64_t j = 0; j < n_cols; j++) {
+        if (from[j] < -1 || from[j] >= n_source)
+            FAIL(SCW_EINVAL, "column %lld of %lld", (long long)from[j], (long long)n_source);
+        if (from[j] >= 0) (*start)[from[j] + 2]++;
+    }
+    for (int64_t s = 0; s < n_source; s++) (*start)[s + 2] += (*start)[s + 1];
+    /* start[s + 1] is now the first free place of s, and ends as the first place of s + 1. */
+    for (int64_t j = 0; j < n_cols; j++)
+        if (from[j] >= 0) (*targets)[(*start)[from[j] + 1]++] = (int32_t)j;
+done:
+    return st;
+}
+
+static scw_status select_dense(matrix *out, const matrix *m, const int64_t *from, int64_t n_cols)
+{
+    scw_status st = SCW_OK;
+    int64_t nnz = 0;
+
+    for (int64_t j = 0; j < n_cols; j++)
+        if (from[j] < -1 || from[j] >= m->n_cols)
+            FAIL(SCW_EINVAL, "column %lld of %lld", (long long)from[j], (long long)m->n_cols);
+    for (int64_t i = 0; i < m->n_rows; i++)
+        for (int64_t j = 0; j < n_cols; j++)
+            nnz += from[j] >= 0 && m->values[i * m->n_cols + from[j]] != 0;
+    TRY(matrix_init_csr(out, m->n_rows, n_cols, nnz));
+    for (int64_t i = 0, k = 0; i < m->n_rows; i++) {
+        for (int64_t j = 0; j < n_cols; j++) {
+            float v = from[j] >= 0 ? m->values[i * m->n_cols + from[j]] : 0;
+            if (v == 0) continue;
+            out->indices[k] = (int32_t)j;
+            out->values[k++] = v;
+        }
+        out->indptr[i + 1] = k;
+    }
+done:
+    return st;
+}
+
+scw_status matrix_select_columns(matrix *out, const matrix *m, const int64_t *from, int64_t n_cols)
+{
+    scw_status st = SCW_OK;
+    int64_t *start = NULL;
+    int32_t *targets = NULL;
+    int64_t nnz = 0;
+
+    *out = (matrix){0};
+    if (!m->sparse) return select_dense(out, m, from, n_cols);
+    TRY(invert_selection(&start, &targets, m->n_cols, from, n_cols));
+    for (int64_t k = 0; k < matrix_nnz(m); k++)
+        nnz += start[m->indices[k] + 1] - start[m->indices[k]];
+    TRY(matrix_init_csr(out, m->n_rows, n_cols, nnz));
+    for (int64_t i = 0, at = 0; i < m->n_rows; i++) {
+        for (int64_t k = m->indptr[i]; k < m->indptr[i + 1]; k++) {
+            int32_t s = m->indices[k];
+            for (int64_t t = start[s]; t < start[s + 1]; t++) {
+                out->indices[at] = targets[t];
+                out->values[at++] = m->values[k];
+            }
+        }
+        out->indptr[i + 1] = at;
+    }
+    TRY(matrix_canonical(out)); /* the new order of columns may differ */
+done:
+    if (st != SCW_OK) matrix_clear(out);
+    mem_free(start);
+    mem_free(targets);
+    return st;
+}
+
+/* ------------------------------------------------------------------ summary */
+
+static void summarise_value(matrix_summary *s, float v, bool *any)
+{
+    if (v != 0) s->nnz++;
+    if (isnan(v)) {
+        s->n_nan++;
+        return;
+    }
+    s->n_infinite += isinf(v) != 0;
+    s->n_negative += v < 0;
+    s->n_fractional += isfinite(v) && v != truncf(v);
+    s->sum += (double)v;
+    if (!*any || (double)v < s->minimum) s->minimum = (double)v;
+    if (!*any || (double)v > s->maximum) s->maximum = (double)v;
+    *any = true;
+}
+
+scw_status matrix_summarise(matrix_summary *out, const matrix *m)
+{
+    scw_status st = SCW_OK;
+    uint8_t *seen = NULL;
+    bool any = false;
+
+    *out = (matrix_summary){0};
+    TRY(mem_new(&seen, m->n_cols));
+    for (int64_t i = 0; i < m->n_rows; i++) {
+        int64_t before = out->nnz;
+        int64_t from = m->sparse ? m->indptr[i] : i * m->n_cols;
+        int64_t to = m->sparse ? m->indptr[i + 1] : from + m->n_cols;
+        for (int64_t k = from; k < to; k++) {
+            summarise_value(out, m->values[k], &any);
+            if (m->values[k] != 0) seen[m->sparse ? m->indices[k] : k - from] = 1;
+        }
+        if (m->sparse && to - from < m->n_cols) summarise_value(out, 0.0f, &any);
+        out->n_empty_rows += out->nnz == before;
+    }
+    for (int64_t j = 0; j < m->n_cols; j++) out->n_empty_cols += !seen[j];
+done:
+    mem_free(seen);
+    return st;
+}

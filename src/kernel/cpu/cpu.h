@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the fast kernels share. Single precision only.
+ *
+ * The files of cpu/ are plain C written to vectorise. The build compiles them once for each
+ * instruction set (meson.build: CPU_ISA and its flags); dispatch.c chooses at run time. Whole files,
+ * not clones of functions: a cloning compiler may leave the body of an OpenMP loop, which becomes a
+ * function of its own, at the baseline. Everything but cpu_fill_* is static, so that nothing compiled
+ * for a newer instruction set can be linked in place of baseline code.
+ *
+ * Invariant: the same bits for any number of threads. Loops are cut into blocks of fixed size, or
+ * each output is computed by one thread in an order that does not depend on the cut. */
+#ifndef KERNEL_CPU_CPU_H
+#define KERNEL_CPU_CPU_H
+
+#include <string.h>
+
+#include "base/threads.h"
+#include "kernel/table.h"
+
+#define CPU_PASTE2(a_, b_) a_##_##b_
+#define CPU_PASTE(a_, b_) CPU_PASTE2(a_, b_)
+#define CPU_NAME(name_) CPU_PASTE(name_, CPU_ISA) /* cpu_fill_norm -> cpu_fill_norm_avx2 */
+
+void CPU_NAME(cpu_fill_affine)(kernel_table *t);
+void CPU_NAME(cpu_fill_elementwise)(kernel_table *t);
+void CPU_NAME(cpu_fill_norm)(kernel_table *t);
+void CPU_NAME(cpu_fill_optimizer)(kernel_table *t);
+
+#define CPU_BLOCK 8192         /* elements of one block of a flat loop */
+#define CPU_PARALLEL_MIN 32768 /* elements from which waking the threads pays */
+#define CPU_GROUP 64           /* rows summed in float before the sum moves to double */
+
+#define CPU_SIMD SCW_PRAGMA(omp simd)
+
+/* The flat loop over blocks; the body runs over i in at..block_end(at, n) - 1. */
+#define BLOCKWISE(n_)                                                                              \
+    PARALLEL_FOR_IF((n_) > CPU_PARALLEL_MIN)                                                       \
+    for (int64_t at = 0; at < (n_); at += CPU_BLOCK)
+
+static inline int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t block_end(int64_t at, int64_t n)
+{
+    return smaller(at + CPU_BLOCK, n);
+}
+
+/* e^x within 2 ulp, for a vector loop: no branch, no table. x = n ln 2 + r with |r| <= ln 2 / 2, a
+ * Taylor polynomial of degree 7 for e^r (its remainder is below 6e-9 there), and 2^n in two factors
+ * so that results below the normal range come out right. NaN stays NaN. */
+static inline float fast_exp(float x)
+{
+    const float round_magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+    x = x > 89.0f ? 89.0f : x;
+    x = x < -104.0f ? -104.0f : x;
+    float shifted = x * 1.44269504f + round_magic;
+    float whole = shifted - round_magic;
+    float r = x - whole * 0.693359375f; /* ln 2 in two parts, the first exact in 9 bits */
+    r = r + whole * 2.12194440e-4f;
+    float p = 1.0f / 5040.0f;
+    p = p * r + 1.0f / 720.0f;
+    p = p * r + 1.0f / 120.0f;
+    p = p * r + 1.0f / 24.0f;
+    p = p * r + 1.0f / 6.0f;
+    p = p * r + 0.5f;
+    p = p * r * r + r + 1.0f;
+
+    uint32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    uint32_t n = bits - 0x4B400000u;                       /* the integer, modulo 2^32 */
+    uint32_t half = (n + 256u) / 2u - 128u, rest = n - half; /* n + 256 > 0 */
+    uint32_t first = (half + 127u) << 23, second = (rest + 127u) << 23;
+    float scale1, scale2;
+    memcpy(&scale1, &first, sizeof scale1);
+    memcpy(&scale2, &second, sizeof scale2);
+    return p * scale1 * scale2;
+}
+
+#endif

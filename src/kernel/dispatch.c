@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The fronts of kernel.h: which implementation runs.
+ *
+ * Products go down an ordered list (oneDNN, CBLAS, then the table's own); all other kernels go to one
+ * table, the best that this CPU runs. The double build has ref only. */
+#include "kernel/table.h"
+
+#include <stdatomic.h>
+
+#include "base/threads.h"
+
+#ifdef HAVE_ONEDNN
+#include "kernel/dnnl/dnnl.h"
+#endif
+#ifdef HAVE_CBLAS
+#include "kernel/blas/blas.h"
+#endif
+
+#ifdef HAVE_CPU_KERNELS
+#define DECLARE_CPU(isa_)                                                                          \
+    void cpu_fill_affine_##isa_(kernel_table *t);                                                  \
+    void cpu_fill_elementwise_##isa_(kernel_table *t);                                             \
+    void cpu_fill_norm_##isa_(kernel_table *t);                                                    \
+    void cpu_fill_optimizer_##isa_(kernel_table *t);
+#define FILL_CPU(t_, isa_)                                                                         \
+    do {                                                                                           \
+        cpu_fill_affine_##isa_(t_);                                                                \
+        cpu_fill_elementwise_##isa_(t_);                                                           \
+        cpu_fill_norm_##isa_(t_);                                                                  \
+        cpu_fill_optimizer_##isa_(t_);                                                             \
+    } while (0)
+DECLARE_CPU(default)
+#ifdef HAVE_CPU_X86
+DECLARE_CPU(avx2)
+DECLARE_CPU(avx512)
+#endif
+#endif
+
+#define MOST_TABLES 4
+
+static kernel_table tables[MOST_TABLES];
+static int n_tables;
+static _Atomic(const kernel_table *) chosen;
+static atomic_bool use_bf16;
+
+static kernel_table *add_table(const char *isa)
+{
+    kernel_table *t = &tables[n_tables++];
+
+    t->isa = isa;
+    ref_fill_affine(t);
+    ref_fill_elementwise(t);
+    ref_fill_norm(t);
+    ref_fill_optimizer(t);
+    ref_fill_gemm(t);
+    return t;
+}
+
+/* Before main, so that no thread can see half a table. */
+__attribute__((constructor)) static void build_tables(void)
+{
+#ifdef HAVE_CPU_KERNELS
+#ifdef HAVE_CPU_X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        FILL_CPU(add_table("avx512f"), avx512);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        FILL_CPU(add_table("avx2"), avx2);
+#endif
+    FILL_CPU(add_table("default"), default);
+#endif
+    (void)add_table("ref");
+    atomic_store(&chosen, &tables[0]);
+}
+
+const kernel_table *kernel_table_at(int k)
+{
+    return k >= 0 && k < n_tables ? &tables[k] : NULL;
+}
+
+void kernel_table_use(const kernel_table *table)
+{
+    atomic_store(&chosen, table ? table : &tables[0]);
+}
+
+static const kernel_table *table(void)
+{
+    return atomic_load_explicit(&chosen, memory_order_relaxed);
+}
+
+const char *kernel_isa(void)
+{
+    return table()->isa;
+}
+
+/* ------------------------------------------------------------- products */
+
+static const kernel_gemm_row gemm_rows[] = {
+#ifdef HAVE_ONEDNN
+    {"onednn", dnnl_gemm},
+#endif
+#ifdef HAVE_CBLAS
+    {"cblas", blas_gemm},
+#endif
+    {NULL, NULL},
+};
+
+const kernel_gemm_row *kernel_gemm_rows(void)
+{
+    return gemm_rows;
+}
+
+const char *kernel_gemm_name(void)
+{
+    return gemm_rows[0].name ? gemm_rows[0].name : "ref";
+}
+
+bool kernel_use_bf16(bool on)
+{
+#ifdef HAVE_ONEDNN
+    bool can = on && dnnl_has_bf16();
+#else
+    bool can = false;
+#endif
+    atomic_store(&use_bf16, can);
+    return can == on;
+}
+
+void kernel_follow_threads(void)
+{
+#ifdef HAVE_CBLAS
+    blas_follow_threads();
+#endif
+}
+
+void kernel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const real *a,
+                 const real *b, real beta, real *c)
+{
+    if (m <= 0 || n <= 0) return;
+    if (k <= 0) {
+        if (beta == 0)
+            for (int64_t e = 0; e < m * n; e++) c[e] = 0;
+        return;
+    }
+#ifdef HAVE_ONEDNN
+    if (atomic_load_explicit(&use_bf16, memory_order_relaxed) &&
+        dnnl_gemm_bf16(trans_a, trans_b, m, n, k, a, b, beta, c))
+        return;
+#endif
+    for (const kernel_gemm_row *row = gemm_rows; row->name; row++)
+        if (row->gemm(trans_a, trans_b, m, n, k, a, b, beta, c)) return;
+    table()->gemm(trans_a, trans_b, m, n, k, a, b, beta, c);
+}
+
+/* ------------------------------------------------------------- all others */
+
+void kernel_affine_forward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
+                           real *out)
+{
+    table()->affine_forward(x, w, weight, h, out);
+}
+
+void kernel_affine_backward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
+                            const real *g, real *d_w, real *d_weight, real *scratch)
+{
+    table()->affine_backward(x, w, weight, h, g, d_w, d_weight, scratch);
+}
+
+double kernel_affine_squared_error(const affine_sparse *x, const real *p)
+{
+    return table()->affine_squared_error(x, p);
+}
+
+void kernel_affine_squared_error_backward(const affine_sparse *x, const real *p, real scale,
+                                          real *d_p)
+{
+    table()->affine_squared_error_backward(x, p, scale, d_p);
+}
+
+void kernel_relu(int64_t n, const real *x, real *y)
+{
+    table()->relu(n, x, y);
+}
+
+void kernel_relu_backward(int64_t n, const real *y, const real *g, real *d_x)
+{
+    table()->relu_backward(n, y, g, d_x);
+}
+
+void kernel_add(int64_t n, const real *x, const real *y, real *out)
+{
+    table()->add(n, x, y, out);
+}
+
+void kernel_accumulate(int64_t n, real scale, const real *x, real *y)
+{
+    table()->accumulate(n, scale, x, y);
+}
+
+void kernel_scale(int64_t n, real scale, const real *x, real *y)
+{
+    table()->scale(n, scale, x, y);
+}
+
+void kernel_multiply(int64_t n, const real *x, const real *y, real *out)
+{
+    table()->multiply(n, x, y, out);
+}
+
+void kernel_multiply_accumulate(int64_t n, const real *x, const real *y, real *out)
+{
+    table()->multiply_accumulate(n, x, y, out);
+}
+
+void kernel_exp(int64_t n, const real *x, real *y)
+{
+    table()->exp(n, x, y);
+}
+
+double kernel_sum(int64_t n, const real *x)
+{
+    return table()->sum(n, x);
+}
+
+double kernel_sum_squares(int64_t n, const real *x)
+{
+    return table()->sum_squares(n, x);
+}
+
+void kernel_add_bias(int64_t rows, int64_t cols, const real *x, const real *bias, real *y)
+{
+    table()->add_bias(rows, cols, x, bias, y);
+}
+
+void kernel_column_sums(int64_t rows, int64_t cols, const real *g, real *d_bias)
+{
+    table()->column_sums(rows, cols, g, d_bias);
+}
+
+void kernel_softmax(int64_t rows, int64_t cols, const real *x, real *y)
+{
+    table()->softmax(rows, cols, x, y);
+}
+
+void kernel_log_softmax(int64_t rows, int64_t cols, const real *x, real *y)
+{
+    table()->log_softmax(rows, cols, x, y);
+}
+
+void kernel_batch_norm_train(int64_t rows, int64_t cols, const real *x, const real *gamma,
+                             const real *beta, real eps, real momentum, real *running_mean,
+                             real *running_var, real *mean, real *inv_std, real *y)
+{
+    table()->batch_norm_train(rows, cols, x, gamma, beta, eps, momentum, running_mean, running_var,
+                              mean, inv_std, y);
+}
+
+void kernel_batch_norm_eval(int64_t rows, int64_t cols, const real *x, const real *gamma,
+                            const real *beta, real eps, const real *running_mean,
+                            const real *running_var, real *y)
+{
+    table()->batch_norm_eval(rows, cols, x, gamma, beta, eps, running_mean, running_var, y);
+}
+
+void kernel_batch_norm_backward(int64_t rows, int64_t cols, const real *x, const real *gamma,
+                                const real *mean, const real *inv_std, const real *g, real *d_x,
+                                real *d_gamma, real *d_beta)
+{
+    table()->batch_norm_backward(rows, cols, x, gamma, mean, inv_std, g, d_x, d_gamma, d_beta);
+}
+
+void kernel_adam(int64_t n, real *theta, real *grad, real *m, real *v,
+                 const kernel_adam_options *options)
+{
+    table()->adam(n, theta, grad, m, v, options);
+}
+
+void kernel_rmsprop(int64_t n, real *theta, real *grad, real *v, double lr, double alpha,
+                    double eps)
+{
+    table()->rmsprop(n, theta, grad, v, lr, alpha, eps);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reference kernels of affine-sparse matrices. A row is expanded value by value in the order of its
+ * columns, so each kernel reads like its definition on the dense matrix. */
+#include "kernel/table.h"
+
+static bool present(const affine_sparse *x, int64_t i)
+{
+    return !x->row_weight || x->row_weight[i] != 0;
+}
+
+/* x_ij, walking along row i with a cursor that starts at indptr[i]. */
+static double next_value(const affine_sparse *x, int64_t i, int64_t j, int64_t *cursor)
+{
+    double v = 0.0;
+
+    if (*cursor < x->indptr[i + 1] && x->indices[*cursor] == j) {
+        v = (double)x->values[(*cursor)++];
+        if (x->row_scale) v *= (double)x->row_scale[i];
+        if (x->col_scale) v *= (double)x->col_scale[j];
+    }
+    if (x->row_shift) v += (double)x->row_shift[i];
+    if (x->col_shift) v += (double)x->col_shift[j];
+    return v;
+}
+
+static void affine_forward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
+                           real *out)
+{
+    for (int64_t i = 0; i < x->n_rows; i++) {
+        real *row = out + i * h;
+        int64_t cursor = x->indptr[i];
+        for (int64_t e = 0; e < h; e++) row[e] = 0;
+        if (!present(x, i)) continue;
+        for (int64_t j = 0; j < x->n_cols; j++) {
+            double v = next_value(x, i, j, &cursor) * (w ? (double)w[j] : 1.0);
+            if (v == 0.0) continue;
+            for (int64_t e = 0; e < h; e++) row[e] += (real)(v * (double)weight[j * h + e]);
+        }
+    }
+}
+
+static void affine_backward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
+                            const real *g, real *d_w, real *d_weight, real *scratch)
+{
+    (void)scratch;
+    for (int64_t i = 0; i < x->n_rows; i++) {
+        int64_t cursor = x->indptr[i];
+        if (!present(x, i)) continue;
+        for (int64_t j = 0; j < x->n_cols; j++) {
+            double v = next_value(x, i, j, &cursor), dot = 0.0;
+            if (v == 0.0) continue;
+            for (int64_t e = 0; e < h; e++) {
+                double product = v * (double)g[i * h + e];
+                d_weight[j * h + e] += (real)(product * (w ? (double)w[j] : 1.0));
+                if (w) dot += product * (double)weight[j * h + e];
+            }
+            if (w) d_w[j] += (real)dot;
+        }
+    }
+}
+
+static double affine_squared_error(const affine_sparse *x, const real *p)
+{
+    double sum = 0.0;
+
+    for (int64_t i = 0; i < x->n_rows; i++) {
+        int64_t cursor = x->indptr[i];
+        if (!present(x, i)) continue;
+        for (int64_t j = 0; j < x->n_cols; j++) {
+            double d = (double)p[i * x->n_cols + j] - next_value(x, i, j, &cursor);
+            sum += d * d;
+        }
+    }
+    return sum;
+}
+
+static void affine_squared_error_backward(const affine_sparse *x, const real *p, real scale,
+                                          real *d_p)
+{
+    for (int64_t i = 0; i < x->n_rows; i++) {
+        int64_t cursor = x->indptr[i];
+        if (!present(x, i)) continue;
+        for (int64_t j = 0; j < x->n_cols; j++) {
+            int64_t e = i * x->n_cols + j;
+            d_p[e] += (real)(2.0 * (double)scale *
+                             ((double)p[e] - next_value(x, i, j, &cursor)));
+        }
+    }
+}
+
+void ref_fill_affine(kernel_table *t)
+{
+    t->affine_forward = affine_forward;
+    t->affine_backward = affine_backward;
+    t->affine_squared_error = affine_squared_error;
+    t->affine_squared_error_backward = affine_squared_error_backward;
+}

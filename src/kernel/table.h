@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The kernels of one implementation as a table of functions; the members have the names, arguments
+ * and meaning of the kernel_* functions in kernel.h.
+ *
+ * ref/ is the specification: scalar, readable, for float and double. cpu/ is compiled once for each
+ * instruction set, from the same sources (see cpu/cpu.h for why). A table starts as a copy of ref's,
+ * and each cpu file puts its own kernels in place, so a kernel without a fast version still works.
+ *
+ * How to add a kernel: declare kernel_x in kernel.h, add the member here and the front in dispatch.c,
+ * write it in ref/, compare in tests/grad; then, if it is hot, write it in cpu/. */
+#ifndef KERNEL_TABLE_H
+#define KERNEL_TABLE_H
+
+#include "kernel/kernel.h"
+
+typedef struct kernel_table {
+    const char *isa;
+
+    void (*gemm)(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const real *a,
+                 const real *b, real beta, real *c);
+
+    void (*affine_forward)(const affine_sparse *x, const real *w, const real *weight, int64_t h,
+                           real *out);
+    void (*affine_backward)(const affine_sparse *x, const real *w, const real *weight, int64_t h,
+                            const real *g, real *d_w, real *d_weight, real *scratch);
+    double (*affine_squared_error)(const affine_sparse *x, const real *p);
+    void (*affine_squared_error_backward)(const affine_sparse *x, const real *p, real scale,
+                                          real *d_p);
+
+    void (*relu)(int64_t n, const real *x, real *y);
+    void (*relu_backward)(int64_t n, const real *y, const real *g, real *d_x);
+    void (*add)(int64_t n, const real *x, const real *y, real *out);
+    void (*accumulate)(int64_t n, real scale, const real *x, real *y);
+    void (*scale)(int64_t n, real scale, const real *x, real *y);
+    void (*multiply)(int64_t n, const real *x, const real *y, real *out);
+    void (*multiply_accumulate)(int64_t n, const real *x, const real *y, real *out);
+    void (*exp)(int64_t n, const real *x, real *y);
+    double (*sum)(int64_t n, const real *x);
+    double (*sum_squares)(int64_t n, const real *x);
+    void (*add_bias)(int64_t rows, int64_t cols, const real *x, const real *bias, real *y);
+    void (*column_sums)(int64_t rows, int64_t cols, const real *g, real *d_bias);
+    void (*softmax)(int64_t rows, int64_t cols, const real *x, real *y);
+    void (*log_softmax)(int64_t rows, int64_t cols, const real *x, real *y);
+
+    void (*batch_norm_train)(int64_t rows, int64_t cols, const real *x, const real *gamma,
+                             const real *beta, real eps, real momentum, real *running_mean,
+                             real *running_var, real *mean, real *inv_std, real *y);
+    void (*batch_norm_eval)(int64_t rows, int64_t cols, const real *x, const real *gamma,
+                            const real *beta, real eps, const real *running_mean,
+                            const real *running_var, real *y);
+    void (*batch_norm_backward)(int64_t rows, int64_t cols, const real *x, const real *gamma,
+                                const real *mean, const real *inv_std, const real *g, real *d_x,
+                                real *d_gamma, real *d_beta);
+
+    void (*adam)(int64_t n, real *theta, real *grad, real *m, real *v,
+                 const kernel_adam_options *options);
+    void (*rmsprop)(int64_t n, real *theta, real *grad, real *v, double lr, double alpha,
+                    double eps);
+} kernel_table;
+
+/* Table number k of those this CPU can run: the best first, ref last; NULL past the end. */
+const kernel_table *kernel_table_at(int k);
+/* Use this table from now on (NULL: the best). For tests and measurements. */
+void kernel_table_use(const kernel_table *table);
+
+void ref_fill_affine(kernel_table *t);
+void ref_fill_elementwise(kernel_table *t);
+void ref_fill_norm(kernel_table *t);
+void ref_fill_optimizer(kernel_table *t);
+void ref_fill_gemm(kernel_table *t);
+
+/* One implementation of products. False: the case is declined, and C is untouched. */
+typedef struct kernel_gemm_row {
+    const char *name;
+    bool (*gemm)(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const real *a,
+                 const real *b, real beta, real *c);
+} kernel_gemm_row;
+
+/* The ordered list of this build, without ref; ends with a NULL name. For tests. */
+const kernel_gemm_row *kernel_gemm_rows(void);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "models/cells.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+
+void cells_clear(cells *c)
+{
+    for (int m = 0; m < MODEL_MAX_MODALITIES; m++) prepared_clear(&c->x[m]);
+    mem_free(c->labels);
+    mem_free(c->weight);
+    *c = (cells){0};
+}
+
+/* values[rows[i]] for each i, as real; NULL for NULL. */
+static const real *gather_vector(tape *t, const float *values, const int64_t *rows, int64_t n)
+{
+    if (!values) return NULL;
+    real *out = tape_alloc(t, n, sizeof *out);
+    if (!out) return NULL;
+    for (int64_t i = 0; i < n; i++) out[i] = (real)values[rows[i]];
+    return out;
+}
+
+/* Column vectors are the same for every batch: in the float build they are borrowed as they are. */
+static const real *column_vector(tape *t, const float *values, int64_t n)
+{
+#ifdef SCW_REAL_DOUBLE
+    real *out = values ? tape_alloc(t, n, sizeof *out) : NULL;
+    for (int64_t j = 0; out && j < n; j++) out[j] = (real)values[j];
+    return out;
+#else
+    (void)t;
+    (void)n;
+    return values;
+#endif
+}
+
+static bool gather_rows(tape *t, const matrix *y, const int64_t *rows, int64_t n, affine_sparse *x)
+{
+    int64_t nnz = 0, at = 0;
+
+    for (int64_t i = 0; i < n; i++) nnz += y->indptr[rows[i] + 1] - y->indptr[rows[i]];
+    int64_t *indptr = tape_alloc(t, n + 1, sizeof *indptr);
+    int32_t *indices = tape_alloc(t, nnz, sizeof *indices);
+    real *values = tape_alloc(t, nnz, sizeof *values);
+    if (!indptr || !indices || !values) return false;
+    for (int64_t i = 0; i < n; i++) {
+        indptr[i] = at;
+        for (int64_t e = y->indptr[rows[i]]; e < y->indptr[rows[i] + 1]; e++, at++) {
+            indices[at] = y->indices[e];
+            values[at] = (real)y->values[e];
+        }
+    }
+    indptr[n] = at;
+    *x = (affine_sparse){.n_rows = n, .n_cols = y->n_cols, .indptr = indptr, .indices = indices,
+                         .values = values};
+    return true;
+}
+
+void cells_gather(tape *t, const cells *c, const int64_t *rows, int64_t n, model_batch *batch)
+{
+    *batch = (model_batch){.n = n, .n_modalities = c->n_modalities};
+    for (int m = 0; m < c->n_modalities; m++) {
+        const prepared *p = &c->x[m];
+        affine_sparse *x = &batch->x[m];
+        if (!gather_rows(t, &p->y, rows, n, x)) {
+            batch->n = 0;
+            return;
+        }
+        x->row_scale = gather_vector(t, p->row_scale, rows, n);
+        x->row_shift = gather_vector(t, p->row_shift, rows, n);
+        x->row_weight = gather_vector(t, p->present, rows, n);
+        x->col_scale = column_vector(t, p->col_scale, x->n_cols);
+        x->col_shift = column_vector(t, p->col_shift, x->n_cols);
+    }
+    batch->weight = gather_vector(t, c->weight, rows, n);
+    if (!c->labels) return;
+    int32_t *labels = tape_alloc(t, n, sizeof *labels);
+    for (int64_t i = 0; labels && i < n; i++) labels[i] = c->labels[rows[i]];
+    batch->labels = labels;
+}
+
+/* Background of column j in row i: its value where y is zero. */
+static double background(const prepared *p, int64_t i, int64_t j)
+{
+    double b = p->row_shift ? (double)p->row_shift[i] : 0.0;
+    return b + (p->col_shift ? (double)p->col_shift[j] : 0.0);
+}
+
+static void row_range(const prepared *p, int64_t i, double *low, double *high)
+{
+    double a = p->row_scale ? (double)p->row_scale[i] : 1.0;
+    int64_t e = p->y.indptr[i];
+
+    for (int64_t j = 0; j < p->y.n_cols; j++) {
+        double v = background(p, i, j);
+        if (e < p->y.indptr[i + 1] && p->y.indices[e] == j) {
+            double c = p->col_scale ? (double)p->col_scale[j] : 1.0;
+            v += a * c * (double)p->y.values[e];
+            e++;
+        }
+        *low = fmin(*low, v);
+        *high = fmax(*high, v);
+    }
+}
+
+void cells_range(const cells *c, const int64_t *rows, int64_t n, double *low, double *high)
+{
+    *low = INFINITY;
+    *high = -INFINITY;
+    for (int m = 0; m < c->n_modalities; m++)
+        for (int64_t i = 0; i < n; i++)
+            if (!c->x[m].present || c->x[m].present[rows[i]] > 0.0f)
+                row_range(&c->x[m], rows[i], low, high);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Prepared cells of all modalities, and batches gathered from them. */
+#ifndef MODELS_CELLS_H
+#define MODELS_CELLS_H
+
+#include "models/network.h"
+#include "prep/transform.h"
+
+typedef struct cells {
+    int64_t n;
+    int n_modalities;
+    prepared x[MODEL_MAX_MODALITIES]; /* n rows each */
+    int32_t *labels;                  /* [n] class or -1, owned; NULL: none */
+    float *weight;                    /* [n] weight in the classification loss, owned; NULL: ones */
+} cells;
+
+void cells_clear(cells *c);
+
+/* Copy the listed rows into a batch in the tape's memory. On failure the tape remembers it and
+ * batch->n is 0. */
+void cells_gather(tape *t, const cells *c, const int64_t *rows, int64_t n, model_batch *batch);
+
+/* Smallest and largest input value over the listed rows, all modalities together. */
+void cells_range(const cells *c, const int64_t *rows, int64_t n, double *low, double *high);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef MODELS_MATILDA_H
+#define MODELS_MATILDA_H
+
+#include "models/network.h"
+
+/* One modality as the network knows it. */
+typedef struct matilda_modality {
+    char name[64];
+    int64_t n_vars;       /* F_m */
+    int64_t n_hidden;     /* H_m */
+    int64_t n_components; /* K_m of the fitted projection, 0: the encoder reads the features */
+} matilda_modality;
+
+typedef struct matilda_config {
+    int n_modalities;
+    matilda_modality modality[MODEL_MAX_MODALITIES];
+    int64_t n_classes, z_dim, n_joint; /* C, d, width of the joint encoder */
+    double drop;              /* of encoder blocks */
+    double latent_drop;       /* of mu and logvar; the authors use 0 with three modalities */
+    double input_drop;        /* of the projected input */
+    bool feature_weight;      /* the learnable per-feature weight w */
+    double feature_weight_init; /* w ~ scale * U(0, 1) */
+    bool shortcut;            /* linear path from the projected input to the logits */
+    bool classify_mean;       /* classifier reads mu instead of the sample */
+    double smoothing, smoothing_classes;
+    bool variance_error;      /* reconstruction: squared error a cell, a modality; else mean a value */
+    double rec_weight, kl_weight, cls_weight;
+} matilda_config;
+
+typedef struct matilda_net {
+    matilda_config config;
+    params p;
+    int feature_weight[MODEL_MAX_MODALITIES];
+    int projection[MODEL_MAX_MODALITIES]; /* buffer [F_m, K_m], or -1 */
+    nn_block encoder[MODEL_MAX_MODALITIES];
+    nn_block joint, mu, logvar;
+    nn_block decoder[MODEL_MAX_MODALITIES];
+    nn_linear classifier;
+    nn_linear shortcut[MODEL_MAX_MODALITIES];
+} matilda_net;
+
+/* Optimizer groups of the parameters. */
+enum { MATILDA_GROUP_BODY = 0, MATILDA_GROUP_CLASSIFIER, MATILDA_GROUP_SHORTCUT, MATILDA_N_GROUPS };
+
+SCW_CHECKED scw_status matilda_net_init(matilda_net *net, const matilda_config *config,
+                                        uint64_t seed);
+void matilda_net_clear(matilda_net *net);
+
+/* Dropout streams, for given masks: encoder of modality m is stream m, then these. */
+enum {
+    MATILDA_STREAM_JOINT = MODEL_MAX_MODALITIES,
+    MATILDA_STREAM_MU,
+    MATILDA_STREAM_LOGVAR,
+    MATILDA_STREAM_INPUT, /* + m */
+    MATILDA_N_STREAMS = MATILDA_STREAM_INPUT + MODEL_MAX_MODALITIES
+};
+
+/* The network's equations. With `decode` the reconstructions are computed too. */
+void matilda_forward(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
+                     bool decode, model_outputs *out);
+/* Decode a latent [n, z] into reconstructions. */
+void matilda_decode(const matilda_net *net, const nn_pass *pass, tensor *z, model_outputs *out);
+/* The loss and its parts: rec, kl, cls. `out` is from matilda_forward with decode. */
+void matilda_loss(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
+                  const model_outputs *out, model_losses *losses);
+
+network matilda_network(matilda_net *net);
+
+#endif

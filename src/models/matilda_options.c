@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "models/matilda_options.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/status.h"
+#include "prep/transform.h"
+
+#define AT(field_) offsetof(matilda_options, field_)
+
+/* name, type, offset, default, minimum, maximum, choices, argument, group, help */
+const scw_option matilda_option_table[] = {
+    {"rna-transform", SCW_OPTION_CHOICE, AT(rna_transform), "log", 0, 0, TRANSFORM_CHOICES, "KIND",
+     "Input", "how RNA counts become inputs: log of depth-scaled counts, or the authors' z-score"},
+    {"adt-transform", SCW_OPTION_CHOICE, AT(adt_transform), "clr", 0, 0, TRANSFORM_CHOICES, "KIND",
+     "Input", "the same for protein: centred log ratio of each cell"},
+    {"atac-transform", SCW_OPTION_CHOICE, AT(atac_transform), "tfidf", 0, 0, TRANSFORM_CHOICES,
+     "KIND", "Input", "the same for chromatin"},
+    {"unit-variance", SCW_OPTION_BOOL, AT(unit_variance), "on", 0, 0, NULL, NULL, "Input",
+     "scale each modality to a total variance of one, so that none drowns the others"},
+    {"components", SCW_OPTION_INT, AT(components), "50", 0, 1000, NULL, "N", "Input",
+     "principal components of a modality that the network reads; 0: it reads all features"},
+    {"max-dense", SCW_OPTION_INT, AT(max_dense), "300", 0, 10000, NULL, "N", "Input",
+     "a protein panel of at most N antibodies is read whole instead of by components"},
+    {"fractional", SCW_OPTION_BOOL, AT(fractional), "off", 0, 0, NULL, NULL, "Input",
+     "accept counts that are not whole numbers (ambient-corrected, say)"},
+    {"min-coverage", SCW_OPTION_REAL, AT(min_coverage), "0.1", 0, 1, NULL, "SHARE", "Input",
+     "refuse a query that has a smaller share of a modality's features"},
+
+    {"z-dim", SCW_OPTION_INT, AT(z_dim), "100", 1, 10000, NULL, "N", "Architecture",
+     "width of the latent space"},
+    {"hidden-joint", SCW_OPTION_INT, AT(joint), "100", 1, 10000, NULL, "N", "Architecture",
+     "width of the joint encoder"},
+    {"hidden-rna", SCW_OPTION_INT, AT(hidden_rna), "185", 1, 100000, NULL, "N", "Architecture",
+     "width of the RNA encoder"},
+    {"hidden-adt", SCW_OPTION_INT, AT(hidden_adt), "30", 1, 100000, NULL, "N", "Architecture",
+     "width of the protein encoder"},
+    {"hidden-atac", SCW_OPTION_INT, AT(hidden_atac), "185", 1, 100000, NULL, "N", "Architecture",
+     "width of the chromatin encoder"},
+    {"dropout", SCW_OPTION_REAL, AT(dropout), "0.2", 0, 0.95, NULL, "P", "Architecture",
+     "dropout of the encoders"},
+    {"input-dropout", SCW_OPTION_REAL, AT(input_dropout), "0", 0, 0.95, NULL, "P", "Architecture",
+     "dropout of the projected input"},
+    {"feature-weights", SCW_OPTION_BOOL, AT(feature_weights), "on", 0, 0, NULL, NULL,
+     "Architecture", "learn a weight for each input of an encoder"},
+    {"shortcut", SCW_OPTION_BOOL, AT(shortcut), "on", 0, 0, NULL, NULL, "Architecture",
+     "linear path from the projected input to the class scores, fitted first"},
+    {"classify-mean", SCW_OPTION_BOOL, AT(classify_mean), "on", 0, 0, NULL, NULL, "Architecture",
+     "the classifier reads the posterior mean instead of a sample"},
+
+    {"rec-error", SCW_OPTION_CHOICE, AT(rec_error), "variance", 0, 0, "mean|variance", "KIND",
+     "Losses", "reconstruction error: mean over values, or share of variance a cell and modality"},
+    {"rec-weight", SCW_OPTION_REAL, AT(rec_weight), "0.9", 0, 1e6, NULL, "W", "Losses",
+     "weight of reconstruction and KL"},
+    {"kl-weight", SCW_OPTION_REAL, AT(kl_weight), "1", 0, 1e6, NULL, "W", "Losses",
+     "weight of KL against reconstruction"},
+    {"cls-weight", SCW_OPTION_REAL, AT(cls_weight), "0.1", 0, 1e6, NULL, "W", "Losses",
+     "weight of the classification loss"},
+    {"smoothing", SCW_OPTION_REAL, AT(smoothing), "0.1", 0, 0.99, NULL, "P", "Losses",
+     "label smoothing"},
+    {"class-weight", SCW_OPTION_REAL, AT(class_weight), "0.5", 0, 2, NULL, "POWER", "Losses",
+     "weight cells by 1 / (class frequency)^POWER; 0: all the same, 1: all classes the same"},
+
+    {"shortcut-c", SCW_OPTION_REAL, AT(shortcut_c), "30", 1e-6, 1e9, NULL, "C", "Linear path",
+     "inverse strength of its penalty, as in logistic regression"},
+    {"whiten", SCW_OPTION_REAL, AT(whiten), "0.25", 0, 0.5, NULL, "POWER", "Linear path",
+     "its input is multiplied by (within-class covariance)^-POWER; 0: off"},
+    {"whiten-shrink", SCW_OPTION_REAL, AT(whiten_shrink), "0.5", 0, 1, NULL, "SHARE", "Linear path",
+     "share of the identity in that covariance"},
+
+    {"epochs", SCW_OPTION_INT, AT(epochs), "30", 1, 100000, NULL, "N", "Schedule",
+     "passes over the training cells in stage 1 (raised or cut by --min-steps and --max-steps)"},
+    {"min-steps", SCW_OPTION_INT, AT(min_steps), "300", 0, 100000000, NULL, "N", "Schedule",
+     "at least so many steps in stage 1, for small sets"},
+    {"max-steps", SCW_OPTION_INT, AT(max_steps), "3000", 0, 100000000, NULL, "N", "Schedule",
+     "at most so many steps in stage 1, for large sets (at least one epoch); 0: no limit"},
+    {"batch-size", SCW_OPTION_INT, AT(batch_size), "64", 2, 100000, NULL, "N", "Schedule",
+     "cells in a step"},
+    {"lr", SCW_OPTION_REAL, AT(lr), "0.003", 1e-9, 10, NULL, "RATE", "Schedule",
+     "learning rate of stage 1"},
+    {"lr-end", SCW_OPTION_REAL, AT(lr_end), "0.0001", 0, 10, NULL, "RATE", "Schedule",
+     "learning rate at the end of stage 1 (cosine in between)"},
+    {"warmup", SCW_OPTION_REAL, AT(warmup), "0.05", 0, 1, NULL, "SHARE", "Schedule",
+     "share of stage 1 over which the learning rate rises from zero"},
+    {"optimizer", SCW_OPTION_CHOICE, AT(optimizer), "adamw", 0, 0, "adam|adamw|rmsprop", "KIND",
+     "Schedule", "optimizer"},
+    {"weight-decay", SCW_OPTION_REAL, AT(weight_decay), "0.0001", 0, 10, NULL, "W", "Schedule",
+     "weight decay"},
+    {"average", SCW_OPTION_REAL, AT(average), "0.99", 0, 0.99999, NULL, "DECAY", "Schedule",
+     "keep a running average of the weights and use it; 0: the last weights"},
+    {"validation", SCW_OPTION_REAL, AT(validation), "0.1", 0, 0.5, NULL, "SHARE", "Schedule",
+     "share of cells held out for early stopping and best weights; 0: none"},
+    {"patience", SCW_OPTION_INT, AT(patience), "0", 0, 100000, NULL, "N", "Schedule",
+     "stop after N epochs without a better validation score; 0: never"},
+
+    {"augmentation", SCW_OPTION_CHOICE, AT(augmentation), "off", 0, 0, "off|add|replace", "HOW",
+     "Balancing", "stage 2 on classes balanced by simulated cells: added to the real ones of a "
+     "small class, or replacing them as published"},
+    {"balance-epochs", SCW_OPTION_INT, AT(balance_epochs), "15", 1, 100000, NULL, "N", "Balancing",
+     "epochs of each half of stage 2"},
+    {"balance-lr", SCW_OPTION_REAL, AT(balance_lr), "0.02", 1e-9, 10, NULL, "RATE", "Balancing",
+     "learning rate of the first half of stage 2; the second half has a tenth of it"},
+    {"warm-start", SCW_OPTION_BOOL, AT(warm_start), "on", 0, 0, NULL, NULL, "Balancing",
+     "stage 2 starts from the weights of stage 1; off: from new ones, as the authors' package does"},
+    {"drop-ties", SCW_OPTION_BOOL, AT(drop_ties), "off", 0, 0, NULL, NULL, "Authors' behaviour",
+     "drop classes that tie with the median class, except the first"},
+    {"sample-latent", SCW_OPTION_BOOL, AT(sample_latent), "off", 0, 0, NULL, NULL,
+     "Authors' behaviour", "sample the latent at inference too"},
+    {"file-library", SCW_OPTION_BOOL, AT(file_library), "off", 0, 0, NULL, NULL,
+     "Authors' behaviour", "scale a query to its own mean library size"},
+    {"smoothing-classes", SCW_OPTION_INT, AT(smoothing_classes), "0", 0, 1000000, NULL, "N",
+     "Authors' behaviour", "number of classes in label smoothing; 0: the real one, the authors: 17"},
+    {0}};
+
+typedef struct setting {
+    const char *name, *value;
+} setting;
+
+/* The published program (specs section 3), warm start as in the paper. */
+static const setting compat[] = {
+    {"rna-transform", "matilda"}, {"adt-transform", "matilda"}, {"atac-transform", "matilda"},
+    {"unit-variance", "off"},     {"components", "0"},          {"max-dense", "0"},
+    {"shortcut", "off"},          {"classify-mean", "off"},     {"rec-error", "mean"},
+    {"rec-weight", "0.9"},        {"kl-weight", "1"},           {"cls-weight", "0.1"},
+    {"smoothing", "0.1"},         {"class-weight", "0"},        {"epochs", "30"},
+    {"min-steps", "0"},           {"max-steps", "0"},           {"batch-size", "64"},
+    {"lr", "0.02"},               {"lr-end", "0.02"},           {"warmup", "0"},
+    {"optimizer", "adam"},        {"weight-decay", "0"},        {"average", "0"},
+    {"validation", "0"},          {"patience", "0"},            {"augmentation", "replace"},
+    {"balance-epochs", "15"},     {"balance-lr", "0.02"},       {"warm-start", "on"},
+    {"drop-ties", "on"},          {"sample-latent", "on"},      {"file-library", "on"},
+    {"smoothing-classes", "17"},  {"dropout", "0.2"},           {"input-dropout", "0"},
+    {"feature-weights", "on"},    {"z-dim", "100"},             {"hidden-joint", "100"},
+    {"hidden-rna", "185"},        {"hidden-adt", "30"},         {"hidden-atac", "185"}};
+
+scw_status matilda_options_preset(void *options, const char *preset)
+{
+    scw_status st = SCW_OK;
+
+    if (strcmp(preset, "compat") != 0)
+        FAIL(SCW_EINVAL, "there is no preset '%s'; matilda has: compat", preset);
+    for (size_t k = 0; k < sizeof compat / sizeof *compat; k++)
+        TRY(scw_options_set(matilda_option_table, options, compat[k].name, compat[k].value));
+done:
+    return st;
+}

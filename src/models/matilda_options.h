@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Matilda's options. The table in matilda_options.c is the one place for defaults, ranges and help. */
+#ifndef MODELS_MATILDA_OPTIONS_H
+#define MODELS_MATILDA_OPTIONS_H
+
+#include "scweave/options.h"
+
+typedef enum augmentation { AUGMENT_OFF = 0, AUGMENT_ADD, AUGMENT_REPLACE } augmentation;
+
+typedef struct matilda_options {
+    /* input */
+    int rna_transform, adt_transform, atac_transform; /* transform_kind */
+    int unit_variance;
+    int64_t components, max_dense; /* projection */
+    int fractional;
+    double min_coverage;
+    /* architecture */
+    int64_t z_dim, joint, hidden_rna, hidden_adt, hidden_atac;
+    double dropout, input_dropout;
+    int feature_weights, shortcut, classify_mean;
+    /* losses */
+    int rec_error; /* 0 mean, 1 variance */
+    double rec_weight, kl_weight, cls_weight, smoothing, class_weight;
+    /* linear path */
+    double shortcut_c, whiten, whiten_shrink;
+    /* schedule */
+    int64_t epochs, min_steps, max_steps, batch_size;
+    double lr, lr_end, warmup, weight_decay, average;
+    int optimizer;
+    double validation;
+    int64_t patience;
+    /* balancing */
+    int augmentation;
+    int64_t balance_epochs;
+    double balance_lr;
+    int warm_start;
+    /* the authors' behaviour, part by part */
+    int drop_ties, sample_latent, file_library;
+    int64_t smoothing_classes;
+} matilda_options;
+
+extern const scw_option matilda_option_table[];
+
+/* Set the options that together give the authors' published behaviour. */
+SCW_CHECKED scw_status matilda_options_preset(void *options, const char *preset);
+
+#endif

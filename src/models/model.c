@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "models/model.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "prep/align.h"
+
+#define INFER_ROWS 512 /* cells of one inference block */
+
+/* ------------------------------------------------------------------------------- modalities */
+
+const char *modality_kind_name(modality_kind kind)
+{
+    static const char *const names[] = {"rna", "adt", "atac"};
+    return names[kind];
+}
+
+static bool contains(const char *text, const char *const *words)
+{
+    char lower[128];
+    size_t n = 0;
+
+    for (; text[n] && n + 1 < sizeof lower; n++) lower[n] = (char)tolower((unsigned char)text[n]);
+    lower[n] = '\0';
+    for (; *words; words++)
+        if (strstr(lower, *words)) return true;
+    return false;
+}
+
+static bool kind_of_word(modality_kind *out, const char *word)
+{
+    static const char *const rna[] = {"rna", "gex", "gene", "transcript", NULL};
+    static const char *const adt[] = {"adt", "prot", "antibody", "cite", NULL};
+    static const char *const atac[] = {"atac", "peak", "chrom", "tile", "bin", NULL};
+
+    if (contains(word, adt)) return *out = MODALITY_ADT, true;
+    if (contains(word, atac)) return *out = MODALITY_ATAC, true;
+    if (contains(word, rna)) return *out = MODALITY_RNA, true;
+    return false;
+}
+
+modality_kind modality_guess_kind(const modality *m)
+{
+    modality_kind kind;
+    const column *types = frame_find(&m->var, "feature_types");
+
+    if (kind_of_word(&kind, m->name)) return kind;
+    if (types && types->kind == COLUMN_CATEGORICAL && types->categories.n > 0 &&
+        kind_of_word(&kind, types->categories.at[0]))
+        return kind;
+    if (types && types->kind == COLUMN_STRING && types->text.n > 0 &&
+        kind_of_word(&kind, types->text.at[0]))
+        return kind;
+    return m->var.n_rows <= 512 ? MODALITY_ADT : MODALITY_RNA;
+}
+
+/* ------------------------------------------------------------------------------------ model */
+
+scw_status model_new(scw_model **out, const scw_model_kind *kind, const matilda_options *options)
+{
+    scw_status st = SCW_OK;
+
+    TRY(mem_new(out, 1));
+    (*out)->kind = kind;
+    (*out)->options = *options;
+    (*out)->record = json_object();
+    if (!(*out)->record) FAIL(SCW_ENOMEM, "out of memory");
+done:
+    if (st != SCW_OK) {
+        scw_model_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+void scw_model_free(scw_model *m)
+{
+    if (!m) return;
+    strings_clear(&m->classes);
+    for (int k = 0; k < m->n_modalities; k++) {
+        mem_free(m->modality[k].name);
+        strings_clear(&m->modality[k].features);
+        transform_clear(&m->modality[k].prep);
+    }
+    matilda_net_clear(&m->net);
+    json_decref(m->record);
+    mem_free(m);
+}
+
+static int64_t hidden_width(const matilda_options *o, modality_kind kind)
+{
+    return kind == MODALITY_ADT ? o->hidden_adt : kind == MODALITY_ATAC ? o->hidden_atac : o->hidden_rna;
+}
+
+void model_config(const scw_model *m, const int64_t *components, matilda_config *out)
+{
+    const matilda_options *o = &m->options;
+
+    *out = (matilda_config){
+        .n_modalities = m->n_modalities,
+        .n_classes = m->classes.n,
+        .z_dim = o->z_dim,
+        .n_joint = o->joint,
+        .drop = o->dropout,
+        /* The authors' three-modality class has no dropout on mu and logvar (specs 3.3). */
+        .latent_drop = m->n_modalities >= 3 ? 0.0 : o->dropout,
+        .input_drop = o->input_dropout,
+        .feature_weight = o->feature_weights != 0,
+        .feature_weight_init = 0.001,
+        .shortcut = o->shortcut != 0,
+        .classify_mean = o->classify_mean != 0,
+        .smoothing = o->smoothing,
+        .smoothing_classes = o->smoothing_classes ? (double)o->smoothing_classes
+                                                  : (double)m->classes.n,
+        .variance_error = o->rec_error == 1,
+        .rec_weight = o->rec_weight,
+        .kl_weight = o->kl_weight,
+        .cls_weight = o->cls_weight};
+    for (int k = 0; k < m->n_modalities; k++) {
+        matilda_modality *x = &out->modality[k];
+        (void)snprintf(x->name, sizeof x->name, "%s", m->modality[k].name);
+        x->n_vars = m->modality[k].features.n;
+        x->n_hidden = hidden_width(o, m->modality[k].kind);
+        x->n_components = components[k];
+    }
+}
+
+/* ------------------------------------------------------------------------------------ query */
+
+/* The query's modality of the same name, or the only one of the same kind. */
+static const modality *find_modality(const scw_model *m, int k, const scw_dataset *query,
+                                     bool *by_kind)
+{
+    const modality *found = dataset_find_modality(query, m->modality[k].name);
+
+    *by_kind = false;
+    if (found) return found;
+    for (int q = 0; q < query->n_modalities; q++) {
+        const modality *x = &query->modalities[q];
+        bool taken = false;
+        for (int j = 0; j < m->n_modalities; j++)
+            taken = taken || strcmp(m->modality[j].name, x->name) == 0;
+        if (taken || modality_guess_kind(x) != m->modality[k].kind) continue;
+        if (found) return NULL;
+        found = x;
+    }
+    *by_kind = found != NULL;
+    return found;
+}
+
+/* A modality that the query lacks altogether: empty rows, nowhere present. */
+static scw_status prepare_absent(prepared *out, const model_modality *x, int64_t n)
+{
+    scw_status st = SCW_OK;
+
+    *out = (prepared){0};
+    TRY(matrix_init_csr(&out->y, n, x->features.n, 0));
+    TRY(mem_new(&out->present, n));
+done:
+    return st;
+}
+
+static scw_status prepare_present(prepared *out, model_coverage *coverage, const scw_model *m, int k,
+                                  const modality *from, int64_t n)
+{
+    scw_status st = SCW_OK;
+    const model_modality *x = &m->modality[k];
+    alignment a = {0};
+    matrix rows = {0}, counts = {0};
+    uint8_t *present = NULL;
+
+    TRY(alignment_build(&a, &x->features, &from->var.index));
+    coverage->n_found = a.n_found;
+    if ((double)a.n_found < m->options.min_coverage * (double)a.n_vars || a.n_found == 0)
+        FAIL(SCW_EDATA,
+             "modality '%s': the query has %lld of the model's %lld features (%.1f %%), fewer than "
+             "--min-coverage %g; model features look like '%s', the query's like '%s'",
+             x->name, (long long)a.n_found, (long long)a.n_vars,
+             100.0 * (double)a.n_found / (double)a.n_vars, m->options.min_coverage,
+             x->features.at[0], from->var.index.n ? from->var.index.at[0] : "");
+    TRY(matrix_rows_csr(&rows, &from->x, from->row_of_obs, n));
+    TRY(matrix_select_columns(&counts, &rows, a.from, a.n_vars));
+    TRY(transform_check_counts(&counts, from->name, m->options.fractional));
+    TRY(mem_new(&present, n));
+    for (int64_t i = 0; i < n; i++) present[i] = from->row_of_obs[i] >= 0;
+    TRY(transform_apply(out, &x->prep, &counts, a.n_found < a.n_vars ? a.has_feature : NULL,
+                        present, m->options.file_library));
+    coverage->n_present = from->n_present;
+done:
+    alignment_clear(&a);
+    matrix_clear(&rows);
+    matrix_clear(&counts);
+    mem_free(present);
+    return st;
+}
+
+static void report_coverage(const scw_model *m, int k, const model_coverage *c,
+                            const modality *from, int64_t n_empty, int64_t n,
+                            const scw_hooks *hooks)
+{
+    const char *name = m->modality[k].name;
+
+    if (!from) {
+        log_warning(hooks, "the query has no modality '%s', which the model was trained with: "
+                    "answers come from the others and are less certain", name);
+        return;
+    }
+    if (c->by_kind)
+        log_info(hooks, "the query's modality '%s' is taken for the model's '%s'", from->name, name);
+    if (c->n_found < c->n_vars)
+        log_warning(hooks, "modality '%s': %lld of the model's %lld features (%.1f %%) are missing "
+                    "in the query and enter at their training mean", name,
+                    (long long)(c->n_vars - c->n_found), (long long)c->n_vars,
+                    100.0 * (double)(c->n_vars - c->n_found) / (double)c->n_vars);
+    if (c->n_present < n)
+        log_warning(hooks, "modality '%s': %lld of %lld cells lack it", name,
+                    (long long)(n - c->n_present), (long long)n);
+    if (n_empty > 0)
+        log_warning(hooks, "modality '%s': %lld cells have no counts of the model's features and "
+                    "are treated as lacking it", name, (long long)n_empty);
+}
+
+scw_status model_prepare(cells *out, model_coverage *coverage, const scw_model *m,
+                         const scw_dataset *query, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    int n_shared = 0;
+
+    *out = (cells){.n = query->n_obs, .n_modalities = m->n_modalities};
+    for (int k = 0; k < m->n_modalities; k++) {
+        coverage[k] = (model_coverage){.n_vars = m->modality[k].features.n};
+        const modality *from = find_modality(m, k, query, &coverage[k].by_kind);
+        n_shared += from != NULL;
+        if (from)
+            TRY(prepare_present(&out->x[k], &coverage[k], m, k, from, out->n));
+        else
+            TRY(prepare_absent(&out->x[k], &m->modality[k], out->n));
+        report_coverage(m, k, &coverage[k], from, out->x[k].n_empty, out->n, hooks);
+    }
+    if (n_shared == 0)
+        FAIL(SCW_EDATA, "the query has none of the model's modalities (the first is '%s', the "
+             "query's '%s')", m->modality[0].name, query->modalities[0].name);
+done:
+    if (st != SCW_OK) cells_clear(out);
+    return st;
+}
+
+/* -------------------------------------------------------------------------------- inference */
+
+static void copy_out(float *to, const tensor *from)
+{
+    for (int64_t e = 0; to && e < from->size; e++) to[e] = (float)from->value[e];
+}
+
+static scw_status infer_block(const scw_model *m, const params *p, tape *t, const cells *c,
+                              const int64_t *rows, int64_t n, uint32_t block, float *probabilities,
+                              float *latent)
+{
+    scw_status st = SCW_OK;
+    model_batch batch;
+    model_outputs out;
+
+    tape_reset(t, TAPE_EVAL);
+    cells_gather(t, c, rows, n, &batch);
+    nn_pass pass = {.t = t, .p = p, .seed = 1, .step = block};
+    if (m->options.sample_latent) {
+        /* The authors sample z at inference too. */
+        real *eps = tape_alloc(t, n * m->options.z_dim, sizeof *eps);
+        if (eps)
+            for (int64_t e = 0; e < n * m->options.z_dim; e++)
+                eps[e] = (real)rng_normal(rng_make_key(1, RNG_LATENT, 1), block, (uint64_t)e);
+        batch.eps = eps;
+    }
+    matilda_forward(&m->net, &pass, &batch, false, &out);
+    tensor *soft = op_softmax(t, out.logits);
+    TRY(tape_status(t));
+    copy_out(probabilities, soft);
+    copy_out(latent, m->options.sample_latent ? out.z : out.mu);
+done:
+    return st;
+}
+
+scw_status model_infer(const scw_model *m, const params *p, const cells *c, const int64_t *rows,
+                       int64_t n, float *probabilities, float *latent)
+{
+    scw_status st = SCW_OK;
+    tape *t = NULL;
+    int64_t *all = NULL;
+
+    TRY(tape_new(&t));
+    if (!rows) {
+        TRY(mem_new(&all, n));
+        for (int64_t i = 0; i < n; i++) all[i] = i;
+        rows = all;
+    }
+    for (int64_t from = 0; from < n; from += INFER_ROWS) {
+        int64_t size = n - from < INFER_ROWS ? n - from : INFER_ROWS;
+        TRY(infer_block(m, p, t, c, rows + from, size, (uint32_t)(from / INFER_ROWS),
+                        probabilities ? probabilities + from * m->classes.n : NULL,
+                        latent ? latent + from * m->options.z_dim : NULL));
+    }
+done:
+    tape_free(t);
+    mem_free(all);
+    return st;
+}

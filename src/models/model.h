@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A fitted model: the network, what its inputs and classes are called, and how counts become inputs. */
+#ifndef MODELS_MODEL_H
+#define MODELS_MODEL_H
+
+#include <jansson.h>
+
+#include "data/dataset.h"
+#include "models/cells.h"
+#include "models/matilda.h"
+#include "models/matilda_options.h"
+#include "scweave/model.h"
+
+/* What a modality measures; decides its default transform and width. */
+typedef enum modality_kind { MODALITY_RNA = 0, MODALITY_ADT, MODALITY_ATAC } modality_kind;
+
+const char *modality_kind_name(modality_kind kind);
+/* From the modality's name, else from var['feature_types'], else from its number of features. */
+modality_kind modality_guess_kind(const modality *m);
+
+typedef struct model_modality {
+    char *name;
+    modality_kind kind;
+    strings features;
+    transform prep;
+} model_modality;
+
+struct scw_model {
+    const scw_model_kind *kind;
+    matilda_options options;
+    strings classes;
+    int n_modalities;
+    model_modality modality[MODEL_MAX_MODALITIES];
+    matilda_net net;
+    json_t *record; /* training record: seed, cells, history, scores */
+};
+
+SCW_CHECKED scw_status model_new(scw_model **out, const scw_model_kind *kind,
+                                 const matilda_options *options);
+
+/* Network sizes that follow from the model's modalities, classes and options. `components` [k]: width
+ * of modality k's fitted projection, 0 for none. */
+void model_config(const scw_model *m, const int64_t *components, matilda_config *out);
+
+/* What a query has of the model's features. */
+typedef struct model_coverage {
+    int64_t n_vars, n_found, n_present; /* features of the model, found; cells with the modality */
+    bool by_kind; /* the modality was found under another name */
+} model_coverage;
+
+/* The query's cells as the model's input; coverage [n_modalities]. SCW_EDATA when no modality is
+ * shared, when a shared one has less than options.min_coverage of the features (all are then named),
+ * or the values are not counts. Warnings say what is missing. */
+SCW_CHECKED scw_status model_prepare(cells *out, model_coverage *coverage, const scw_model *m,
+                                     const scw_dataset *query, const scw_hooks *hooks);
+
+/* Class probabilities [n, C] and latent [n, d] of cells; either may be NULL. In blocks of rows. */
+SCW_CHECKED scw_status model_infer(const scw_model *m, const params *p, const cells *c,
+                                   const int64_t *rows, int64_t n, float *probabilities,
+                                   float *latent);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a network sees and what it says, the same for every model. */
+#ifndef MODELS_NETWORK_H
+#define MODELS_NETWORK_H
+
+#include "engine/tape.h"
+#include "nn/layers.h"
+
+#define MODEL_MAX_MODALITIES 16
+#define MODEL_MAX_LOSSES 8
+
+/* One batch of cells. */
+typedef struct model_batch {
+    int64_t n;
+    int n_modalities;
+    affine_sparse x[MODEL_MAX_MODALITIES]; /* [n, F_m] each */
+    const int32_t *labels;                 /* [n] class or -1, or NULL */
+    const real *weight;                    /* [n] weight of a cell in the classification loss, or NULL */
+    const real *eps;                       /* given latent noise [n, z], or NULL: random */
+} model_batch;
+
+typedef struct model_outputs {
+    tensor *mu, *logvar; /* [n, z] posterior */
+    tensor *z;           /* [n, z] the sample, or mu at inference */
+    tensor *logits;      /* [n, C] */
+    tensor *recon[MODEL_MAX_MODALITIES]; /* [n, F_m]; only where asked */
+} model_outputs;
+
+/* Named parts of the loss, and their weighted total. */
+typedef struct model_losses {
+    int n;
+    const char *name[MODEL_MAX_LOSSES];
+    tensor *part[MODEL_MAX_LOSSES]; /* scalars */
+    tensor *total;
+} model_losses;
+
+/* A network as the trainer sees it. */
+typedef struct network {
+    void *self;
+    params *p;
+    void (*forward)(const void *self, const nn_pass *pass, const model_batch *batch, bool decode,
+                    model_outputs *out);
+    void (*loss)(const void *self, const nn_pass *pass, const model_batch *batch,
+                 const model_outputs *out, model_losses *losses);
+} network;
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "nn/layers.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Framework defaults that the published systems rely on (specs section 1). */
+#define BATCH_NORM_EPS 1e-5
+#define BATCH_NORM_MOMENTUM 0.1
+
+#define NAME_SIZE 160
+
+static const char *join(char out[NAME_SIZE], const char *name, const char *part)
+{
+    (void)snprintf(out, NAME_SIZE, "%s.%s", name, part);
+    return out;
+}
+
+scw_status nn_linear_add(nn_linear *out, params *p, const char *name, int64_t n_in, int64_t n_out,
+                         bool bias, int group)
+{
+    scw_status st = SCW_OK;
+    char full[NAME_SIZE];
+    int64_t shape[2] = {n_out, n_in};
+    double bound = 1.0 / sqrt((double)n_in);
+
+    *out = (nn_linear){-1, -1};
+    TRY(params_add(p, &out->weight, join(full, name, "weight"), 2, shape, PARAM_UNIFORM, -bound,
+                   bound, true, group));
+    if (bias)
+        TRY(params_add(p, &out->bias, join(full, name, "bias"), 1, &n_out, PARAM_UNIFORM, -bound,
+                       bound, true, group));
+done:
+    return st;
+}
+
+tensor *nn_linear_apply(const nn_pass *pass, const nn_linear *layer, tensor *x)
+{
+    tensor *bias = layer->bias >= 0 ? op_param(pass->t, pass->p, layer->bias) : NULL;
+    return op_linear(pass->t, x, op_param(pass->t, pass->p, layer->weight), bias);
+}
+
+scw_status nn_block_add(nn_block *out, params *p, const char *name, const nn_block_options *o)
+{
+    scw_status st = SCW_OK;
+    char full[NAME_SIZE];
+    int64_t shape[2] = {o->sparse_input ? o->n_in : o->n_out, o->sparse_input ? o->n_out : o->n_in};
+    double bound = 1.0 / sqrt((double)o->n_in);
+
+    *out = (nn_block){.relu = o->relu, .sparse_input = o->sparse_input, .drop = o->drop,
+                      .stream = o->stream};
+    TRY(params_add(p, &out->weight, join(full, name, "weight"), 2, shape, PARAM_UNIFORM, -bound,
+                   bound, true, o->group));
+    TRY(params_add(p, &out->gamma, join(full, name, "norm.weight"), 1, &o->n_out, PARAM_ONE, 0, 0,
+                   true, o->group));
+    TRY(params_add(p, &out->beta, join(full, name, "norm.bias"), 1, &o->n_out, PARAM_ZERO, 0, 0,
+                   true, o->group));
+    TRY(params_add(p, &out->running_mean, join(full, name, "norm.running_mean"), 1, &o->n_out,
+                   PARAM_ZERO, 0, 0, false, 0));
+    TRY(params_add(p, &out->running_var, join(full, name, "norm.running_var"), 1, &o->n_out,
+                   PARAM_ONE, 0, 0, false, 0));
+done:
+    return st;
+}
+
+static tensor *after_linear(const nn_pass *pass, const nn_block *b, tensor *h)
+{
+    tape *t = pass->t;
+    const params *p = pass->p;
+
+    if (b->relu) h = op_relu(t, h);
+    h = op_batch_norm(t, h, op_param(t, p, b->gamma), op_param(t, p, b->beta),
+                      params_value(p, b->running_mean), params_value(p, b->running_var),
+                      BATCH_NORM_EPS, BATCH_NORM_MOMENTUM);
+    if (b->drop <= 0.0) return h;
+    const real *mask = pass->masks ? pass->masks[b->stream] : NULL;
+    return op_dropout(t, h, b->drop, rng_make_key(pass->seed, RNG_DROPOUT, b->stream), pass->step,
+                      mask);
+}
+
+tensor *nn_block_apply(const nn_pass *pass, const nn_block *b, tensor *x)
+{
+    return after_linear(pass, b, op_linear(pass->t, x, op_param(pass->t, pass->p, b->weight), NULL));
+}
+
+tensor *nn_block_apply_sparse(const nn_pass *pass, const nn_block *b, const affine_sparse *x,
+                              int feature_weight)
+{
+    tape *t = pass->t;
+    tensor *w = op_param(t, pass->p, b->weight);
+    tensor *scale = feature_weight >= 0 ? op_param(t, pass->p, feature_weight) : NULL;
+    return after_linear(pass, b, op_affine_linear(t, x, w, scale));
+}

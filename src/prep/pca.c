@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* With m = min(n, p) the work is done on the symmetric G [m, m], G = Xc^T Xc or Xc Xc^T. G is formed
+ * where it is small, and applied as two sparse products with centring corrections otherwise:
+ *     Xc B   = Y (c * B) - 1 (mean^T B)
+ *     Xc^T A = c * (Y^T A) - mean (1^T A)
+ * Every loop writes disjoint rows and every sum has a fixed order. */
+#include "prep/pca.h"
+
+#include <lapacke.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/dense.h"
+#include "base/rng.h"
+#include "base/threads.h"
+
+#define EXACT_SIZE 1300 /* largest m for LAPACK's eigensolver */
+#define GRAM_SIZE 2500  /* largest m for which G is formed */
+#define OVERSAMPLE 20
+#define GRAM_BLOCKS 9   /* blocks of the Krylov space: cheap with G at hand */
+#define SPARSE_BLOCKS 7
+
+/* Compressed lists: the rows of Y, or its columns. */
+typedef struct lists {
+    int64_t n;
+    const int64_t *start;   /* [n + 1] */
+    const int32_t *indices; /* [nnz] ascending within a list */
+    const float *values;    /* [nnz] */
+} lists;
+
+typedef struct problem {
+    int64_t n, p, m;
+    bool by_columns; /* m is p: G = Xc^T Xc */
+    lists rows, cols;
+    const double *scale, *mean; /* [p] */
+    double *gram;               /* [m, m], or NULL: apply the sparse products */
+    double *half;               /* [max(n, p), l] result of the first product */
+    double *scaled;             /* [p, l] c * B */
+    double *margin;             /* [l] mean^T B or 1^T A */
+} problem;
+
+void pca_clear(pca *c)
+{
+    mem_free(c->components);
+    mem_free(c->singular_values);
+    mem_free(c->variances);
+    mem_free(c->mean);
+    mem_free(c->col_scale);
+    memset(c, 0, sizeof *c);
+}
+
+/* ------------------------------------------------------------- sparse pieces */
+
+/* Columns of Y as lists, in new memory. */
+static scw_status make_columns(lists *out, const matrix *y, int64_t **start, int32_t **indices,
+                               float **values)
+{
+    scw_status st = SCW_OK;
+    int64_t *at = NULL;
+
+    TRY(mem_new(&at, y->n_cols));
+    TRY(mem_new(start, y->n_cols + 1));
+    TRY(mem_new(indices, matrix_nnz(y)));
+    TRY(mem_new(values, matrix_nnz(y)));
+    for (int64_t e = 0; e < matrix_nnz(y); e++) (*start)[y->indices[e] + 1]++;
+    for (int64_t j = 0; j < y->n_cols; j++) {
+        (*start)[j + 1] += (*start)[j];
+        at[j] = (*start)[j];
+    }
+    for (int64_t i = 0; i < y->n_rows; i++) {
+        for (int64_t e = y->indptr[i]; e < y->indptr[i + 1]; e++) {
+            int64_t to = at[y->indices[e]]++;
+            (*indices)[to] = (int32_t)i;
+            (*values)[to] = y->values[e];
+        }
+    }
+    *out = (lists){y->n_cols, *start, *indices, *values};
+done:
+    mem_free(at);
+    return st;
+}
+
+/* out [list->n, l] = S B - 1 margin^T with S the matrix whose rows are the lists; then, if given, row r
+ * times scale_r minus shift_r margin^T instead. */
+static void sparse_product(double *out, const lists *s, const double *b, int64_t l,
+                           const double *scale, const double *shift, const double *margin)
+{
+    PARALLEL_FOR
+    for (int64_t r = 0; r < s->n; r++) {
+        double *to = out + r * l;
+        double times = scale ? scale[r] : 1.0, less = shift ? shift[r] : 1.0;
+        memset(to, 0, (size_t)l * sizeof *to);
+        for (int64_t e = s->start[r]; e < s->start[r + 1]; e++) {
+            double v = (double)s->values[e];
+            const double *from = b + s->indices[e] * l;
+            for (int64_t h = 0; h < l; h++) to[h] += v * from[h];
+        }
+        for (int64_t h = 0; h < l; h++) to[h] = times * to[h] - less * margin[h];
+    }
+}
+
+/* margin [l] = sum_r weight_r b_rh (weight NULL: ones). */
+static void weighted_sum(double *margin, const double *weight, const double *b, int64_t n, int64_t l)
+{
+    memset(margin, 0, (size_t)l * sizeof *margin);
+    for (int64_t r = 0; r < n; r++) {
+        double w = weight ? weight[r] : 1.0;
+        for (int64_t h = 0; h < l; h++) margin[h] += w * b[r * l + h];
+    }
+}
+
+/* out [n, l] = Xc b, b [p, l] */
+static void apply_x(double *out, problem *q, const double *b, int64_t l)
+{
+    weighted_sum(q->margin, q->mean, b, q->p, l);
+    PARALLEL_FOR
+    for (int64_t j = 0; j < q->p; j++)
+        for (int64_t h = 0; h < l; h++) q->scaled[j * l + h] = q->scale[j] * b[j * l + h];
+    sparse_product(out, &q->rows, q->scaled, l, NULL, NULL, q->margin);
+}
+
+/* out [p, l] = Xc^T a, a [n, l] */
+static void apply_xt(double *out, problem *q, const double *a, int64_t l)
+{
+    weighted_sum(q->margin, NULL, a, q->n, l);
+    sparse_product(out, &q->cols, a, l, q->scale, q->mean, q->margin);
+}
+
+/* out [m, l] = G b */
+static void apply_gram(double *out, problem *q, const double *b, int64_t l)
+{
+    if (q->gram) {
+        dense_shape s = {.m = q->m, .n = l, .k = q->m, .ld_a = q->m, .ld_b = l, .ld_c = l,
+                         .alpha = 1.0};
+        dense_product(&s, q->gram, b, out);
+    } else if (q->by_columns) {
+        apply_x(q->half, q, b, l);
+        apply_xt(out, q, q->half, l);
+    } else {
+        apply_xt(q->half, q, b, l);
+        apply_x(out, q, q->half, l);
+    }
+}
+
+/* Row r of the upper triangle of G: A A^T with `a` the rows of A and `b` its columns, then scale and
+ * centring. */
+static void gram_row(problem *q, int64_t r, const lists *a, const lists *b, double mean_square,
+                     const double *row_mean)
+{
+    double *to = q->gram + r * q->m;
+
+    for (int64_t e = a->start[r]; e < a->start[r + 1]; e++) {
+        int32_t c = a->indices[e];
+        double v = (double)a->values[e] * (q->by_columns ? 1.0 : q->scale[c] * q->scale[c]);
+        for (int64_t f = b->start[c + 1]; f-- > b->start[c] && b->indices[f] >= r;)
+            to[b->indices[f]] += v * (double)b->values[f];
+    }
+    for (int64_t s = r; s < q->m; s++) {
+        if (q->by_columns)
+            to[s] = to[s] * q->scale[r] * q->scale[s] - (double)q->n * q->mean[r] * q->mean[s];
+        else
+            to[s] += mean_square - row_mean[r] - row_mean[s];
+    }
+}
+
+/* All of G; row_mean [n] is mean . x_i, for the X X^T form. */
+static void form_gram(problem *q, const double *row_mean)
+{
+    const lists *a = q->by_columns ? &q->cols : &q->rows, *b = q->by_columns ? &q->rows : &q->cols;
+    double square = 0.0;
+
+    for (int64_t j = 0; j < q->p; j++) square += q->mean[j] * q->mean[j];
+    /* Rows of a triangle are uneven: a long one goes with a short one. */
+    PARALLEL_FOR
+    for (int64_t pair = 0; pair < (q->m + 1) / 2; pair++) {
+        gram_row(q, pair, a, b, square, row_mean);
+        if (q->m - 1 - pair != pair) gram_row(q, q->m - 1 - pair, a, b, square, row_mean);
+    }
+    PARALLEL_FOR
+    for (int64_t r = 0; r < q->m; r++)
+        for (int64_t s = 0; s < r; s++) q->gram[r * q->m + s] = q->gram[s * q->m + r];
+}
+
+/* ------------------------------------------------------------- eigenvectors */
+
+/* The k largest eigenvalues, descending, and their vectors [m, k] of the symmetric a [m, m], which is
+ * destroyed. */
+static scw_status eigen_top(double *values, double *vectors, double *a, int64_t m, int64_t k)
+{
+    scw_status st = SCW_OK;
+    double *w = NULL, *z = NULL;
+    lapack_int *support = NULL, found = 0;
+
+    TRY(mem_new(&w, m));
+    TRY(mem_new(&z, m * k)); /* [k, m] */
+    TRY(mem_new(&support, 2 * k));
+    int before = dense_enter();
+    lapack_int info = LAPACKE_dsyevr(LAPACK_COL_MAJOR, 'V', 'I', 'L', (lapack_int)m, a,
+                                     (lapack_int)m, 0.0, 0.0, (lapack_int)(m - k + 1),
+                                     (lapack_int)m, 0.0, &found, w, z, (lapack_int)m, support);
+    dense_leave(before);
+    if (info != 0 || found != k)
+        FAIL(SCW_ENUMERIC, "principal components: the eigenvalue solver failed (dsyevr info %d)",
+             (int)info);
+    for (int64_t c = 0; c < k; c++) {
+        values[c] = w[k - 1 - c];
+        for (int64_t r = 0; r < m; r++) vectors[r * k + c] = z[(k - 1 - c) * m + r];
+    }
+done:
+    mem_free(w);
+    mem_free(z);
+    mem_free(support);
+    return st;
+}
+
+/* Orthonormal columns in place, a [m, l], l <= m. Row-major [m, l] is column-major [l, m]: the LQ
+ * factorisation of that leaves them where they are. */
+static scw_status orthonormalise(double *a, int64_t m, int64_t l, double *tau)
+{
+    int before = dense_enter();
+    lapack_int rows = (lapack_int)l, cols = (lapack_int)m;
+    lapack_int info = LAPACKE_dgelqf(LAPACK_COL_MAJOR, rows, cols, a, rows, tau);
+    if (info == 0) info = LAPACKE_dorglq(LAPACK_COL_MAJOR, rows, cols, rows, a, rows, tau);
+    dense_leave(before);
+    if (info != 0)
+        return status_fail(SCW_ENUMERIC, "principal components: orthogonalisation failed (info %d)",
+                           (int)info);
+    return SCW_OK;
+}
+
+/* w [m, l] -= basis basis^T w over the first `used` columns of basis [m, size]. */
+static void project_out(double *w, const double *basis, int64_t m, int64_t l, int64_t used,
+                        int64_t size, double *overlap)
+{
+    dense_shape inner = {.trans_a = true, .m = used, .n = l, .k = m,
+                         .ld_a = size, .ld_b = l, .ld_c = l, .alpha = 1.0};
+    dense_shape outer = {.m = m, .n = l, .k = used,
+                         .ld_a = size, .ld_b = l, .ld_c = l, .alpha = -1.0, .beta = 1.0};
+    dense_product(&inner, basis, w, overlap);
+    dense_product(&outer, basis, overlap, w);
+}
+
+static void copy_block(double *to, int64_t ld_to, const double *from, int64_t ld_from, int64_t m,
+                       int64_t l)
+{
+    for (int64_t r = 0; r < m; r++)
+        memcpy(to + r * ld_to, from + r * ld_from, (size_t)l * sizeof *to);
+}
+
+typedef struct krylov {
+    int64_t l, size;        /* columns of a block, of the space */
+    double *basis, *image;  /* [m, size] Q and G Q */
+    double *block, *next;   /* [m, l] */
+    double *overlap, *tau;  /* [size, l], [l] */
+    double *small, *ritz;   /* [size, size] Q^T G Q, [size, k] */
+} krylov;
+
+static void krylov_clear(krylov *s)
+{
+    mem_free(s->basis);
+    mem_free(s->image);
+    mem_free(s->block);
+    mem_free(s->next);
+    mem_free(s->overlap);
+    mem_free(s->tau);
+    mem_free(s->small);
+    mem_free(s->ritz);
+}
+
+static scw_status krylov_init(krylov *s, int64_t m, int64_t k)
+{
+    scw_status st = SCW_OK;
+
+    TRY(mem_new(&s->basis, m * s->size));
+    TRY(mem_new(&s->image, m * s->size));
+    TRY(mem_new(&s->block, m * s->l));
+    TRY(mem_new(&s->next, m * s->l));
+    TRY(mem_new(&s->overlap, s->size * s->l));
+    TRY(mem_new(&s->tau, s->l));
+    TRY(mem_new(&s->small, s->size * s->size));
+    TRY(mem_new(&s->ritz, s->size * k));
+done:
+    return st;
+}
+
+/* Fill basis and image: block after block, each orthogonal to all before it. The second projection
+ * after normalising matters where G b nearly lies in the space already. */
+static scw_status krylov_build(krylov *s, problem *q, uint64_t seed)
+{
+    scw_status st = SCW_OK;
+    int64_t m = q->m, l = s->l;
+    rng_key key = rng_make_key(seed, RNG_PCA, 0);
+
+    PARALLEL_FOR
+    for (int64_t e = 0; e < m * l; e++) s->block[e] = rng_normal(key, 0, (uint64_t)e);
+    TRY(orthonormalise(s->block, m, l, s->tau));
+    for (int64_t used = 0; used < s->size; used += l) {
+        copy_block(s->basis + used, s->size, s->block, l, m, l);
+        apply_gram(s->next, q, s->block, l);
+        copy_block(s->image + used, s->size, s->next, l, m, l);
+        if (used + l >= s->size) break;
+        for (int pass = 0; pass < 2; pass++) {
+            project_out(s->next, s->basis, m, l, used + l, s->size, s->overlap);
+            TRY(orthonormalise(s->next, m, l, s->tau));
+        }
+        double *kept = s->block;
+        s->block = s->next;
+        s->next = kept;
+    }
+done:
+    return st;
+}
+
+/* Rayleigh-Ritz in the Krylov space: the k leading eigenpairs of G. */
+static scw_status eigen_krylov(double *values, double *vectors, problem *q, int64_t k,
+                               int64_t n_blocks, uint64_t seed)
+{
+    scw_status st = SCW_OK;
+    int64_t m = q->m, l = k + OVERSAMPLE;
+    krylov s = {.l = l, .size = l * n_blocks};
+
+    TRY(krylov_init(&s, m, k));
+    TRY(krylov_build(&s, q, seed));
+    dense_shape inner = {.trans_a = true, .m = s.size, .n = s.size, .k = m,
+                         .ld_a = s.size, .ld_b = s.size, .ld_c = s.size, .alpha = 1.0};
+    dense_product(&inner, s.basis, s.image, s.small);
+    TRY(eigen_top(values, s.ritz, s.small, s.size, k));
+    dense_shape outer = {.m = m, .n = k, .k = s.size,
+                         .ld_a = s.size, .ld_b = k, .ld_c = k, .alpha = 1.0};
+    dense_product(&outer, s.basis, s.ritz, vectors);
+done:
+    krylov_clear(&s);
+    return st;
+}
+
+/* ------------------------------------------------------------- fit */
+
+/* Column means, and the sum of squares of the centred X; NaN and infinities show in the latter. */
+static double column_moments(double *mean, const problem *q, bool uncentred)
+{
+    double total = 0.0;
+
+    for (int64_t j = 0; j < q->p; j++) {
+        double sum = 0.0, squares = 0.0;
+        for (int64_t e = q->cols.start[j]; e < q->cols.start[j + 1]; e++) {
+            double v = q->scale[j] * (double)q->cols.values[e];
+            sum += v;
+            squares += v * v;
+        }
+        mean[j] = uncentred ? 0.0 : sum / (double)q->n;
+        total += squares - (double)q->n * mean[j] * mean[j];
+    }
+    return total;
+}
+
+/* Scratch of the sparse products for blocks of l columns. */
+static scw_status prepare_products(problem *q, int64_t l)
+{
+    scw_status st = SCW_OK;
+
+    TRY(mem_new(&q->half, (q->n > q->p ? q->n : q->p) * l));
+    TRY(mem_new(&q->scaled, q->p * l));
+    TRY(mem_new(&q->margin, l));
+done:
+    return st;
+}
+
+static scw_status prepare_gram(problem *q)
+{
+    scw_status st = SCW_OK;
+    double *row_mean = NULL;
+
+    TRY(mem_new(&q->gram, q->m * q->m));
+    TRY(mem_new(&row_mean, q->n));
+    PARALLEL_FOR
+    for (int64_t i = 0; i < q->n; i++)
+        for (int64_t e = q->rows.start[i]; e < q->rows.start[i + 1]; e++) {
+            int32_t j = q->rows.indices[e];
+            row_mean[i] += q->mean[j] * q->scale[j] * (double)q->rows.values[e];
+        }
+    form_gram(q, row_mean);
+done:
+    mem_free(row_mean);
+    return st;
+}
+
+/* Leading eigenpairs of G, by the way that suits its size. */
+static scw_status solve(double *values, double *vectors, problem *q, int64_t k, uint64_t seed)
+{
+    scw_status st = SCW_OK;
+    int64_t n_blocks = q->m <= GRAM_SIZE ? GRAM_BLOCKS : SPARSE_BLOCKS, l = k + OVERSAMPLE;
+
+    while (n_blocks > 1 && n_blocks * l > q->m) n_blocks--;
+    bool exact = q->m <= EXACT_SIZE || n_blocks < 4; /* a space that nearly fills G gains nothing */
+    if (exact || q->m <= GRAM_SIZE) TRY(prepare_gram(q));
+    if (!exact && !q->gram) TRY(prepare_products(q, l));
+    if (exact)
+        TRY(eigen_top(values, vectors, q->gram, q->m, k));
+    else
+        TRY(eigen_krylov(values, vectors, q, k, n_blocks, seed));
+done:
+    return st;
+}
+
+/* components = vectors, or Xc^T vectors / s where G is X X^T; then signs. */
+static scw_status set_components(pca *c, problem *q, const double *vectors)
+{
+    scw_status st = SCW_OK;
+    int64_t k = c->k;
+
+    if (q->by_columns) {
+        memcpy(c->components, vectors, (size_t)(q->p * k) * sizeof *vectors);
+    } else {
+        if (!q->margin) TRY(mem_new(&q->margin, k));
+        apply_xt(c->components, q, vectors, k);
+    }
+    for (int64_t h = 0; h < k; h++) {
+        double s = c->singular_values[h], scale = s > 0.0 ? (q->by_columns ? 1.0 : 1.0 / s) : 0.0;
+        double most = 0.0;
+        for (int64_t j = 0; j < q->p; j++)
+            if (fabs(c->components[j * k + h]) > fabs(most)) most = c->components[j * k + h];
+        if (most < 0.0) scale = -scale;
+        for (int64_t j = 0; j < q->p; j++) c->components[j * k + h] *= scale;
+    }
+done:
+    return st;
+}
+
+static scw_status check_input(const matrix *y, const pca_options *options)
+{
+    if (!y->sparse || options->k < 1)
+        return status_fail(SCW_EINVAL, "principal components: %s",
+                           y->sparse ? "the number of components must be 1 or more"
+                                     : "the matrix must be sparse");
+    if (y->n_rows < 2 || y->n_cols < 1)
+        return status_fail(SCW_EDATA,
+                           "principal components need 2 rows and 1 column or more, found %lld x %lld",
+                           (long long)y->n_rows, (long long)y->n_cols);
+    return SCW_OK;
+}
+
+static scw_status alloc_result(pca *c, const pca_options *options)
+{
+    scw_status st = SCW_OK;
+
+    TRY(mem_new(&c->components, c->p * c->k));
+    TRY(mem_new(&c->singular_values, c->k));
+    TRY(mem_new(&c->variances, c->k));
+    TRY(mem_new(&c->mean, c->p));
+    TRY(mem_new(&c->col_scale, c->p));
+    for (int64_t j = 0; j < c->p; j++)
+        c->col_scale[j] = options->col_scale ? (double)options->col_scale[j] : 1.0;
+done:
+    return st;
+}
+
+scw_status pca_fit(pca *out, const matrix *y, const pca_options *options)
+{
+    scw_status st = SCW_OK;
+    pca c = {0};
+    problem q = {0};
+    int64_t *start = NULL;
+    int32_t *indices = NULL;
+    float *values = NULL;
+    double *eigenvalues = NULL, *vectors = NULL;
+
+    memset(out, 0, sizeof *out);
+    TRY(check_input(y, options));
+    q.n = y->n_rows;
+    q.p = c.p = y->n_cols;
+    q.by_columns = q.p <= q.n;
+    q.m = q.by_columns ? q.p : q.n;
+    c.k = options->k < q.m ? options->k : q.m;
+    TRY(alloc_result(&c, options));
+    q.rows = (lists){y->n_rows, y->indptr, y->indices, y->values};
+    q.scale = c.col_scale;
+    q.mean = c.mean;
+    TRY(make_columns(&q.cols, y, &start, &indices, &values));
+    double total = column_moments(c.mean, &q, options->uncentred);
+    if (!isfinite(total))
+        FAIL(SCW_EDATA, "principal components: the matrix holds values that are not finite");
+    TRY(mem_new(&eigenvalues, c.k));
+    TRY(mem_new(&vectors, q.m * c.k));
+    TRY(solve(eigenvalues, vectors, &q, c.k, options->seed));
+    double noise = (double)q.m * 2.3e-16 * fmax(eigenvalues[0], 0.0);
+    for (int64_t h = 0; h < c.k; h++) {
+        double square = eigenvalues[h] > noise ? eigenvalues[h] : 0.0;
+        c.singular_values[h] = sqrt(square);
+        c.variances[h] = square / (double)(q.n - 1);
+    }
+    c.total_variance = fmax(total, 0.0) / (double)(q.n - 1);
+    TRY(set_components(&c, &q, vectors));
+    *out = c;
+    memset(&c, 0, sizeof c);
+done:
+    pca_clear(&c);
+    mem_free(start);
+    mem_free(indices);
+    mem_free(values);
+    mem_free(eigenvalues);
+    mem_free(vectors);
+    mem_free(q.gram);
+    mem_free(q.half);
+    mem_free(q.scaled);
+    mem_free(q.margin);
+    return st;
+}
+
+scw_status pca_scores(float *scores, const pca *c, const matrix *y)
+{
+    scw_status st = SCW_OK;
+    double *margin = NULL, *scaled = NULL, *sums = NULL;
+    int64_t k = c->k;
+
+    if (!y->sparse || y->n_cols != c->p)
+        FAIL(SCW_EINVAL, "principal components: scores need a sparse matrix of %lld columns, not a "
+             "%s one of %lld", (long long)c->p, y->sparse ? "sparse" : "dense",
+             (long long)y->n_cols);
+    TRY(mem_new(&margin, k));
+    TRY(mem_new(&scaled, c->p * k));
+    TRY(mem_new(&sums, y->n_rows * k));
+    weighted_sum(margin, c->mean, c->components, c->p, k);
+    for (int64_t j = 0; j < c->p; j++)
+        for (int64_t h = 0; h < k; h++)
+            scaled[j * k + h] = c->col_scale[j] * c->components[j * k + h];
+    lists rows = {y->n_rows, y->indptr, y->indices, y->values};
+    sparse_product(sums, &rows, scaled, k, NULL, NULL, margin);
+    for (int64_t e = 0; e < y->n_rows * k; e++) scores[e] = (float)sums[e];
+done:
+    mem_free(margin);
+    mem_free(scaled);
+    mem_free(sums);
+    return st;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "train/reference.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+void reference_clear(reference *r)
+{
+    mem_free(r->obs);
+    mem_free(r->labels);
+    strings_clear(&r->classes);
+    for (int m = 0; m < MODEL_MAX_MODALITIES; m++) {
+        matrix_clear(&r->modality[m].counts);
+        mem_free(r->modality[m].present);
+    }
+    *r = (reference){0};
+}
+
+/* Is `name` an item of the comma-separated list? */
+static bool listed(const char *list, const char *name)
+{
+    size_t n = strlen(name);
+
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+        if (strncmp(at, name, n) == 0 && (at[n] == ',' || at[n] == '\0')) return true;
+    return false;
+}
+
+static scw_status check_list(const scw_dataset *d, const char *list)
+{
+    scw_status st = SCW_OK;
+    textbuf known = {0};
+    char name[128];
+
+    for (int k = 0; k < d->n_modalities; k++)
+        TRY(text_add(&known, "%s%s", k ? ", " : "", d->modalities[k].name));
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        size_t n = strcspn(at, ",");
+        if (n == 0 || n >= sizeof name) FAIL(SCW_EINVAL, "--modalities: '%s' is not a list", list);
+        memcpy(name, at, n);
+        name[n] = '\0';
+        if (!dataset_find_modality(d, name))
+            FAIL(SCW_ENOTFOUND, "--modalities: there is no modality '%s' (there are: %s)", name,
+                 text_get(&known));
+    }
+done:
+    text_clear(&known);
+    return st;
+}
+
+static bool has_any(const scw_dataset *d, const char *list, int64_t i)
+{
+    for (int k = 0; k < d->n_modalities; k++)
+        if ((!list || listed(list, d->modalities[k].name)) && d->modalities[k].row_of_obs[i] >= 0)
+            return true;
+    return false;
+}
+
+/* Cells with a label and a modality; classes that are left without a cell are dropped. */
+static scw_status choose_cells(reference *r, const scw_dataset *d, const char *label_key,
+                               const char *list, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    const column *c;
+    int32_t *codes = NULL;
+    int64_t unlabelled = 0;
+
+    TRY(dataset_obs_column(&c, d, label_key));
+    TRY(column_classes(c, &codes, &r->classes));
+    TRY(mem_new(&r->obs, d->n_obs));
+    TRY(mem_new(&r->labels, d->n_obs));
+    for (int64_t i = 0; i < d->n_obs; i++) {
+        unlabelled += codes[i] < 0;
+        if (codes[i] < 0 || !has_any(d, list, i)) continue;
+        r->obs[r->n] = i;
+        r->labels[r->n++] = codes[i];
+    }
+    if (unlabelled > 0)
+        log_info(hooks, "%lld cells have no label in obs['%s'] and are left out",
+                 (long long)unlabelled, label_key);
+    if (r->n == 0)
+        FAIL(SCW_EDATA, "obs['%s']: no cell has both a label and a modality", label_key);
+    if (r->classes.n < 2)
+        FAIL(SCW_EDATA,
+             "obs['%s'] has one class only ('%s'); a classifier needs at least two", label_key,
+             r->classes.at[0]);
+done:
+    mem_free(codes);
+    return st;
+}
+
+static scw_status add_modality(reference *r, const modality *m, bool allow_fractional,
+                               const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    int64_t *rows = NULL, n_empty = 0;
+
+    if (r->n_modalities == MODEL_MAX_MODALITIES)
+        FAIL(SCW_EUNSUPPORTED, "more than %d modalities", MODEL_MAX_MODALITIES);
+    if (strlen(m->name) >= sizeof((matilda_modality *)0)->name)
+        FAIL(SCW_EUNSUPPORTED, "modality name '%s' is longer than 63 bytes", m->name);
+    reference_modality *x = &r->modality[r->n_modalities++];
+    *x = (reference_modality){.name = m->name, .kind = modality_guess_kind(m),
+                              .features = &m->var.index};
+    TRY(mem_new(&rows, r->n));
+    TRY(mem_new(&x->present, r->n));
+    for (int64_t i = 0; i < r->n; i++) {
+        rows[i] = m->row_of_obs[r->obs[i]];
+        x->present[i] = rows[i] >= 0;
+    }
+    TRY(matrix_rows_csr(&x->counts, &m->x, rows, r->n));
+    TRY(transform_check_counts(&x->counts, m->name, allow_fractional));
+    for (int64_t i = 0; i < r->n; i++)
+        n_empty += x->present[i] && x->counts.indptr[i] == x->counts.indptr[i + 1];
+    if (n_empty > 0)
+        log_warning(hooks, "modality '%s': %lld cells have no counts at all; they are treated as "
+                    "lacking it", m->name, (long long)n_empty);
+done:
+    mem_free(rows);
+    return st;
+}
+
+scw_status reference_build(reference *out, const scw_dataset *d, const char *label_key,
+                           const char *modalities, bool allow_fractional, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+
+    *out = (reference){0};
+    if (!label_key || !*label_key)
+        FAIL(SCW_EINVAL, "no label column given: name the obs column with the cell types (--label)");
+    if (modalities) TRY(check_list(d, modalities));
+    TRY(choose_cells(out, d, label_key, modalities, hooks));
+    for (int k = 0; k < d->n_modalities; k++)
+        if (!modalities || listed(modalities, d->modalities[k].name))
+            TRY(add_modality(out, &d->modalities[k], allow_fractional, hooks));
+done:
+    if (st != SCW_OK) reference_clear(out);
+    return st;
+}

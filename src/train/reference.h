@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The labelled cells of a data set, as counts: what a model is fitted on. */
+#ifndef TRAIN_REFERENCE_H
+#define TRAIN_REFERENCE_H
+
+#include "data/dataset.h"
+#include "models/model.h"
+
+typedef struct reference_modality {
+    const char *name;        /* borrowed from the data set */
+    modality_kind kind;
+    const strings *features; /* borrowed */
+    matrix counts;           /* CSR, a row a cell; empty where absent */
+    uint8_t *present;        /* [n] */
+} reference_modality;
+
+typedef struct reference {
+    int64_t n;       /* cells with a label and at least one modality */
+    int64_t *obs;    /* [n] their positions in the data set */
+    int32_t *labels; /* [n] */
+    strings classes; /* in code-point order */
+    int n_modalities;
+    reference_modality modality[MODEL_MAX_MODALITIES];
+} reference;
+
+/* `modalities`: comma-separated names, NULL for all. Errors: SCW_ENOTFOUND (label key, modality),
+ * SCW_EDATA (fewer than two classes, not counts). */
+SCW_CHECKED scw_status reference_build(reference *out, const scw_dataset *d, const char *label_key,
+                                       const char *modalities, bool allow_fractional,
+                                       const scw_hooks *hooks);
+void reference_clear(reference *r);
+
+#endif

@@ -48,6 +48,10 @@ SCW_API SCW_CHECKED scw_status scw_inspect(char **out, const char *path, const s
 SCW_API SCW_CHECKED scw_status scw_example_write(const char *path, int64_t n_obs, uint64_t seed,
                                                  const scw_hooks *hooks);
 
+/* Can a file be written or replaced at `path`? Creates nothing that stays. Ask before long work, so
+ * that a full or closed place is found out first. SCW_EIO with the reason if not. */
+SCW_API SCW_CHECKED scw_status scw_output_check(const char *path);
+
 /* ------------------------------------------------------------------------------- results */
 
 /* What a task adds to the input: columns of obs, arrays of obsm, entries of uns['scweave']. */

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "scweave/dataset.h"
 
 scw_status atomic_file_begin(atomic_file *f, const char *target)
 {
@@ -70,4 +71,9 @@ scw_status atomic_file_probe(const char *path)
 done:
     atomic_file_clear(&f);
     return st;
+}
+
+scw_status scw_output_check(const char *path)
+{
+    return atomic_file_probe(path);
 }

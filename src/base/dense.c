@@ -8,7 +8,7 @@
 #endif
 
 /* Rows or columns of C that one call computes. */
-#define PIECE 64
+#define PIECE 128
 
 #ifdef SCW_HAVE_CBLAS
 /* CBLAS wants a row length of at least one, for an empty matrix too. */

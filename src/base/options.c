@@ -74,7 +74,7 @@ static scw_status check_range(const scw_option *o, double v, const char *text)
     if (!isfinite(v))
         return status_fail(SCW_EINVAL, "--%s: '%s' is not a finite number", o->name, text);
     if (o->minimum < o->maximum && (v < o->minimum || v > o->maximum))
-        return status_fail(SCW_EINVAL, "--%s: %s is out of range, expected %g to %g", o->name, text,
+        return status_fail(SCW_EINVAL, "--%s: %s is out of range, expected %.10g to %.10g", o->name, text,
                            o->minimum, o->maximum);
     return SCW_OK;
 }

@@ -31,8 +31,11 @@ scw_status status_prefix(scw_status code, const char *format, ...)
     memcpy(old, message, sizeof old);
     /* The cut, if any, falls at the end of the old text. */
     size_t used = strlen(prefix);
+    size_t kept = strnlen(old, sizeof message - used - 3);
     memcpy(message, prefix, used);
-    (void)snprintf(message + used, sizeof message - used, ": %s", old);
+    memcpy(message + used, ": ", 2);
+    memcpy(message + used + 2, old, kept);
+    message[used + 2 + kept] = '\0';
     return code;
 }
 

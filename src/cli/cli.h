@@ -69,6 +69,12 @@ extern const cli_command cli_cmd_inspect, cli_cmd_example, cli_cmd_fit, cli_cmd_
 /* Wrong use: print the sentence and where help is; CLI_MISUSE. */
 int cli_misuse(const cli_run *run, const char *format, ...) SCW_PRINTF(2, 3);
 
+/* Where help is; CLI_MISUSE. */
+int cli_point_to_help(const cli_run *run);
+
+/* No such kind of model, or (NULL) none named: print those there are; CLI_MISUSE. */
+int cli_unknown_kind(const cli_run *run, const char *name);
+
 /* Exit status for what a library call returned; prints the library's message on failure. */
 int cli_finish(const cli_run *run, scw_status status);
 
@@ -77,15 +83,18 @@ SCW_CHECKED scw_status cli_open(scw_dataset **out, const cli_run *run);
 /* Number of data files named. */
 int cli_input_count(const cli_run *run);
 
+/* Are both the same existing file? Compared as files, so that a link does not hide it. */
+int cli_same_file(const char *a, const char *b);
 /* Is `path` one of the data files named? */
 int cli_writes_over_input(const cli_run *run, const char *path);
 
-/* Zeroed memory or the end of the program. */
+/* Zeroed memory or the end of the program; given back with free. */
 void *cli_new(size_t count, size_t size);
 
 /* help.c */
 void help_overview(FILE *out);
 void help_command(FILE *out, const cli_run *run);
+void help_kinds(FILE *out); /* the models there are */
 void help_manual(FILE *out);
 const cli_command *help_find(const char *name);
 

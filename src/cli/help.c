@@ -59,9 +59,9 @@ static void add_range(char *text, size_t size, const scw_option *o)
     if ((o->type != SCW_OPTION_INT && o->type != SCW_OPTION_REAL) || o->minimum >= o->maximum)
         return;
     if (o->maximum < 1e9)
-        (void)snprintf(text, size, " (%g to %g)", o->minimum, o->maximum);
+        (void)snprintf(text, size, " (%.10g to %.10g)", o->minimum, o->maximum);
     else if (o->minimum > -1e9)
-        (void)snprintf(text, size, " (at least %g)", o->minimum);
+        (void)snprintf(text, size, " (at least %.10g)", o->minimum);
 }
 
 /* "help text (range) [value]" */
@@ -120,7 +120,7 @@ static void options(FILE *out, const scw_option *table, const void *values)
     }
 }
 
-static void kinds(FILE *out)
+void help_kinds(FILE *out)
 {
     (void)fputs("\nModels\n", out);
     for (int k = 0; scw_model_kind_at(k); k++) {
@@ -136,7 +136,7 @@ void help_command(FILE *out, const cli_run *run)
 
     (void)fprintf(out, "Usage: scweave %s %s\n\n", c->name, c->usage);
     paragraphs(out, c->about, 0);
-    if (c->takes & CLI_TAKES_KIND) kinds(out);
+    if (c->takes & CLI_TAKES_KIND) help_kinds(out);
     if (c->takes & CLI_TAKES_INPUT) options(out, cli_input_options, &run->input);
     if (c->options) options(out, c->options, run->options);
     if (run->kind) {
@@ -145,7 +145,7 @@ void help_command(FILE *out, const cli_run *run)
     } else if (c->takes & CLI_TAKES_KIND) {
         (void)fprintf(out, "\n'scweave %s MODEL --help' shows the model's own options.\n", c->name);
     }
-    options(out, cli_general_options, &run->general);
+    options(out, cli_general_options, NULL);
     if (c->examples) {
         (void)fputs("\nExamples\n", out);
         paragraphs(out, c->examples, 2);

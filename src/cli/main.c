@@ -60,7 +60,13 @@ int cli_misuse(const cli_run *run, const char *format, ...)
     va_start(args, format);
     (void)vfprintf(stderr, format, args);
     va_end(args);
-    (void)fprintf(stderr, "\nTry 'scweave %s%s%s --help'.\n", run->command->name,
+    (void)fputc('\n', stderr);
+    return cli_point_to_help(run);
+}
+
+int cli_point_to_help(const cli_run *run)
+{
+    (void)fprintf(stderr, "Try 'scweave %s%s%s --help'.\n", run->command->name,
                   run->kind ? " " : "", run->kind ? run->kind->name : "");
     return CLI_MISUSE;
 }
@@ -123,8 +129,7 @@ scw_status cli_open(scw_dataset **out, const cli_run *run)
     return st;
 }
 
-/* Compared as files, so that a link does not hide it. */
-static int same_file(const char *a, const char *b)
+int cli_same_file(const char *a, const char *b)
 {
     struct stat x, y;
 
@@ -138,7 +143,7 @@ int cli_writes_over_input(const cli_run *run, const char *path)
     char **names = cli_new((size_t)room, sizeof *names);
     int n = list_sources(sources, names, run);
 
-    for (int k = 0; k < n; k++) found |= same_file(path, sources[k].path);
+    for (int k = 0; k < n; k++) found |= cli_same_file(path, sources[k].path);
     for (int k = 0; k < room; k++) free(names[k]);
     free(names);
     free(sources);
@@ -165,6 +170,17 @@ static int read_line(cli_run *run, options_line *line, int argc, char **argv)
     return CLI_OK;
 }
 
+int cli_unknown_kind(const cli_run *run, const char *name)
+{
+    if (name)
+        (void)fprintf(stderr, "scweave %s: there is no model '%s'\n", run->command->name, name);
+    else
+        (void)fprintf(stderr, "scweave %s: name the model first\n", run->command->name);
+    help_kinds(stderr);
+    (void)fputc('\n', stderr);
+    return cli_point_to_help(run);
+}
+
 /* The model's name stands first, because it decides which options there are. */
 static int choose_kind(cli_run *run, int argc, char **argv)
 {
@@ -174,12 +190,7 @@ static int choose_kind(cli_run *run, int argc, char **argv)
         run->kind_options = cli_new(1, run->kind->options_size);
         return CLI_OK;
     }
-    (void)fprintf(stderr, "scweave %s: there is no model '%s'; models are:", run->command->name,
-                  argv[0]);
-    for (int k = 0; scw_model_kind_at(k); k++)
-        (void)fprintf(stderr, " %s", scw_model_kind_at(k)->name);
-    (void)fprintf(stderr, "\nTry 'scweave %s --help'.\n", run->command->name);
-    return CLI_MISUSE;
+    return cli_unknown_kind(run, argv[0]);
 }
 
 /* Data that could not be written is a failure, whatever the command thinks. */

@@ -53,8 +53,8 @@ int options_distance(const char *a, const char *b)
 
 int options_close(const char *word, int distance)
 {
-    int third = (int)strlen(word) / 3;
-    return distance <= (third > 1 ? third : 1);
+    int length = (int)strlen(word); /* two letters exchanged are two changes */
+    return distance <= (length < 4 ? 1 : length < 9 ? 2 : length / 3);
 }
 
 static const options_table *find(const options_line *line, const char *name)

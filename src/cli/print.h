@@ -19,6 +19,9 @@ void print_table_end(print_table *t, int indent);
 /* A report of the library; NULL, with a message on stderr, when the text is not JSON. */
 json_t *print_parse(const char *text);
 
+/* A report as text: members one a line, lists of objects as tables, nested ones indented. */
+void print_report(const json_t *report, int indent);
+
 /* Members with defaults for what is absent: "" and NaN. */
 const char *print_text(const json_t *object, const char *key);
 double print_number(const json_t *object, const char *key);

@@ -83,26 +83,36 @@ static scw_status real_text(strings *out, double v)
     return strings_add(out, text);
 }
 
-/* Text of each row of a column of numbers or booleans; "" for missing. */
-static scw_status row_texts(strings *out, const column *c)
+scw_status column_texts(strings *out, const column *c)
 {
     scw_status st = SCW_OK;
     char text[40];
 
+    *out = (strings){0};
     for (int64_t i = 0; i < c->n; i++) {
         bool missing = c->missing && c->missing[i];
-        if (missing || (c->kind == COLUMN_FLOAT && isnan(c->f64[i]))) {
-            TRY(strings_add(out, ""));
-        } else if (c->kind == COLUMN_FLOAT) {
-            TRY(real_text(out, c->f64[i] == 0 ? 0.0 : c->f64[i])); /* -0 and 0 are one class */
-        } else if (c->kind == COLUMN_INT) {
+        switch (c->kind) {
+        case COLUMN_FLOAT:
+            if (missing || isnan(c->f64[i])) TRY(strings_add(out, ""));
+            else TRY(real_text(out, c->f64[i] == 0 ? 0.0 : c->f64[i])); /* -0 and 0 are one */
+            break;
+        case COLUMN_INT:
             (void)snprintf(text, sizeof text, "%lld", (long long)c->i64[i]);
-            TRY(strings_add(out, text));
-        } else {
-            TRY(strings_add(out, c->boolean[i] ? "True" : "False"));
+            TRY(strings_add(out, missing ? "" : text));
+            break;
+        case COLUMN_BOOL:
+            TRY(strings_add(out, missing ? "" : c->boolean[i] ? "True" : "False"));
+            break;
+        case COLUMN_STRING: TRY(strings_add(out, missing ? "" : c->text.at[i])); break;
+        case COLUMN_CATEGORICAL: {
+            bool known = c->codes[i] >= 0 && c->codes[i] < c->categories.n;
+            TRY(strings_add(out, known ? c->categories.at[c->codes[i]] : ""));
+            break;
+        }
         }
     }
 done:
+    if (st != SCW_OK) strings_clear(out);
     return st;
 }
 
@@ -136,7 +146,7 @@ scw_status column_classes(const column *c, int32_t **codes, strings *classes)
 
     *codes = NULL;
     *classes = (strings){0};
-    if (c->kind != COLUMN_CATEGORICAL && c->kind != COLUMN_STRING) TRY(row_texts(&texts, c));
+    if (c->kind != COLUMN_CATEGORICAL && c->kind != COLUMN_STRING) TRY(column_texts(&texts, c));
     TRY(mem_new(&names, c->n));
     TRY(mem_new(codes, c->n));
     /* Consecutive equal names are dropped early: a sorted or categorical column sorts little. */

@@ -49,6 +49,10 @@ SCW_CHECKED scw_status column_init(column *c, const char *name, column_kind kind
 /* Append a column; the frame takes over *c, which is zeroed. */
 SCW_CHECKED scw_status frame_add(frame *f, column *c);
 
+/* Text of each value: numbers by their shortest decimal text, booleans "False" and "True", "" where
+ * the value is missing. */
+SCW_CHECKED scw_status column_texts(strings *out, const column *c);
+
 const column *frame_find(const frame *f, const char *name); /* NULL: absent */
 
 /* A column of any kind as classes: codes 0..n_classes-1 in the order of their names by byte value

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The op table: one row an op, with its shape rule, forward, backward and a sample for its gradient
- * test. How to add an op: write the three functions and the sample in ops.c (or a file beside it),
- * add the row, add the typed front (op_name) to tape.h. tests/grad runs every row. */
+ * test.
+ *
+ * How to add an op: in the op_*.c file of its kind write shape, forward, backward and sample, the row
+ * (a const op_spec) and the typed front; declare the front in tape.h and the row below; add the row to
+ * op_table in ops.c. tests/grad runs every row and refuses one without a sample. */
 #ifndef ENGINE_OPS_H
 #define ENGINE_OPS_H
 
@@ -32,6 +35,7 @@ typedef struct op_record {
 
 typedef struct op_spec {
     const char *name;
+    int n_required; /* leading inputs that must be there; later ones may be NULL */
     /* Check shapes and set out->n_dims and dim; on a mismatch return false after writing why. */
     bool (*shape)(const op_record *r, tensor *out, char *why, size_t size);
     void (*forward)(tape *t, op_record *r);
@@ -41,6 +45,43 @@ typedef struct op_spec {
     tensor *(*sample)(tape *t, int variant, tensor **wrt, int *n_wrt);
 } op_spec;
 
-extern const op_spec op_table[]; /* ends with a row whose name is NULL */
+extern const op_spec *const op_table[]; /* every op; ends with NULL */
+
+extern const op_spec op_row_linear, op_row_affine_linear;
+extern const op_spec op_row_relu, op_row_exp, op_row_add, op_row_multiply, op_row_scale;
+extern const op_spec op_row_row_scale, op_row_col_scale;
+extern const op_spec op_row_concat, op_row_slice;
+extern const op_spec op_row_batch_norm, op_row_dropout, op_row_softmax, op_row_reparameterise;
+extern const op_spec op_row_sum, op_row_mean, op_row_sum_squares, op_row_gaussian_kl;
+extern const op_spec op_row_affine_squared_error, op_row_cross_entropy;
+
+/* ---- for the functions of a row */
+
+/* Apply a row to inputs: what every typed front does. NULL after a failure, kept on the tape. */
+tensor *tape_apply(tape *t, const op_spec *op, tensor *const *in, int n_in,
+                   const op_attributes *attr);
+/* Keep a failure on the tape, unless it has one. */
+void tape_fail(tape *t, scw_status code, const char *format, ...) SCW_PRINTF(3, 4);
+/* Arena memory of n values, contents undefined; NULL after a failure, kept on the tape. */
+real *op_memory(tape *t, int64_t n);
+/* out[e] of the bulk generators of base/rng.h, in either precision; false after a failure. */
+bool op_fill_normal(tape *t, real *out, int64_t n, rng_key key, uint32_t step);
+bool op_fill_keep(tape *t, real *out, int64_t n, double drop, rng_key key, uint32_t step);
+/* Shape rules: as the first input; one number. */
+bool op_shape_same(const op_record *r, tensor *out, char *why, size_t size);
+bool op_shape_scalar(const op_record *r, tensor *out, char *why, size_t size);
+
+/* ---- for samples and tests */
+
+/* An input with gradient, of normal values at least 0.1 away from zero (kinks of relu), the same for
+ * the same stream. */
+tensor *sample_input(tape *t, int64_t rows, int64_t cols, uint32_t stream);
+/* Random affine-sparse matrix in tape memory, about half full. Bits of `parts`: 1 row_scale,
+ * 2 row_shift, 4 col_scale, 8 col_shift, 16 row_weight with the first row and every third absent. */
+affine_sparse *sample_affine(tape *t, int64_t rows, int64_t cols, int parts, uint32_t stream);
+/* Shape number `variant` of a short list with edges (one row, one column, primes); false past it. */
+bool sample_shape(int variant, int64_t *rows, int64_t *cols);
+/* Compute all recorded ops again in order, after a test has changed a value they read. */
+void tape_replay(tape *t);
 
 #endif

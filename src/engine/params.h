@@ -36,7 +36,8 @@ typedef struct params {
     int64_t n_trainable; /* the first so many values of the block are trainable */
     real *value;         /* [n_values], 64-byte aligned */
     real *grad;          /* [n_trainable] */
-    void *memory;
+    int *place;          /* [n] where handle h stands in `at` */
+    void *memory;        /* the block; NULL in a borrowed view of another's params */
 } params;
 
 /* Declare a parameter; returns its handle through *out, stable over params_build. */

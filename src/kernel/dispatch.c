@@ -6,6 +6,7 @@
 #include "kernel/table.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include "base/threads.h"
 
@@ -125,6 +126,11 @@ bool kernel_use_bf16(bool on)
 #endif
     atomic_store(&use_bf16, can);
     return can == on;
+}
+
+bool kernel_get_bf16(void)
+{
+    return atomic_load(&use_bf16);
 }
 
 void kernel_follow_threads(void)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The contract of the kernels: what every implementation computes. Shapes in brackets, row-major.
  *
- * kernel_* are the dispatching front; the same names under ref_*, cpu_*, dnnl_*, blas_* are
- * implementations. For a product the list is tried in order (oneDNN, CBLAS, reference) and an
- * implementation may decline a case. Every kernel gives the same bits for any number of threads.
+ * kernel_* are the dispatching front (dispatch.c); the implementations are in ref/ (the readable
+ * specification), cpu/, dnnl/ and blas/. For a product the list is tried in order (oneDNN, CBLAS, our
+ * own) and an implementation may decline a case. Every kernel but kernel_gemm gives the same bits for
+ * any number of threads; a product gives the same bits for the same number.
  * "+=" kernels accumulate, "=" kernels overwrite; the comment says which. */
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
@@ -41,6 +42,7 @@ void kernel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, co
 /* Choose bf16 inputs with fp32 accumulation for products from now on, where the CPU has it.
  * Returns false (and stays with fp32) where not. */
 bool kernel_use_bf16(bool on);
+bool kernel_get_bf16(void);
 
 /* ------------------------------------------------------------- affine-sparse products
  * With V = diag(w) W: w [F] (NULL: ones) is the per-feature weight, W [F, H] (feature-major, so that a
@@ -50,7 +52,8 @@ bool kernel_use_bf16(bool on);
 void kernel_affine_forward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
                            real *out);
 /* d_weight [F, H] += diag(w) X^T g, and, if w is given, d_w [F] += sum_h (X^T g)_jh W_jh.
- * g [B, H]. `scratch` [F * H] when w is given, else unused (may be NULL). */
+ * g [B, H]. `scratch` is for implementations that need [F * H] values when w is given; none here does,
+ * and it may be NULL. */
 void kernel_affine_backward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
                             const real *g, real *d_w, real *d_weight, real *scratch);
 
@@ -108,6 +111,10 @@ void kernel_adam(int64_t n, real *theta, real *grad, real *m, real *v,
 /* v <- alpha v + (1 - alpha) g^2; theta -= lr g / (sqrt(v) + eps); grad is set to zero. */
 void kernel_rmsprop(int64_t n, real *theta, real *grad, real *v, double lr, double alpha,
                     double eps);
+
+/* OpenBLAS keeps threads of its own, which products here adjust by themselves. Call this before other
+ * uses of it (LAPACK), so that it runs as many as threads_set asked for. */
+void kernel_follow_threads(void);
 
 /* Name of the instruction set the CPU kernels use here: "avx512f", "avx2", "default", "ref". */
 const char *kernel_isa(void);

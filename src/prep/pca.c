@@ -16,9 +16,10 @@
 #include "base/threads.h"
 
 #define EXACT_SIZE 1300 /* largest m for LAPACK's eigensolver */
-#define GRAM_SIZE 2500  /* largest m for which G is formed */
-#define OVERSAMPLE 20
-#define GRAM_BLOCKS 9   /* blocks of the Krylov space: cheap with G at hand */
+#define GRAM_SIZE 3000  /* largest m for which G is formed */
+#define TILE 64         /* rows of G formed together */
+#define OVERSAMPLE 10
+#define GRAM_BLOCKS 12  /* blocks of the Krylov space: cheap with G at hand */
 #define SPARSE_BLOCKS 7
 
 /* Compressed lists: the rows of Y, or its columns. */
@@ -143,43 +144,65 @@ static void apply_gram(double *out, problem *q, const double *b, int64_t l)
     }
 }
 
-/* Row r of the upper triangle of G: A A^T with `a` the rows of A and `b` its columns, then scale and
- * centring. */
-static void gram_row(problem *q, int64_t r, const lists *a, const lists *b, double mean_square,
-                     const double *row_mean)
+/* Position in list i of the first index not below `bound`. */
+static int64_t lower_bound(const lists *s, int64_t i, int64_t bound)
 {
-    double *to = q->gram + r * q->m;
-
-    for (int64_t e = a->start[r]; e < a->start[r + 1]; e++) {
-        int32_t c = a->indices[e];
-        double v = (double)a->values[e] * (q->by_columns ? 1.0 : q->scale[c] * q->scale[c]);
-        for (int64_t f = b->start[c + 1]; f-- > b->start[c] && b->indices[f] >= r;)
-            to[b->indices[f]] += v * (double)b->values[f];
-    }
-    for (int64_t s = r; s < q->m; s++) {
-        if (q->by_columns)
-            to[s] = to[s] * q->scale[r] * q->scale[s] - (double)q->n * q->mean[r] * q->mean[s];
+    int64_t low = s->start[i], high = s->start[i + 1];
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (s->indices[middle] < bound)
+            low = middle + 1;
         else
-            to[s] += mean_square - row_mean[r] - row_mean[s];
+            high = middle;
+    }
+    return low;
+}
+
+/* Rows first .. first + TILE of the upper triangle of sum_i w_i^2 y_i y_i^T over the lists y_i: the
+ * tile stays in the cache while the lists stream by. */
+static void gram_tile(double *gram, int64_t m, int64_t first, const lists *s, const double *weight)
+{
+    int64_t last = first + TILE < m ? first + TILE : m;
+
+    for (int64_t i = 0; i < s->n; i++) {
+        int64_t end = s->start[i + 1], at = lower_bound(s, i, first);
+        double square = weight ? weight[i] * weight[i] : 1.0;
+        for (; at < end && s->indices[at] < last; at++) {
+            double *to = gram + s->indices[at] * m, v = square * (double)s->values[at];
+            for (int64_t f = at; f < end; f++) to[s->indices[f]] += v * (double)s->values[f];
+        }
     }
 }
 
 /* All of G; row_mean [n] is mean . x_i, for the X X^T form. */
 static void form_gram(problem *q, const double *row_mean)
 {
-    const lists *a = q->by_columns ? &q->cols : &q->rows, *b = q->by_columns ? &q->rows : &q->cols;
+    int64_t m = q->m, n_tiles = (m + TILE - 1) / TILE;
+    const lists *summed = q->by_columns ? &q->rows : &q->cols;
+    const double *weight = q->by_columns ? NULL : q->scale;
     double square = 0.0;
 
-    for (int64_t j = 0; j < q->p; j++) square += q->mean[j] * q->mean[j];
-    /* Rows of a triangle are uneven: a long one goes with a short one. */
+    /* Tiles of a triangle are uneven: a long one goes with a short one. */
     PARALLEL_FOR
-    for (int64_t pair = 0; pair < (q->m + 1) / 2; pair++) {
-        gram_row(q, pair, a, b, square, row_mean);
-        if (q->m - 1 - pair != pair) gram_row(q, q->m - 1 - pair, a, b, square, row_mean);
+    for (int64_t pair = 0; pair < (n_tiles + 1) / 2; pair++) {
+        int64_t other = n_tiles - 1 - pair;
+        gram_tile(q->gram, m, pair * TILE, summed, weight);
+        if (other != pair) gram_tile(q->gram, m, other * TILE, summed, weight);
+    }
+    for (int64_t j = 0; j < q->p; j++) square += q->mean[j] * q->mean[j];
+    PARALLEL_FOR
+    for (int64_t r = 0; r < m; r++) {
+        double *to = q->gram + r * m;
+        for (int64_t s = r; s < m; s++) {
+            if (q->by_columns)
+                to[s] = to[s] * q->scale[r] * q->scale[s] - (double)q->n * q->mean[r] * q->mean[s];
+            else
+                to[s] += square - row_mean[r] - row_mean[s];
+        }
     }
     PARALLEL_FOR
-    for (int64_t r = 0; r < q->m; r++)
-        for (int64_t s = 0; s < r; s++) q->gram[r * q->m + s] = q->gram[s * q->m + r];
+    for (int64_t r = 0; r < m; r++)
+        for (int64_t s = 0; s < r; s++) q->gram[r * m + s] = q->gram[s * m + r];
 }
 
 /* ------------------------------------------------------------- eigenvectors */

@@ -34,7 +34,7 @@ typedef struct pca {
 
 /* y: sparse, at least two rows. SCW_EINVAL: dense matrix or k < 1; SCW_EDATA: fewer than two rows, no
  * column, or values that are not finite. Cost: O(nnz k) per block of the space plus O(min(n,p)^2 k);
- * memory: a second copy of y, and 8 min(n,p)^2 bytes where min(n,p) <= 2500. */
+ * memory: a second copy of y, and 8 min(n,p)^2 bytes where min(n,p) <= 3000. */
 SCW_CHECKED scw_status pca_fit(pca *out, const matrix *y, const pca_options *options);
 void pca_clear(pca *c);
 

@@ -158,6 +158,7 @@ scw_status transform_fit(transform *out, const matrix *counts, const transform_o
 
     *out = (transform){.kind = options->kind, .n_vars = counts->n_cols, .block_scale = 1.0};
     TRY(library_target(&out->target, counts, out->kind == TRANSFORM_MATILDA));
+    if (options->target > 0.0 && out->kind == TRANSFORM_LOG) out->target = options->target;
     TRY(mem_new(&out->mean_count, out->n_vars));
     TRY(column_moments(out->mean_count, &variance, counts));
     if (out->kind == TRANSFORM_MATILDA) goto done;

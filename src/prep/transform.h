@@ -41,6 +41,7 @@ typedef struct transform {
 typedef struct transform_options {
     transform_kind kind;
     bool unit_variance; /* scale the block to a total variance of one */
+    double target;      /* LOG: library size to scale to; 0: the median of the training cells */
 } transform_options;
 
 /* `counts`: CSR training cells x features. */

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* scweave annotate and scweave embed: apply a fitted model to new cells. One pass can do both. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+
+typedef struct options {
+    char *model, *output;
+    int64_t threads;
+    int embed;
+} options;
+
+static const scw_option annotate_table[] = {
+    {"model", SCW_OPTION_TEXT, offsetof(options, model), NULL, 0, 0, NULL, "FILE", "Task",
+     "model file written by fit"},
+    {"output", SCW_OPTION_TEXT, offsetof(options, output), NULL, 0, 0, NULL, "FILE", "Task",
+     "where the copy of the query with the results goes"},
+    {"embed", SCW_OPTION_BOOL, offsetof(options, embed), "off", 0, 0, NULL, NULL, "Task",
+     "write the embedding too"},
+    {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Task",
+     "0: all cores"},
+    {.type = SCW_OPTION_END},
+};
+
+/* The same without --embed. */
+static const scw_option embed_table[] = {
+    {"model", SCW_OPTION_TEXT, offsetof(options, model), NULL, 0, 0, NULL, "FILE", "Task",
+     "model file written by fit"},
+    {"output", SCW_OPTION_TEXT, offsetof(options, output), NULL, 0, 0, NULL, "FILE", "Task",
+     "where the copy of the query with the results goes"},
+    {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Task",
+     "0: all cores"},
+    {.type = SCW_OPTION_END},
+};
+
+static int check(const cli_run *r)
+{
+    const options *o = r->options;
+
+    if (!o->model) return cli_misuse(r, "--model is missing: the file that fit wrote");
+    if (cli_input_count(r) == 0) return cli_misuse(r, "name the query data");
+    if (!o->output) return cli_misuse(r, "--output is missing: the file to write");
+    if (cli_same_file(o->output, o->model))
+        return cli_misuse(r, "--output %s is the model file", o->output);
+    return cli_finish(r, scw_output_check(o->output));
+}
+
+static int apply(cli_run *r, int annotate, int embed)
+{
+    const options *o = r->options;
+    const scw_task_request request = {annotate, embed, (int)o->threads, r->record};
+    scw_model *model = NULL;
+    scw_dataset *query = NULL;
+    scw_results *results = NULL;
+
+    int result = check(r);
+    if (result != CLI_OK) return result;
+    scw_status st = scw_model_load(&model, o->model);
+    if (st == SCW_OK) st = cli_open(&query, r);
+    if (st == SCW_OK) st = scw_model_apply(&results, model, query, &request, r->hooks);
+    if (st == SCW_OK) st = scw_results_write(results, query, o->output, r->hooks);
+    result = cli_finish(r, st);
+    scw_results_free(results);
+    scw_dataset_free(query);
+    scw_model_free(model);
+    return result;
+}
+
+static int run_annotate(cli_run *r)
+{
+    return apply(r, 1, ((const options *)r->options)->embed);
+}
+
+static int run_embed(cli_run *r)
+{
+    return apply(r, 0, 1);
+}
+
+const cli_command cli_cmd_annotate = {
+    "annotate",
+    run_annotate,
+    "label the cells of a query with a fitted model",
+    "-m MODEL.safetensors QUERY... -o OUT [options]",
+    "Writes a copy of the query with, for each cell, the label (obs <model>_label), how sure the "
+    "model is (obs <model>_confidence) and the probability of each class. Features are matched by name; a "
+    "modality or features that the query lacks are reported and worked around. The output may be "
+    "the input itself: it is replaced at once, when all is written.",
+    "scweave annotate -m model.safetensors query.h5mu -o annotated.h5mu --embed",
+    annotate_table,
+    sizeof(options),
+    CLI_TAKES_INPUT,
+};
+
+const cli_command cli_cmd_embed = {
+    "embed",
+    run_embed,
+    "write the position of a query's cells in the model's latent space",
+    "-m MODEL.safetensors QUERY... -o OUT [options]",
+    "Writes a copy of the query with the embedding in obsm X_<model>: the mean of the latent "
+    "distribution, so no chance is in it.",
+    "scweave embed -m model.safetensors query.h5mu -o embedded.h5mu",
+    embed_table,
+    sizeof(options),
+    CLI_TAKES_INPUT,
+};

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* scweave bench: what this machine can do, and our share of it. */
+#include "cli.h"
+#include "print.h"
+
+typedef struct options {
+    int64_t threads;
+    int json;
+} options;
+
+static const scw_option table[] = {
+    {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Bench",
+     "0: all cores"},
+    {"json", SCW_OPTION_BOOL, offsetof(options, json), "off", 0, 0, NULL, NULL, "Bench",
+     "print the figures as JSON"},
+    {.type = SCW_OPTION_END},
+};
+
+static int run(cli_run *r)
+{
+    const options *o = r->options;
+    char *text = NULL;
+
+    scw_status st = scw_bench(&text, (const char *const *)r->arguments, r->n_arguments,
+                              (int)o->threads, r->hooks);
+    int result = cli_finish(r, st);
+    if (result == CLI_OK && o->json) (void)puts(text);
+    if (result == CLI_OK && !o->json) {
+        json_t *root = print_parse(text);
+        if (root) print_report(root, 0);
+        result = root ? CLI_OK : CLI_FAILURE;
+        json_decref(root);
+    }
+    scw_free(text);
+    return result;
+}
+
+const cli_command cli_cmd_bench = {
+    "bench",
+    run,
+    "measure this machine and the training step on given data against it",
+    "[FILE...] [options]",
+    "Prints the peak of matrix products and of memory traffic, and, for each reference file, the time "
+    "of a training step beside the time its arithmetic and its traffic would take at those peaks.",
+    "scweave bench reference.h5mu",
+    table,
+    sizeof(options),
+    0,
+};

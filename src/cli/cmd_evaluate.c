@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* scweave evaluate: how good are the labels and the embedding in a file. */
+#include "cli.h"
+#include "print.h"
+
+typedef struct options {
+    char *label, *prediction, *embedding;
+    int64_t seed, threads;
+    int json;
+} options;
+
+static const scw_option table[] = {
+    {"label", SCW_OPTION_TEXT, offsetof(options, label), NULL, 0, 0, NULL, "KEY", "Evaluation",
+     "obs column with the true labels; cells without one are left out"},
+    {"prediction", SCW_OPTION_TEXT, offsetof(options, prediction), NULL, 0, 0, NULL, "KEY",
+     "Evaluation", "obs column with predicted labels, such as matilda_label"},
+    {"embedding", SCW_OPTION_TEXT, offsetof(options, embedding), NULL, 0, 0, NULL, "KEY",
+     "Evaluation", "obsm array whose k-means clusters are compared with the labels, such as "
+                   "X_matilda"},
+    {"seed", SCW_OPTION_INT, offsetof(options, seed), "1", 0, 9e15, NULL, "N", "Evaluation",
+     "of the k-means starts"},
+    {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Evaluation",
+     "0: all cores"},
+    {"json", SCW_OPTION_BOOL, offsetof(options, json), "off", 0, 0, NULL, NULL, "Evaluation",
+     "print the report as JSON (docs/evaluate.md)"},
+    {.type = SCW_OPTION_END},
+};
+
+static void print_classes(const json_t *classes)
+{
+    static const char *const headings[] = {"class", "precision", "recall", "F1", "cells"};
+    char count[32];
+    const json_t *c;
+    size_t k;
+
+    print_table *t = print_table_new(5);
+    for (int h = 0; h < 5; h++) print_table_cell(t, "%s", headings[h]);
+    json_array_foreach(classes, k, c)
+    {
+        print_table_cell(t, "%s", print_text(c, "name"));
+        print_table_cell(t, "%.3f", print_number(c, "precision"));
+        print_table_cell(t, "%.3f", print_number(c, "recall"));
+        print_table_cell(t, "%.3f", print_number(c, "f1"));
+        print_table_cell(t, "%s", print_count(count, print_number(c, "support")));
+    }
+    print_table_end(t, 2);
+}
+
+static void print_annotation(const json_t *a)
+{
+    (void)printf("\naccuracy  %.4f   (the largest class alone: %.4f)\n",
+                 print_number(a, "accuracy"), print_number(a, "majority_accuracy"));
+    (void)printf("macro-F1  %.4f\n\n", print_number(a, "macro_f1"));
+    print_classes(json_object_get(a, "classes"));
+}
+
+static void print_clustering(const json_t *c, const char *key)
+{
+    (void)printf("\nk-means on %s, k = %.0f, against the labels\n\n", key, print_number(c, "k"));
+    print_table *t = print_table_new(4);
+    print_table_cell(t, "ARI");
+    print_table_cell(t, "NMI");
+    print_table_cell(t, "FM");
+    print_table_cell(t, "Jaccard");
+    print_table_cell(t, "%.4f", print_number(c, "ari"));
+    print_table_cell(t, "%.4f", print_number(c, "nmi"));
+    print_table_cell(t, "%.4f", print_number(c, "fm"));
+    print_table_cell(t, "%.4f", print_number(c, "jaccard"));
+    print_table_end(t, 2);
+}
+
+static int print_figures(const char *text, const char *path, const options *o)
+{
+    char n_obs[32], n_labelled[32];
+    json_t *root = print_parse(text);
+
+    if (!root) return CLI_FAILURE;
+    (void)printf("%s: %s cells, %s with a label in %s\n", path,
+                 print_count(n_obs, print_number(root, "n_obs")),
+                 print_count(n_labelled, print_number(root, "n_labelled")), o->label);
+    const json_t *annotation = json_object_get(root, "annotation");
+    const json_t *clustering = json_object_get(root, "clustering");
+    if (json_is_object(annotation)) print_annotation(annotation);
+    if (json_is_object(clustering)) print_clustering(clustering, o->embedding);
+    json_decref(root);
+    return CLI_OK;
+}
+
+static int run(cli_run *r)
+{
+    const options *o = r->options;
+    char *text = NULL;
+
+    if (r->n_arguments != 1) return cli_misuse(r, "name one file with results");
+    if (!o->label) return cli_misuse(r, "--label is missing: the obs column with the true labels");
+    if (!o->prediction && !o->embedding)
+        return cli_misuse(r, "say what to judge: --prediction KEY, --embedding KEY, or both");
+    const scw_evaluate_request request = {r->arguments[0], o->label, o->prediction, o->embedding,
+                                          (uint64_t)o->seed, (int)o->threads};
+    int result = cli_finish(r, scw_evaluate(&text, &request, r->hooks));
+    if (result == CLI_OK && o->json) (void)puts(text);
+    if (result == CLI_OK && !o->json) result = print_figures(text, r->arguments[0], o);
+    scw_free(text);
+    return result;
+}
+
+const cli_command cli_cmd_evaluate = {
+    "evaluate",
+    run,
+    "compare predicted labels and an embedding with the true labels",
+    "FILE --label KEY [--prediction KEY] [--embedding KEY] [options]",
+    "Prints accuracy, macro-F1 and each class's precision, recall and size for predicted labels, and "
+    "how well k-means clusters of an embedding agree with the labels.",
+    "scweave evaluate annotated.h5mu --label cell_type --prediction matilda_label "
+    "--embedding X_matilda",
+    table,
+    sizeof(options),
+    0,
+};

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* scweave fit: train a model and save it, or judge it by cross-validation. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "print.h"
+
+typedef struct options {
+    char *label, *modalities, *output, *cv;
+    int64_t seed, threads;
+    int json;
+} options;
+
+static const scw_option table[] = {
+    {"label", SCW_OPTION_TEXT, offsetof(options, label), NULL, 0, 0, NULL, "KEY", "Training",
+     "obs column with the type of each cell; cells without one are left out"},
+    {"modalities", SCW_OPTION_TEXT, offsetof(options, modalities), NULL, 0, 0, NULL, "NAMES",
+     "Training", "comma-separated modalities to use; all unless said"},
+    {"seed", SCW_OPTION_INT, offsetof(options, seed), "1", 0, 9e15, NULL, "N", "Training",
+     "equal seeds give equal models"},
+    {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Training",
+     "0: all cores"},
+    {"output", SCW_OPTION_TEXT, offsetof(options, output), NULL, 0, 0, NULL, "FILE", "Output",
+     "the model file to write (.safetensors)"},
+    {"cv", SCW_OPTION_TEXT, offsetof(options, cv), NULL, 0, 0, NULL, "SPLITS.tsv", "Output",
+     "instead: train on all folds but one, judge on that one, for each fold of a table with columns "
+     "cell and fold; prints the model beside simple methods"},
+    {"json", SCW_OPTION_BOOL, offsetof(options, json), "off", 0, 0, NULL, NULL, "Output",
+     "print the report on stdout as JSON"},
+    {.type = SCW_OPTION_END},
+};
+
+static scw_status describe(const scw_model *model)
+{
+    char *text = NULL;
+
+    scw_status st = scw_model_describe(&text, model);
+    if (st == SCW_OK) (void)puts(text);
+    scw_free(text);
+    return st;
+}
+
+/* One row a method: mean and standard deviation over the folds. */
+static int print_folds(const char *text)
+{
+    const char *method;
+    json_t *summary, *root = print_parse(text);
+
+    if (!root) return CLI_FAILURE;
+    json_t *folds = json_object_get(root, "folds");
+    (void)printf("%zu folds, mean ± standard deviation\n\n", json_array_size(folds));
+    print_table *t = print_table_new(3);
+    print_table_cell(t, "method");
+    print_table_cell(t, "accuracy");
+    print_table_cell(t, "macro-F1");
+    json_object_foreach(json_object_get(root, "summary"), method, summary)
+    {
+        print_table_cell(t, "%s", method);
+        print_table_cell(t, "%.3f ± %.3f", print_number(summary, "accuracy_mean"),
+                         print_number(summary, "accuracy_sd"));
+        print_table_cell(t, "%.3f ± %.3f", print_number(summary, "macro_f1_mean"),
+                         print_number(summary, "macro_f1_sd"));
+    }
+    print_table_end(t, 2);
+    json_decref(root);
+    return CLI_OK;
+}
+
+static int cross_validate(const cli_run *r, const scw_dataset *data, const scw_fit_request *request)
+{
+    const options *o = r->options;
+    char *text = NULL;
+
+    scw_status st = scw_model_cross_validate(&text, r->kind, data, o->cv, request, r->kind_options,
+                                             r->hooks);
+    int result = cli_finish(r, st);
+    if (result == CLI_OK && o->json) (void)puts(text);
+    if (result == CLI_OK && !o->json) result = print_folds(text);
+    scw_free(text);
+    return result;
+}
+
+static int train(const cli_run *r, const scw_dataset *data, const scw_fit_request *request)
+{
+    const options *o = r->options;
+    scw_model *model = NULL;
+
+    scw_status st = scw_model_fit(&model, r->kind, data, request, r->kind_options, r->hooks);
+    if (st == SCW_OK) st = scw_model_save(model, o->output);
+    if (st == SCW_OK && o->json) st = describe(model);
+    scw_model_free(model);
+    return cli_finish(r, st);
+}
+
+static int check(const cli_run *r)
+{
+    const options *o = r->options;
+
+    if (!r->kind) return cli_unknown_kind(r, NULL);
+    if (cli_input_count(r) == 0) return cli_misuse(r, "name the reference data to train on");
+    if (!o->label) return cli_misuse(r, "--label is missing: the obs column with the cell types");
+    if (o->cv) {
+        if (o->output) return cli_misuse(r, "--cv writes no model; leave --output out");
+        return CLI_OK;
+    }
+    if (!o->output) return cli_misuse(r, "--output is missing: the model file to write");
+    if (cli_writes_over_input(r, o->output))
+        return cli_misuse(r, "--output %s is one of the data files", o->output);
+    return cli_finish(r, scw_output_check(o->output));
+}
+
+static int run(cli_run *r)
+{
+    const options *o = r->options;
+    scw_dataset *data = NULL;
+
+    int result = check(r);
+    if (result != CLI_OK) return result;
+    const scw_fit_request request = {o->label, o->modalities, (uint64_t)o->seed, (int)o->threads,
+                                     r->record};
+    result = cli_finish(r, cli_open(&data, r));
+    if (result == CLI_OK)
+        result = o->cv ? cross_validate(r, data, &request) : train(r, data, &request);
+    scw_dataset_free(data);
+    return result;
+}
+
+const cli_command cli_cmd_fit = {
+    "fit",
+    run,
+    "train a model on labelled cells, or judge it by cross-validation",
+    "MODEL REF... --label KEY -o MODEL.safetensors [options]",
+    "Trains a model on a reference: one .h5mu, or one .h5ad a modality, joined by cell name. A file "
+    "given as NAME=FILE.h5ad becomes the modality NAME; --rna, --adt and --atac do that for the usual "
+    "three. Raw counts are expected; everything learned about them is kept in the model file.",
+    "scweave fit matilda reference.h5mu --label cell_type -o model.safetensors\n"
+    "scweave fit matilda --rna rna.h5ad --adt adt.h5ad --label cell_type -o model.safetensors\n"
+    "scweave fit matilda reference.h5mu --label cell_type --cv splits.tsv",
+    table,
+    sizeof(options),
+    CLI_TAKES_INPUT | CLI_TAKES_KIND,
+};

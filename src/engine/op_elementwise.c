@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ops on elements: relu, exp, add, multiply, scale, and scaling by row or column. */
+#include <stdio.h>
+
+#include "engine/ops.h"
+
+/* A sample with one input of the listed shapes. */
+static tensor *sample_one(tape *t, int variant, tensor **wrt, int *n_wrt)
+{
+    int64_t rows, cols;
+
+    if (!sample_shape(variant, &rows, &cols)) return NULL;
+    wrt[0] = sample_input(t, rows, cols, 1);
+    *n_wrt = 1;
+    return wrt[0];
+}
+
+/* ------------------------------------------------------------- relu */
+
+static void relu_forward(tape *t, op_record *r)
+{
+    (void)t;
+    kernel_relu(r->out->size, r->in[0]->value, r->out->value);
+}
+
+static void relu_backward(tape *t, op_record *r)
+{
+    (void)t;
+    if (r->in[0]->grad)
+        kernel_relu_backward(r->out->size, r->out->value, r->out->grad, r->in[0]->grad);
+}
+
+static tensor *relu_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
+{
+    tensor *x = sample_one(t, variant, wrt, n_wrt);
+    return x ? op_relu(t, x) : NULL;
+}
+
+const op_spec op_row_relu = {"relu", 1, op_shape_same, relu_forward, relu_backward, relu_sample};
+
+tensor *op_relu(tape *t, tensor *x)
+{
+    return tape_apply(t, &op_row_relu, &x, 1, NULL);
+}
+
+/* ------------------------------------------------------------- exp */
+
+static void exp_forward(tape *t, op_record *r)
+{
+    (void)t;
+    kernel_exp(r->out->size, r->in[0]->value, r->out->value);
+}
+
+static void exp_backward(tape *t, op_record *r)
+{
+    (void)t;
+    if (r->in[0]->grad)
+        kernel_multiply_accumulate(r->out->size, r->out->value, r->out->grad, r->in[0]->grad);
+}
+
+static tensor *exp_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
+{
+    tensor *x = sample_one(t, variant, wrt, n_wrt);
+    return x ? op_exp(t, x) : NULL;
+}
+
+const op_spec op_row_exp = {"exp", 1, op_shape_same, exp_forward, exp_backward, exp_sample};
+
+tensor *op_exp(tape *t, tensor *x)
+{
+    return tape_apply(t, &op_row_exp, &x, 1, NULL);
+}
+
+/* ------------------------------------------------------------- add, multiply */
+
+static void add_forward(tape *t, op_record *r)
+{
+    (void)t;
+    kernel_add(r->out->size, r->in[0]->value, r->in[1]->value, r->out->value);
+}
+
+static void add_backward(tape *t, op_record *r)
+{
+    (void)t;
+    for (int k = 0; k < 2; k++)
+        if (r->in[k]->grad) kernel_accumulate(r->out->size, 1, r->out->grad, r->in[k]->grad);
+}
+
+/* Two inputs, and in the last variant one tensor twice, whose gradients must add up. */
+static bool sample_pair(tape *t, int variant, tensor **wrt, int *n_wrt, tensor **y)
+{
+    int64_t rows, cols;
+    bool twice = !sample_shape(variant, &rows, &cols);
+
+    if (twice && (!sample_shape(variant - 1, &rows, &cols))) return false;
+    wrt[0] = sample_input(t, rows, cols, 1);
+    wrt[1] = twice ? NULL : sample_input(t, rows, cols, 2);
+    *n_wrt = twice ? 1 : 2;
+    *y = twice ? wrt[0] : wrt[1];
+    return true;
+}
+
+static tensor *add_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
+{
+    tensor *y;
+    return sample_pair(t, variant, wrt, n_wrt, &y) ? op_add(t, wrt[0], y) : NULL;
+}
+
+const op_spec op_row_add = {"add", 2, op_shape_same, add_forward, add_backward, add_sample};
+
+tensor *op_add(tape *t, tensor *x, tensor *y)
+{
+    return tape_apply(t, &op_row_add, (tensor *[]){x, y}, 2, NULL);
+}
+
+static void multiply_forward(tape *t, op_record *r)
+{
+    (void)t;
+    kernel_multiply(r->out->size, r->in[0]->value, r->in[1]->value, r->out->value);
+}
+
+static void multiply_backward(tape *t, op_record *r)
+{
+    (void)t;
+    for (int k = 0; k < 2; k++)
+        if (r->in[k]->grad)
+            kernel_multiply_accumulate(r->out->size, r->in[1 - k]->value, r->out->grad,
+                                       r->in[k]->grad);
+}
+
+static tensor *multiply_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
+{
+    tensor *y;
+    return sample_pair(t, variant, wrt, n_wrt, &y) ? op_multiply(t, wrt[0], y) : NULL;
+}
+
+const op_spec op_row_multiply = {"multiply", 2, op_shape_same, multiply_forward,
+                                 multiply_backward, multiply_sample};
+
+tensor *op_multiply(tape *t, tensor *x, tensor *y)
+{
+    return tape_apply(t, &op_row_multiply, (tensor *[]){x, y}, 2, NULL);
+}
+
+/* ------------------------------------------------------------- scale: number[0] */
+
+static void scale_forward(tape *t, op_record *r)
+{
+    (void)t;
+    kernel_scale(r->out->size, (real)r->attr.number[0], r->in[0]->value, r->out->value);
+}
+
+static void scale_backward(tape *t, op_record *r)
+{
+    (void)t;
+    if (r->in[0]->grad)
+        kernel_accumulate(r->out->size, (real)r->attr.number[0], r->out->grad, r->in[0]->grad);
+}
+
+static tensor *scale_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
+{
+    tensor *x = sample_one(t, variant, wrt, n_wrt);
+    return x ? op_scale(t, x, -2.5) : NULL;
+}
+
+const op_spec op_row_scale = {"scale", 1, op_shape_same, scale_forward, scale_backward,
+                              scale_sample};
+
+tensor *op_scale(tape *t, tensor *x, double scale)
+{
+    return tape_apply(t, &op_row_scale, &x, 1, &(op_attributes){.number = {scale}});
+}
+
+/* ------------------------------------------------------------- row_scale: given [rows] */
+
+static bool row_scale_shape(const op_record *r, tensor *out, char *why, size_t size)
+{
+    if (!r->attr.given || r->in[0]->n_dims != 2) {
+        (void)snprintf(why, size, "x must be [rows, cols] and the weights given");
+        return false;
+    }
+    return op_shape_same(r, out, why, size);
+}
+
+static void row_scale_forward(tape *t, op_record *r)
+{
+    int64_t cols = r->out->dim[1];
+
+    (void)t;
+    for (int64_t i = 0; i < r->out->dim[0]; i++)
+        kernel_scale(cols, r->attr.given[i], r->in[0]->value + i * cols, r->out->value + i * cols);
+}
+
+static void row_scale_backward(tape *t, op_record *r)
+{
+    int64_t cols = r->out->dim[1];
+
+    (void)t;
+    for (int64_t i = 0; i < r->out->dim[0] && r->in[0]->grad; i++)
+        kernel_accumulate(cols, r->attr.given[i], r->out->grad + i * cols,
+                          r->in[0]->grad + i * cols);
+}
+
+static tensor *row_scale_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
+{
+    tensor *x = sample_one(t, variant, wrt, n_wrt);
+    tensor *weight = x ? sample_input(t, x->dim[0], 1, 2) : NULL;
+
+    if (!weight) return NULL;
+    weight->value[0] = 0; /* an absent row */
+    return op_row_scale(t, x, weight->value);
+}
+
+const op_spec op_row_row_scale = {"row_scale", 1, row_scale_shape, row_scale_forward,
+                                  row_scale_backward, row_scale_sample};
+
+tensor *op_row_scale(tape *t, tensor *x, const real *weight)
+{
+    return tape_apply(t, &op_row_row_scale, &x, 1, &(op_attributes){.given = weight});
+}
+
+/* ------------------------------------------------------------- col_scale: weight [cols] */
+
+static bool col_scale_shape(const op_record *r, tensor *out, char *why, size_t size)
+{
+    if (r->in[0]->n_dims != 2 || r->in[1]->size != r->in[0]->dim[1]) {
+        (void)snprintf(why, size, "x must be [rows, cols] and the weights [cols]");
+        return false;
+    }
+    out->dim[0] = r->in[0]->dim[0];
+    out->dim[1] = r->in[0]->dim[1];
+    return true;
+}
+
+static void col_scale_forward(tape *t, op_record *r)
+{
+    int64_t cols = r->out->dim[1];
+
+    (void)t;
+    for (int64_t i = 0; i < r->out->dim[0]; i++)
+        kernel_multiply(cols, r->in[0]->value + i * cols, r->in[1]->value,
+                        r->out->value + i * cols);
+}
+
+static void col_scale_backward(tape *t, op_record *r)
+{
+    tensor *x = r->in[0], *weight = r->in[1];
+    int64_t cols = r->out->dim[1];
+
+    (void)t;
+    for (int64_t i = 0; i < r->out->dim[0]; i++) {
+        const real *g = r->out->grad + i * cols;
+        if (x->grad) kernel_multiply_accumulate(cols, g, weight->value, x->grad + i * cols);
+        if (weight->grad) kernel_multiply_accumulate(cols, g, x->value + i * cols, weight->grad);
+    }
+}
+
+static tensor *col_scale_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
+{
+    tensor *x = sample_one(t, variant, wrt, n_wrt);
+
+    if (!x) return NULL;
+    wrt[1] = sample_input(t, 1, x->dim[1], 2);
+    *n_wrt = 2;
+    return op_col_scale(t, x, wrt[1]);
+}
+
+const op_spec op_row_col_scale = {"col_scale", 2, col_scale_shape, col_scale_forward,
+                                  col_scale_backward, col_scale_sample};
+
+tensor *op_col_scale(tape *t, tensor *x, tensor *weight)
+{
+    return tape_apply(t, &op_row_col_scale, (tensor *[]){x, weight}, 2, NULL);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The list of ops, and what their rows share. */
+#include "engine/ops.h"
+
+#include <stdio.h>
+
+const op_spec *const op_table[] = {
+    &op_row_linear,
+    &op_row_affine_linear,
+    &op_row_relu,
+    &op_row_exp,
+    &op_row_add,
+    &op_row_multiply,
+    &op_row_scale,
+    &op_row_row_scale,
+    &op_row_col_scale,
+    &op_row_concat,
+    &op_row_slice,
+    &op_row_batch_norm,
+    &op_row_dropout,
+    &op_row_softmax,
+    &op_row_reparameterise,
+    &op_row_sum,
+    &op_row_mean,
+    &op_row_sum_squares,
+    &op_row_gaussian_kl,
+    &op_row_affine_squared_error,
+    &op_row_cross_entropy,
+    NULL,
+};
+
+bool op_shape_same(const op_record *r, tensor *out, char *why, size_t size)
+{
+    out->n_dims = r->in[0]->n_dims;
+    for (int d = 0; d < 4; d++) {
+        out->dim[d] = r->in[0]->dim[d];
+        for (int k = 1; k < r->n_in; k++) {
+            if (r->in[k]->dim[d] == out->dim[d]) continue;
+            (void)snprintf(why, size, "the inputs differ in shape");
+            return false;
+        }
+    }
+    return true;
+}
+
+bool op_shape_scalar(const op_record *r, tensor *out, char *why, size_t size)
+{
+    (void)r;
+    (void)out; /* [1, 1] as it comes */
+    (void)why;
+    (void)size;
+    return true;
+}
+
+/* ------------------------------------------------------------- random numbers
+ * The bulk generators give float. The double build draws the same numbers and widens them. */
+
+static float *float_memory(tape *t, real *out, int64_t n)
+{
+    if (sizeof(real) == sizeof(float)) return (float *)out;
+    return tape_alloc(t, n, sizeof(float));
+}
+
+static void widen(real *out, const float *from, int64_t n)
+{
+    if (sizeof(real) == sizeof(float)) return; /* drawn in place */
+    for (int64_t e = 0; e < n; e++) out[e] = (real)from[e];
+}
+
+bool op_fill_normal(tape *t, real *out, int64_t n, rng_key key, uint32_t step)
+{
+    float *drawn = float_memory(t, out, n);
+    if (!drawn) return false;
+    rng_fill_normal(drawn, n, key, step);
+    widen(out, drawn, n);
+    return true;
+}
+
+bool op_fill_keep(tape *t, real *out, int64_t n, double drop, rng_key key, uint32_t step)
+{
+    float *drawn = float_memory(t, out, n);
+    if (!drawn) return false;
+    rng_fill_keep(drawn, n, drop, key, step);
+    widen(out, drawn, n);
+    return true;
+}
+
+/* ------------------------------------------------------------- samples */
+
+#define SAMPLE_SEED 20240229
+
+static real *sample_values(tape *t, int64_t n, uint32_t stream)
+{
+    rng_key key = rng_make_key(SAMPLE_SEED, RNG_TEST, stream);
+    real *value = op_memory(t, n);
+
+    for (int64_t e = 0; value && e < n; e++) {
+        double v = rng_normal(key, 0, (uint64_t)e);
+        value[e] = (real)(v < 0 ? v - 0.1 : v + 0.1);
+    }
+    return value;
+}
+
+tensor *sample_input(tape *t, int64_t rows, int64_t cols, uint32_t stream)
+{
+    real *value = sample_values(t, rows * cols, stream);
+    return value ? op_input(t, value, rows, cols, true) : NULL;
+}
+
+static real *sample_part(tape *t, int parts, int bit, int64_t n, uint32_t stream)
+{
+    return parts & bit ? sample_values(t, n, stream * 8 + (uint32_t)bit) : NULL;
+}
+
+affine_sparse *sample_affine(tape *t, int64_t rows, int64_t cols, int parts, uint32_t stream)
+{
+    rng_key key = rng_make_key(SAMPLE_SEED, RNG_TEST, stream * 8 + 3);
+    affine_sparse *x = tape_alloc(t, 1, sizeof *x);
+    int64_t *indptr = tape_alloc(t, rows + 1, sizeof *indptr);
+    int32_t *indices = tape_alloc(t, rows * cols, sizeof *indices);
+    real *values = op_memory(t, rows * cols);
+    real *weight = op_memory(t, rows);
+    int64_t n = 0;
+
+    if (!x || !indptr || !indices || !values || !weight) return NULL;
+    for (int64_t i = 0; i < rows; i++) {
+        indptr[i] = n;
+        weight[i] = i % 3 == 0 ? 0 : 1;
+        for (int64_t j = 0; j < cols; j++) {
+            if (rng_uniform(key, 0, (uint64_t)(i * cols + j)) < 0.5) continue;
+            indices[n] = (int32_t)j;
+            values[n++] = (real)rng_normal(key, 1, (uint64_t)(i * cols + j));
+        }
+    }
+    indptr[rows] = n;
+    *x = (affine_sparse){.n_rows = rows, .n_cols = cols, .indptr = indptr, .indices = indices,
+                         .values = values,
+                         .row_scale = sample_part(t, parts, 1, rows, stream),
+                         .row_shift = sample_part(t, parts, 2, rows, stream),
+                         .col_scale = sample_part(t, parts, 4, cols, stream),
+                         .col_shift = sample_part(t, parts, 8, cols, stream),
+                         .row_weight = parts & 16 ? weight : NULL};
+    return x;
+}
+
+bool sample_shape(int variant, int64_t *rows, int64_t *cols)
+{
+    static const int64_t shapes[][2] = {{3, 4}, {1, 1}, {1, 5}, {7, 1}, {5, 3}, {2, 17}};
+
+    if (variant < 0 || variant >= (int)(sizeof shapes / sizeof *shapes)) return false;
+    *rows = shapes[variant][0];
+    *cols = shapes[variant][1];
+    return true;
+}

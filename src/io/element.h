@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The readers that the registry's rows name. */
+#ifndef IO_ELEMENT_H
+#define IO_ELEMENT_H
+
+#include "io/registry.h"
+
+/* element_matrix.c */
+scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols);
+scw_status element_csr(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols);
+scw_status element_csc(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols);
+/* Rows and columns that a sparse element declares. */
+SCW_CHECKED scw_status element_sparse_shape(int64_t shape[2], hid_t element);
+
+/* element_column.c */
+scw_status element_array_column(column *out, hid_t element, const char *name, hid_t parent);
+scw_status element_categorical(column *out, hid_t element, const char *name, hid_t parent);
+scw_status element_legacy_categorical(column *out, hid_t element, const char *name, hid_t parent);
+scw_status element_nullable(column *out, hid_t element, const char *name, hid_t parent);
+
+/* element_frame.c */
+scw_status element_frame(frame *out, hid_t element, hid_t parent, const scw_hooks *hooks);
+scw_status element_records_frame(frame *out, hid_t element, hid_t parent, const scw_hooks *hooks);
+/* The same without looking for categories in `uns`: the records as they are stored. */
+SCW_CHECKED scw_status element_records_as_stored(frame *out, hid_t element);
+/* Name under which a frame's group stores its index. */
+SCW_CHECKED scw_status element_index_name(char **out, hid_t group);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Matrices: dense arrays and the compressed sparse forms.
+ *
+ *   csr group          n_rows + 1 pointers into two arrays of nnz entries
+ *     indptr  [0 2 2 5]
+ *     indices [1 4 0 1 3]   columns      csc is the same with rows and columns exchanged; it is
+ *     data    [. . . . .]                turned into csr here
+ */
+#include "base/alloc.h"
+#include "io/element.h"
+
+static scw_status check_shape(hid_t element, const int64_t shape[2], int64_t n_rows, int64_t n_cols)
+{
+    scw_status st = SCW_OK;
+
+    if ((n_rows >= 0 && shape[0] != n_rows) || (n_cols >= 0 && shape[1] != n_cols))
+        FAIL(SCW_EFORMAT, "%s: is %lld x %lld, expected %lld cells x %lld features",
+             h5_where(element), (long long)shape[0], (long long)shape[1], (long long)n_rows,
+             (long long)n_cols);
+    if (shape[0] < 0 || shape[1] < 0 || shape[1] > INT32_MAX || shape[0] > INT32_MAX)
+        FAIL(SCW_EFORMAT, "%s: a matrix of %lld x %lld is out of range", h5_where(element),
+             (long long)shape[0], (long long)shape[1]);
+done:
+    return st;
+}
+
+scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols)
+{
+    scw_status st = SCW_OK;
+    h5_info info;
+
+    *out = (matrix){0};
+    TRY(h5_describe(&info, element));
+    if (info.class == H5_CLASS_STRING || info.class == H5_CLASS_COMPOUND ||
+        info.class == H5_CLASS_OTHER)
+        FAIL(SCW_EFORMAT, "%s: holds %s values, expected numbers", h5_where(element),
+             h5_type_name(&info));
+    /* One feature is sometimes stored without its second dimension. */
+    int64_t shape[2] = {info.rank ? info.dim[0] : 0, info.rank == 2 ? info.dim[1] : 1};
+    if (info.rank != 2 && !(info.rank == 1 && n_cols == 1))
+        FAIL(SCW_EFORMAT, "%s: has %d dimension%s, expected 2", h5_where(element), info.rank,
+             info.rank == 1 ? "" : "s");
+    TRY(check_shape(element, shape, n_rows, n_cols));
+    TRY(matrix_init_dense(out, shape[0], shape[1]));
+    TRY(h5_read_f32(out->values, element, info.n));
+done:
+    if (st != SCW_OK) matrix_clear(out);
+    return st;
+}
+
+scw_status element_sparse_shape(int64_t shape[2], hid_t element)
+{
+    bool legacy = !h5_has_attr(element, "shape") && h5_has_attr(element, "h5sparse_shape");
+    return h5_attr_ints(shape, element, legacy ? "h5sparse_shape" : "shape", 2);
+}
+
+/* Open a vector of the group and look at it. */
+static scw_status open_vector(hid_t *out, h5_info *info, hid_t element, const char *name,
+                              bool integers)
+{
+    scw_status st = SCW_OK;
+
+    TRY(h5_open(out, element, name));
+    TRY(h5_describe(info, *out));
+    if (info->rank != 1)
+        FAIL(SCW_EFORMAT, "%s: has %d dimensions, expected 1", h5_where(*out), info->rank);
+    if (integers && info->class != H5_CLASS_INTEGER)
+        FAIL(SCW_EFORMAT, "%s: holds %s values, expected integers", h5_where(*out),
+             h5_type_name(info));
+    if (info->class != H5_CLASS_INTEGER && info->class != H5_CLASS_FLOAT &&
+        info->class != H5_CLASS_BOOL)
+        FAIL(SCW_EFORMAT, "%s: holds %s values, expected numbers", h5_where(*out),
+             h5_type_name(info));
+done:
+    return st;
+}
+
+static scw_status check_indptr(hid_t indptr, const int64_t *p, int64_t n_major, int64_t n_entries)
+{
+    scw_status st = SCW_OK;
+
+    if (p[0] != 0)
+        FAIL(SCW_EFORMAT, "%s: starts at %lld, expected 0", h5_where(indptr), (long long)p[0]);
+    for (int64_t i = 0; i < n_major; i++)
+        if (p[i + 1] < p[i])
+            FAIL(SCW_EFORMAT, "%s: decreases at position %lld", h5_where(indptr), (long long)i + 1);
+    if (p[n_major] > n_entries)
+        FAIL(SCW_EFORMAT, "%s: ends at %lld, but there are %lld entries", h5_where(indptr),
+             (long long)p[n_major], (long long)n_entries);
+done:
+    return st;
+}
+
+/* Read the three vectors into a CSR matrix of n_major rows, whatever the rows mean. */
+static scw_status read_compressed(matrix *out, hid_t element, int64_t n_major, int64_t n_minor)
+{
+    scw_status st = SCW_OK;
+    hid_t data = 0, indices = 0, indptr = 0;
+    h5_info data_info, indices_info, indptr_info;
+
+    TRY(open_vector(&indptr, &indptr_info, element, "indptr", true));
+    TRY(open_vector(&indices, &indices_info, element, "indices", true));
+    TRY(open_vector(&data, &data_info, element, "data", false));
+    if (indptr_info.n != n_major + 1)
+        FAIL(SCW_EFORMAT, "%s: has %lld values, expected %lld", h5_where(indptr),
+             (long long)indptr_info.n, (long long)n_major + 1);
+    if (data_info.n != indices_info.n)
+        FAIL(SCW_EFORMAT, "%s: data has %lld values and indices %lld; they must be equal",
+             h5_where(element), (long long)data_info.n, (long long)indices_info.n);
+    TRY(matrix_init_csr(out, n_major, n_minor, data_info.n));
+    TRY(h5_read_i64(out->indptr, indptr, n_major + 1));
+    TRY(check_indptr(indptr, out->indptr, n_major, data_info.n));
+    TRY(h5_read_i32(out->indices, indices, indices_info.n));
+    TRY(h5_read_f32(out->values, data, data_info.n));
+done:
+    h5_close(&data);
+    h5_close(&indices);
+    h5_close(&indptr);
+    return st;
+}
+
+scw_status element_csr(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols)
+{
+    scw_status st = SCW_OK;
+    int64_t shape[2];
+
+    *out = (matrix){0};
+    TRY(element_sparse_shape(shape, element));
+    TRY(check_shape(element, shape, n_rows, n_cols));
+    TRY(read_compressed(out, element, shape[0], shape[1]));
+    st = matrix_canonical(out);
+    if (st == SCW_EFORMAT) TRY(status_prefix(st, "%s", h5_where(element)));
+done:
+    if (st != SCW_OK) matrix_clear(out);
+    return st;
+}
+
+/* out = m transposed; rows come out sorted. */
+static scw_status transpose(matrix *out, const matrix *m)
+{
+    scw_status st = SCW_OK;
+    int64_t nnz = matrix_nnz(m);
+
+    TRY(matrix_init_csr(out, m->n_cols, m->n_rows, nnz));
+    for (int64_t k = 0; k < nnz; k++) out->indptr[m->indices[k] + 1]++;
+    for (int64_t i = 0; i < out->n_rows; i++) out->indptr[i + 1] += out->indptr[i];
+    for (int64_t j = 0; j < m->n_rows; j++) {
+        for (int64_t k = m->indptr[j]; k < m->indptr[j + 1]; k++) {
+            int64_t at = out->indptr[m->indices[k]]++;
+            out->indices[at] = (int32_t)j;
+            out->values[at] = m->values[k];
+        }
+    }
+    /* Each pointer has moved to the start of the next row. */
+    for (int64_t i = out->n_rows; i > 0; i--) out->indptr[i] = out->indptr[i - 1];
+    out->indptr[0] = 0;
+done:
+    return st;
+}
+
+scw_status element_csc(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols)
+{
+    scw_status st = SCW_OK;
+    matrix columns = {0};
+    int64_t shape[2];
+
+    *out = (matrix){0};
+    TRY(element_sparse_shape(shape, element));
+    TRY(check_shape(element, shape, n_rows, n_cols));
+    TRY(read_compressed(&columns, element, shape[1], shape[0]));
+    st = matrix_canonical(&columns);
+    if (st == SCW_EFORMAT) st = status_prefix(st, "%s (rows and columns exchanged)", h5_where(element));
+    TRY(st);
+    TRY(transpose(out, &columns));
+done:
+    matrix_clear(&columns);
+    if (st != SCW_OK) matrix_clear(out);
+    return st;
+}

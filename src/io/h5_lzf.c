@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* LZF, the compression h5py offers beside gzip and anndata files often use; HDF5 itself lacks it.
+ *
+ * A stream is a row of instructions:
+ *   000LLLLL                    copy the next L + 1 bytes
+ *   LLLooooo [llllllll] oooooooo  repeat L + 2 bytes (L = 7: add the next byte) from offset o + 1 back
+ * The third client value of the filter is the number of bytes of an uncompressed chunk. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "io/h5.h"
+
+#define LZF_FILTER 32000
+
+/* Bytes written, or 0: the stream is damaged or longer than out_size. */
+static size_t expand(uint8_t *out, size_t out_size, const uint8_t *in, size_t in_size)
+{
+    size_t o = 0, i = 0;
+
+    while (i < in_size) {
+        size_t control = in[i++];
+        if (control < 32) {
+            size_t n = control + 1;
+            if (n > in_size - i || n > out_size - o) return 0;
+            memcpy(out + o, in + i, n);
+            o += n;
+            i += n;
+            continue;
+        }
+        size_t n = control >> 5;
+        if (n == 7) {
+            if (i >= in_size) return 0;
+            n += in[i++];
+        }
+        n += 2;
+        if (i >= in_size) return 0;
+        size_t back = ((control & 31) << 8 | in[i++]) + 1;
+        if (back > o || n > out_size - o) return 0;
+        for (size_t end = o + n; o < end; o++) out[o] = out[o - back]; /* may overlap itself */
+    }
+    return o;
+}
+
+static size_t filter(unsigned flags, size_t n_values, const unsigned values[], size_t n_bytes,
+                     size_t *buffer_size, void **buffer)
+{
+    /* Declining to compress is allowed: the chunk is then stored as it is. */
+    if (!(flags & H5Z_FLAG_REVERSE)) return 0;
+
+    size_t size = n_values >= 3 && values[2] ? values[2] : *buffer_size;
+    /* No stream expands more than 264-fold: 3 bytes give at most 264. */
+    if (size > n_bytes * 264 + 264) return 0;
+    uint8_t *out = H5allocate_memory(size ? size : 1, 0);
+    if (!out) return 0;
+    size_t n = expand(out, size, *buffer, n_bytes);
+    if (n == 0) {
+        (void)H5free_memory(out);
+        return 0;
+    }
+    (void)H5free_memory(*buffer);
+    *buffer = out;
+    *buffer_size = size;
+    return n;
+}
+
+void h5_lzf_register(void)
+{
+    static const H5Z_class2_t lzf = {
+        .version = H5Z_CLASS_T_VERS,
+        .id = LZF_FILTER,
+        .encoder_present = 1,
+        .decoder_present = 1,
+        .name = "lzf",
+        .filter = filter,
+    };
+    if (H5Zfilter_avail(LZF_FILTER) <= 0) (void)H5Zregister(&lzf);
+}

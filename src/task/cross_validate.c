@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* scweave fit --cv: the model and the simple baselines on the same fixed folds.
+ *
+ * Baselines read 50 principal components of log1p(counts per 10,000) (RNA), CLR protein, and 50
+ * components of TF-IDF (chromatin), all fitted on the training cells of the fold. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/threads.h"
+#include "metric/baseline.h"
+#include "metric/classification.h"
+#include "metric/clustering.h"
+#include "metric/kmeans.h"
+#include "prep/pca.h"
+#include "task/splits.h"
+#include "train/fit.h"
+
+#define BASELINE_COMPONENTS 50
+#define BASELINE_DENSE 300 /* panels up to this size are used whole */
+#define BASELINE_NEIGHBOURS 15
+#define KMEANS_STARTS 10
+
+enum { MODEL = 0, LOGISTIC, NEIGHBOURS, MAJORITY, N_METHODS };
+enum { ACCURACY = 0, MACRO_F1, ARI, NMI, N_FIGURES };
+
+static const char *const figure_names[N_FIGURES] = {"accuracy", "macro_f1", "ari", "nmi"};
+
+typedef struct fold {
+    const reference *ref;
+    int64_t *train, *test; /* rows of the reference */
+    int64_t n_train, n_test;
+    int32_t *truth;        /* [n_test] reference classes */
+    int32_t *predicted;    /* [n_test] */
+    double figure[N_METHODS][N_FIGURES]; /* NaN: not measured */
+} fold;
+
+static void fold_clear(fold *f)
+{
+    mem_free(f->train);
+    mem_free(f->test);
+    mem_free(f->truth);
+    mem_free(f->predicted);
+    *f = (fold){0};
+}
+
+static scw_status fold_init(fold *f, const reference *ref, const splits *s, int32_t k)
+{
+    scw_status st = SCW_OK;
+
+    *f = (fold){.ref = ref};
+    for (int m = 0; m < N_METHODS; m++)
+        for (int q = 0; q < N_FIGURES; q++) f->figure[m][q] = NAN;
+    TRY(mem_new(&f->train, ref->n));
+    TRY(mem_new(&f->test, ref->n));
+    TRY(mem_new(&f->truth, ref->n));
+    TRY(mem_new(&f->predicted, ref->n));
+    for (int64_t i = 0; i < ref->n; i++) {
+        int32_t at = s->fold[ref->obs[i]];
+        if (at == k) {
+            f->truth[f->n_test] = ref->labels[i];
+            f->test[f->n_test++] = i;
+        } else if (at >= 0) {
+            f->train[f->n_train++] = i;
+        }
+    }
+    if (f->n_test == 0 || f->n_train == 0)
+        FAIL(SCW_EDATA, "fold '%s' has no labelled cells to %s", s->names.at[k],
+             f->n_test == 0 ? "test" : "train on");
+done:
+    if (st != SCW_OK) fold_clear(f);
+    return st;
+}
+
+static scw_status measure(fold *f, int method)
+{
+    scw_status st = SCW_OK;
+    classification c = {0};
+
+    TRY(classification_measure(&c, f->truth, f->predicted, f->n_test,
+                               (int32_t)f->ref->classes.n));
+    f->figure[method][ACCURACY] = c.accuracy;
+    f->figure[method][MACRO_F1] = c.macro_f1;
+done:
+    classification_clear(&c);
+    return st;
+}
+
+/* -------------------------------------------------------------------------------- the model */
+
+static scw_status cluster_latent(fold *f, const float *latent, int64_t width, uint64_t seed)
+{
+    scw_status st = SCW_OK;
+    kmeans fit = {0};
+    uint8_t *seen = NULL;
+    int64_t k = 0;
+    clustering c;
+
+    TRY(mem_new(&seen, f->ref->classes.n));
+    for (int64_t i = 0; i < f->n_test; i++) {
+        k += !seen[f->truth[i]];
+        seen[f->truth[i]] = 1;
+    }
+    kmeans_options options = {.k = k, .n_starts = KMEANS_STARTS, .seed = seed};
+    TRY(kmeans_fit(&fit, latent, f->n_test, width, &options));
+    TRY(clustering_measure(&c, f->truth, fit.clusters, f->n_test));
+    f->figure[MODEL][ARI] = c.ari;
+    f->figure[MODEL][NMI] = c.nmi;
+done:
+    kmeans_clear(&fit);
+    mem_free(seen);
+    return st;
+}
+
+static scw_status predict(fold *f, const scw_model *m, const cells *c)
+{
+    scw_status st = SCW_OK;
+    const int64_t n_classes = m->classes.n;
+    float *p = NULL, *latent = NULL;
+    name_index index = {0};
+
+    TRY(mem_new(&p, f->n_test * n_classes));
+    TRY(mem_new(&latent, f->n_test * m->options.z_dim));
+    TRY(model_infer(m, &m->net.p, c, NULL, f->n_test, p, latent));
+    TRY(name_index_build(&index, (const char *const *)f->ref->classes.at, f->ref->classes.n, NULL));
+    for (int64_t i = 0; i < f->n_test; i++) {
+        int64_t best = 0;
+        for (int64_t k = 1; k < n_classes; k++)
+            if (p[i * n_classes + k] > p[i * n_classes + best]) best = k;
+        f->predicted[i] = (int32_t)name_index_find(&index, m->classes.at[best]);
+    }
+    TRY(measure(f, MODEL));
+    TRY(cluster_latent(f, latent, m->options.z_dim, 0));
+done:
+    mem_free(p);
+    mem_free(latent);
+    name_index_clear(&index);
+    return st;
+}
+
+static scw_status run_model(fold *f, const scw_model_kind *kind, const matilda_options *options,
+                            uint64_t seed, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    scw_model *m = NULL;
+    cells c = {0};
+
+    TRY(fit_model(&m, kind, f->ref, f->train, f->n_train, options, seed, hooks));
+    TRY(fit_prepare(&c, m, f->ref, f->test, f->n_test));
+    TRY(predict(f, m, &c));
+done:
+    cells_clear(&c);
+    scw_model_free(m);
+    return st;
+}
+
+/* -------------------------------------------------------------------------------- baselines */
+
+/* Features of all cells side by side, fitted on the training rows. */
+typedef struct features {
+    int64_t n, width;
+    float *train, *test; /* [n_train, width], [n_test, width] */
+} features;
+
+static transform_kind baseline_transform(modality_kind kind)
+{
+    return kind == MODALITY_ADT ? TRANSFORM_CLR : kind == MODALITY_ATAC ? TRANSFORM_TFIDF : TRANSFORM_LOG;
+}
+
+/* y of the listed rows under the fitted transform. */
+static scw_status transformed(matrix *out, const reference_modality *x, const transform *t,
+                              const int64_t *rows, int64_t n)
+{
+    scw_status st = SCW_OK;
+    matrix counts = {0};
+    prepared p = {0};
+
+    TRY(matrix_rows_csr(&counts, &x->counts, rows, n));
+    TRY(transform_apply(&p, t, &counts, NULL, NULL, false));
+    *out = p.y;
+    p.y = (matrix){0};
+done:
+    matrix_clear(&counts);
+    prepared_clear(&p);
+    return st;
+}
+
+static scw_status put_columns(float *to, int64_t width, int64_t at, const matrix *y, const pca *fit)
+{
+    scw_status st = SCW_OK;
+    float *scores = NULL;
+
+    if (!fit) {
+        for (int64_t i = 0; i < y->n_rows; i++)
+            for (int64_t e = y->indptr[i]; e < y->indptr[i + 1]; e++)
+                to[i * width + at + y->indices[e]] = y->values[e];
+        return SCW_OK;
+    }
+    TRY(mem_new(&scores, y->n_rows * fit->k));
+    TRY(pca_scores(scores, fit, y));
+    for (int64_t i = 0; i < y->n_rows; i++)
+        memcpy(to + i * width + at, scores + i * fit->k, (size_t)fit->k * sizeof *to);
+done:
+    mem_free(scores);
+    return st;
+}
+
+static int64_t baseline_width(const fold *f, int k)
+{
+    int64_t n_vars = f->ref->modality[k].features->n, width = BASELINE_COMPONENTS;
+
+    if (f->ref->modality[k].kind == MODALITY_ADT && n_vars <= BASELINE_DENSE) return n_vars;
+    if (width > n_vars) width = n_vars;
+    return width > f->n_train ? f->n_train : width;
+}
+
+static scw_status add_features(features *x, int64_t at, const fold *f, int k)
+{
+    scw_status st = SCW_OK;
+    const reference_modality *from = &f->ref->modality[k];
+    transform t = {0};
+    pca fit = {0};
+    matrix counts = {0}, train = {0}, test = {0};
+    transform_options options = {.kind = baseline_transform(from->kind), .target = 1e4};
+    bool whole = from->kind == MODALITY_ADT && from->features->n <= BASELINE_DENSE;
+
+    TRY(matrix_rows_csr(&counts, &from->counts, f->train, f->n_train));
+    TRY(transform_fit(&t, &counts, &options));
+    TRY(transformed(&train, from, &t, f->train, f->n_train));
+    TRY(transformed(&test, from, &t, f->test, f->n_test));
+    if (!whole)
+        TRY(pca_fit(&fit, &train, &(pca_options){.k = baseline_width(f, k), .seed = 0}));
+    TRY(put_columns(x->train, x->width, at, &train, whole ? NULL : &fit));
+    TRY(put_columns(x->test, x->width, at, &test, whole ? NULL : &fit));
+done:
+    transform_clear(&t);
+    pca_clear(&fit);
+    matrix_clear(&counts);
+    matrix_clear(&train);
+    matrix_clear(&test);
+    return st;
+}
+
+static scw_status run_baselines(fold *f)
+{
+    scw_status st = SCW_OK;
+    features x = {0};
+    logistic fit = {0};
+    int32_t *y = NULL;
+    const int32_t n_classes = (int32_t)f->ref->classes.n;
+    logistic_options options = logistic_defaults();
+
+    for (int k = 0; k < f->ref->n_modalities; k++) x.width += baseline_width(f, k);
+    TRY(mem_new(&x.train, f->n_train * x.width));
+    TRY(mem_new(&x.test, f->n_test * x.width));
+    TRY(mem_new(&y, f->n_train));
+    for (int64_t i = 0; i < f->n_train; i++) y[i] = f->ref->labels[f->train[i]];
+    for (int64_t k = 0, at = 0; k < f->ref->n_modalities; at += baseline_width(f, (int)k), k++)
+        TRY(add_features(&x, at, f, (int)k));
+    TRY(logistic_fit(&fit, x.train, f->n_train, x.width, y, n_classes, &options));
+    TRY(logistic_predict(f->predicted, &fit, x.test, f->n_test));
+    TRY(measure(f, LOGISTIC));
+    TRY(knn_predict(f->predicted, x.train, y, f->n_train, x.test, f->n_test, x.width, n_classes,
+                    BASELINE_NEIGHBOURS));
+    TRY(measure(f, NEIGHBOURS));
+    int32_t most = majority_class(y, f->n_train, n_classes);
+    for (int64_t i = 0; i < f->n_test; i++) f->predicted[i] = most;
+    TRY(measure(f, MAJORITY));
+done:
+    mem_free(x.train);
+    mem_free(x.test);
+    mem_free(y);
+    logistic_clear(&fit);
+    return st;
+}
+
+/* ----------------------------------------------------------------------------------- report */
+
+static const char *method_name(const scw_model_kind *kind, int method)
+{
+    static const char *const names[] = {NULL, "logistic_regression", "knn", "majority"};
+    return method == MODEL ? kind->name : names[method];
+}
+
+static json_t *fold_json(const fold *f, const char *name, const scw_model_kind *kind)
+{
+    json_t *methods = json_object();
+
+    for (int m = 0; m < N_METHODS; m++) {
+        json_t *figures = json_object();
+        for (int q = 0; q < N_FIGURES; q++)
+            if (!isnan(f->figure[m][q]))
+                json_object_set_new(figures, figure_names[q], json_real(f->figure[m][q]));
+        json_object_set_new(methods, method_name(kind, m), figures);
+    }
+    return json_pack("{s:s, s:I, s:I, s:o}", "fold", name, "n_train", (json_int_t)f->n_train,
+                     "n_test", (json_int_t)f->n_test, "methods", methods);
+}
+
+/* Mean and sample standard deviation over folds. */
+static json_t *summary_json(const fold *folds, int64_t n, const scw_model_kind *kind)
+{
+    json_t *summary = json_object();
+    char key[64];
+
+    for (int m = 0; m < N_METHODS; m++) {
+        json_t *figures = json_object();
+        for (int q = 0; q < N_FIGURES; q++) {
+            double sum = 0.0, squares = 0.0;
+            for (int64_t k = 0; k < n; k++) sum += folds[k].figure[m][q];
+            double mean = sum / (double)n;
+            if (isnan(mean)) continue;
+            for (int64_t k = 0; k < n; k++) squares += pow(folds[k].figure[m][q] - mean, 2.0);
+            (void)snprintf(key, sizeof key, "%s_mean", figure_names[q]);
+            json_object_set_new(figures, key, json_real(mean));
+            (void)snprintf(key, sizeof key, "%s_sd", figure_names[q]);
+            json_object_set_new(figures, key, json_real(sqrt(squares / (double)(n - 1))));
+        }
+        json_object_set_new(summary, method_name(kind, m), figures);
+    }
+    return summary;
+}
+
+static scw_status report(char **out, const fold *folds, const splits *s, const scw_model_kind *kind,
+                         uint64_t seed)
+{
+    scw_status st = SCW_OK;
+    json_t *list = json_array();
+    char *dumped = NULL;
+
+    for (int64_t k = 0; k < s->names.n; k++)
+        json_array_append_new(list, fold_json(&folds[k], s->names.at[k], kind));
+    json_t *all = json_pack("{s:I, s:o, s:o}", "seed", (json_int_t)seed, "folds", list, "summary",
+                            summary_json(folds, s->names.n, kind));
+    dumped = all ? json_dumps(all, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6))
+                 : NULL;
+    if (!dumped) FAIL(SCW_ENOMEM, "out of memory in the report of the folds");
+    TRY(mem_strdup(out, dumped));
+done:
+    free(dumped);
+    json_decref(all);
+    return st;
+}
+
+scw_status scw_model_cross_validate(char **out_json, const scw_model_kind *kind,
+                                    const scw_dataset *data, const char *splits_path,
+                                    const scw_fit_request *request, const void *options,
+                                    const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    reference ref = {0};
+    splits s = {0};
+    fold *folds = NULL;
+    const matilda_options *o = options;
+
+    *out_json = NULL;
+    threads_set(request->threads);
+    TRY(reference_build(&ref, data, request->label_key, request->modalities, o->fractional, hooks));
+    TRY(splits_read(&s, splits_path, data));
+    TRY(mem_new(&folds, s.names.n));
+    for (int32_t k = 0; k < s.names.n; k++) {
+        TRY(fold_init(&folds[k], &ref, &s, k));
+        TRY(run_model(&folds[k], kind, o, request->seed, hooks));
+        TRY(run_baselines(&folds[k]));
+        log_info(hooks, "fold %s: %s accuracy %.3f, macro-F1 %.3f; logistic regression %.3f, %.3f",
+                 s.names.at[k], kind->name, folds[k].figure[MODEL][ACCURACY],
+                 folds[k].figure[MODEL][MACRO_F1], folds[k].figure[LOGISTIC][ACCURACY],
+                 folds[k].figure[LOGISTIC][MACRO_F1]);
+    }
+    TRY(report(out_json, folds, &s, kind, request->seed));
+done:
+    for (int64_t k = 0; folds && k < s.names.n; k++) fold_clear(&folds[k]);
+    mem_free(folds);
+    splits_clear(&s);
+    reference_clear(&ref);
+    return st;
+}

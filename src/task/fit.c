@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* scweave fit. */
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/threads.h"
+#include "train/fit.h"
+
+/* Classes of one cell are learnt, but cannot be checked: say so once. */
+static void report_classes(const reference *r, const scw_hooks *hooks)
+{
+    int64_t single = 0;
+
+    for (int64_t c = 0; c < r->classes.n; c++) {
+        int64_t n = 0;
+        for (int64_t i = 0; i < r->n; i++) n += r->labels[i] == c;
+        single += n == 1;
+    }
+    log_info(hooks, "%lld cells, %lld classes, %d modalities", (long long)r->n,
+             (long long)r->classes.n, r->n_modalities);
+    for (int k = 0; k < r->n_modalities; k++)
+        log_info(hooks, "  %s: %lld features", r->modality[k].name,
+                 (long long)r->modality[k].features->n);
+    if (single > 0)
+        log_warning(hooks, "%lld classes have a single cell; what is learnt from one cell is not to "
+                    "be relied on", (long long)single);
+}
+
+scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind, const scw_dataset *data,
+                         const scw_fit_request *request, const void *options,
+                         const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    reference ref = {0};
+    int64_t *rows = NULL;
+    const matilda_options *o = options;
+
+    *out = NULL;
+    threads_set(request->threads);
+    TRY(reference_build(&ref, data, request->label_key, request->modalities, o->fractional, hooks));
+    report_classes(&ref, hooks);
+    TRY(mem_new(&rows, ref.n));
+    for (int64_t i = 0; i < ref.n; i++) rows[i] = i;
+    TRY(fit_model(out, kind, &ref, rows, ref.n, o, request->seed, hooks));
+    if (json_object_set_new((*out)->record, "label_key", json_string(request->label_key)) != 0)
+        FAIL(SCW_ENOMEM, "out of memory in the training record");
+done:
+    mem_free(rows);
+    reference_clear(&ref);
+    if (st != SCW_OK) {
+        scw_model_free(*out);
+        *out = NULL;
+    }
+    return st;
+}

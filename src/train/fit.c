@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "train/fit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "metric/classification.h"
+#include "prep/pca.h"
+#include "train/balance.h"
+#include "train/shortcut.h"
+#include "train/trainer.h"
+
+#define SMALLEST_SPLIT_CLASS 10 /* classes with fewer cells are not touched by the validation share */
+
+/* Everything of one fit that must be freed. */
+typedef struct fit_job {
+    scw_model *model;
+    const reference *ref;
+    const int64_t *rows; /* of the reference, in use */
+    int64_t n;
+    cells all;           /* the n rows, prepared */
+    int64_t *train, *validation; /* positions among the n rows */
+    int64_t n_train, n_validation;
+    uint64_t seed;
+    const scw_hooks *hooks;
+} fit_job;
+
+static void job_clear(fit_job *j)
+{
+    scw_model_free(j->model);
+    cells_clear(&j->all);
+    mem_free(j->train);
+    mem_free(j->validation);
+    *j = (fit_job){0};
+}
+
+/* ------------------------------------------------------------------------------------ split */
+
+scw_status fit_split(int64_t *train, int64_t *n_train, int64_t *validation, int64_t *n_validation,
+                     const int32_t *labels, const int64_t *rows, int64_t n, int64_t n_classes,
+                     double share, uint64_t seed)
+{
+    scw_status st = SCW_OK;
+    int64_t *members = NULL, *order = NULL;
+    uint8_t *held = NULL;
+
+    TRY(mem_new(&members, n));
+    TRY(mem_new(&order, n));
+    TRY(mem_new(&held, n));
+    for (int64_t c = 0; c < n_classes; c++) {
+        int64_t size = 0;
+        for (int64_t i = 0; i < n; i++)
+            if (labels[rows[i]] == c) members[size++] = i;
+        if (size < SMALLEST_SPLIT_CLASS) continue;
+        int64_t take = (int64_t)floor(share * (double)size + 0.5);
+        rng_permutation(order, size, rng_make_key(seed, RNG_VALIDATION, 0), (uint32_t)c);
+        for (int64_t k = 0; k < take; k++) held[members[order[k]]] = 1;
+    }
+    *n_train = *n_validation = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (held[i])
+            validation[(*n_validation)++] = rows[i];
+        else
+            train[(*n_train)++] = rows[i];
+    }
+done:
+    mem_free(members);
+    mem_free(order);
+    mem_free(held);
+    return st;
+}
+
+/* ---------------------------------------------------------------------------------- classes */
+
+/* Class names and labels of the rows in use. */
+static scw_status set_classes(fit_job *j)
+{
+    scw_status st = SCW_OK;
+    int32_t *code = NULL;
+    const reference *r = j->ref;
+
+    TRY(mem_new(&code, r->classes.n));
+    TRY(mem_new(&j->all.labels, j->n));
+    for (int64_t i = 0; i < j->n; i++) code[r->labels[j->rows[i]]] = 1;
+    for (int64_t c = 0; c < r->classes.n; c++) {
+        if (!code[c]) continue;
+        code[c] = (int32_t)j->model->classes.n;
+        TRY(strings_add(&j->model->classes, r->classes.at[c]));
+    }
+    for (int64_t i = 0; i < j->n; i++) j->all.labels[i] = code[r->labels[j->rows[i]]];
+    if (j->model->classes.n < 2)
+        FAIL(SCW_EDATA, "the training cells have one class only ('%s')", j->model->classes.at[0]);
+done:
+    mem_free(code);
+    return st;
+}
+
+/* Weight of a cell by the frequency of its class, 1 on average over the training cells. */
+static scw_status set_weights(fit_job *j)
+{
+    scw_status st = SCW_OK;
+    const double power = j->model->options.class_weight;
+    double *count = NULL, total = 0.0;
+
+    if (power <= 0.0) return SCW_OK;
+    TRY(mem_new(&count, j->model->classes.n));
+    TRY(mem_new(&j->all.weight, j->n));
+    for (int64_t i = 0; i < j->n_train; i++) count[j->all.labels[j->train[i]]]++;
+    for (int64_t i = 0; i < j->n_train; i++)
+        total += pow(count[j->all.labels[j->train[i]]], -power);
+    for (int64_t i = 0; i < j->n; i++) {
+        double n = fmax(1.0, count[j->all.labels[i]]);
+        j->all.weight[i] = (float)(pow(n, -power) * (double)j->n_train / total);
+    }
+done:
+    mem_free(count);
+    return st;
+}
+
+/* ----------------------------------------------------------------------------------- inputs */
+
+static transform_kind transform_for(const matilda_options *o, modality_kind kind)
+{
+    return (transform_kind)(kind == MODALITY_ADT    ? o->adt_transform
+                            : kind == MODALITY_ATAC ? o->atac_transform
+                                                    : o->rna_transform);
+}
+
+/* Rows of the training cells that have modality k. */
+static scw_status present_training_rows(int64_t **out, int64_t *n, const fit_job *j, int k)
+{
+    scw_status st = SCW_OK;
+    const reference_modality *x = &j->ref->modality[k];
+
+    *n = 0;
+    TRY(mem_new(out, j->n_train));
+    for (int64_t i = 0; i < j->n_train; i++)
+        if (x->present[j->rows[j->train[i]]]) (*out)[(*n)++] = j->rows[j->train[i]];
+    if (*n < 2)
+        FAIL(SCW_EDATA, "modality '%s': fewer than two training cells have it", x->name);
+done:
+    return st;
+}
+
+static scw_status add_modality(fit_job *j, int k)
+{
+    scw_status st = SCW_OK;
+    const reference_modality *x = &j->ref->modality[k];
+    model_modality *to = &j->model->modality[k];
+    matrix training = {0}, used = {0};
+    int64_t *rows = NULL, n;
+    uint8_t *present = NULL;
+    transform_options options = {.kind = transform_for(&j->model->options, x->kind),
+                                 .unit_variance = j->model->options.unit_variance != 0};
+
+    j->model->n_modalities = j->all.n_modalities = k + 1;
+    to->kind = x->kind;
+    TRY(mem_strdup(&to->name, x->name));
+    TRY(strings_copy(&to->features, x->features));
+    TRY(present_training_rows(&rows, &n, j, k));
+    TRY(matrix_rows_csr(&training, &x->counts, rows, n));
+    st = transform_fit(&to->prep, &training, &options);
+    if (st != SCW_OK) {
+        st = status_prefix(st, "modality '%s'", x->name);
+        goto done;
+    }
+    TRY(matrix_rows_csr(&used, &x->counts, j->rows, j->n));
+    TRY(mem_new(&present, j->n));
+    for (int64_t i = 0; i < j->n; i++) present[i] = x->present[j->rows[i]];
+    TRY(transform_apply(&j->all.x[k], &to->prep, &used, NULL, present, false));
+done:
+    matrix_clear(&training);
+    matrix_clear(&used);
+    mem_free(rows);
+    mem_free(present);
+    return st;
+}
+
+scw_status fit_prepare(cells *out, const scw_model *m, const reference *ref, const int64_t *rows,
+                       int64_t n)
+{
+    scw_status st = SCW_OK;
+    matrix used = {0};
+    uint8_t *present = NULL;
+    name_index classes = {0};
+
+    *out = (cells){.n = n, .n_modalities = m->n_modalities};
+    TRY(mem_new(&present, n));
+    TRY(mem_new(&out->labels, n));
+    TRY(name_index_build(&classes, (const char *const *)m->classes.at, m->classes.n, NULL));
+    for (int64_t i = 0; i < n; i++)
+        out->labels[i] =
+            (int32_t)name_index_find(&classes, ref->classes.at[ref->labels[rows[i]]]);
+    for (int k = 0; k < m->n_modalities; k++) {
+        const reference_modality *x = &ref->modality[k];
+        TRY(matrix_rows_csr(&used, &x->counts, rows, n));
+        for (int64_t i = 0; i < n; i++) present[i] = x->present[rows[i]];
+        TRY(transform_apply(&out->x[k], &m->modality[k].prep, &used, NULL, present,
+                            m->options.file_library != 0));
+        matrix_clear(&used);
+    }
+done:
+    matrix_clear(&used);
+    mem_free(present);
+    name_index_clear(&classes);
+    if (st != SCW_OK) cells_clear(out);
+    return st;
+}
+
+/* Width of modality k's projection: components, all features of a small panel, or none. */
+static int64_t projection_width(const fit_job *j, int k)
+{
+    const matilda_options *o = &j->model->options;
+    int64_t n_vars = j->model->modality[k].features.n;
+
+    if (o->components == 0) return 0;
+    if (j->model->modality[k].kind == MODALITY_ADT && n_vars <= o->max_dense) return n_vars;
+    int64_t width = o->components;
+    if (width > n_vars) width = n_vars;
+    if (width > j->n_train) width = j->n_train;
+    return width;
+}
+
+/* Fill the projection buffer: the identity, or loadings of the centred training cells. */
+static scw_status set_projection(fit_job *j, int k)
+{
+    scw_status st = SCW_OK;
+    const matilda_modality *x = &j->model->net.config.modality[k];
+    matrix y = {0};
+    pca fit = {0};
+    int64_t *rows = NULL, n = 0;
+
+    if (x->n_components == 0) return SCW_OK;
+    real *p = params_value(&j->model->net.p, j->model->net.projection[k]); /* [F, K] */
+    if (x->n_components == x->n_vars) {
+        for (int64_t f = 0; f < x->n_vars; f++) p[f * x->n_vars + f] = 1;
+        return SCW_OK;
+    }
+    TRY(mem_new(&rows, j->n_train));
+    for (int64_t i = 0; i < j->n_train; i++)
+        if (j->all.x[k].present[j->train[i]] > 0.0f) rows[n++] = j->train[i];
+    TRY(matrix_rows_csr(&y, &j->all.x[k].y, rows, n));
+    TRY(pca_fit(&fit, &y, &(pca_options){.k = x->n_components, .seed = j->seed}));
+    for (int64_t f = 0; f < x->n_vars; f++)
+        for (int64_t c = 0; c < fit.k; c++)
+            p[f * x->n_components + c] = (real)fit.components[f * fit.k + c];
+done:
+    mem_free(rows);
+    matrix_clear(&y);
+    pca_clear(&fit);
+    return st;
+}
+
+static scw_status build_network(fit_job *j)
+{
+    scw_status st = SCW_OK;
+    int64_t components[MODEL_MAX_MODALITIES];
+    matilda_config config;
+
+    for (int k = 0; k < j->model->n_modalities; k++) components[k] = projection_width(j, k);
+    model_config(j->model, components, &config);
+    TRY(matilda_net_init(&j->model->net, &config, j->seed));
+    for (int k = 0; k < j->model->n_modalities; k++) TRY(set_projection(j, k));
+    if (j->model->options.shortcut) TRY(shortcut_fit(j->model, &j->all, j->train, j->n_train));
+done:
+    return st;
+}
+
+/* --------------------------------------------------------------------------------- training */
+
+/* Validation score: mean of accuracy and macro-F1, so that rare classes count. */
+static scw_status validation_score(void *self, const params *p, double *out)
+{
+    scw_status st = SCW_OK;
+    const fit_job *j = self;
+    const int64_t n_classes = j->model->classes.n;
+    float *probabilities = NULL;
+    double log_loss = 0.0, weight = 0.0;
+
+    TRY(mem_new(&probabilities, j->n_validation * n_classes));
+    TRY(model_infer(j->model, p, &j->all, j->validation, j->n_validation, probabilities, NULL));
+    for (int64_t i = 0; i < j->n_validation; i++) {
+        int64_t row = j->validation[i];
+        double w = j->all.weight ? (double)j->all.weight[row] : 1.0;
+        double q = (double)probabilities[i * n_classes + j->all.labels[row]];
+        log_loss -= w * log(fmax(q, 1e-12));
+        weight += w;
+    }
+    *out = -log_loss / weight;
+done:
+    mem_free(probabilities);
+    return st;
+}
+
+static int64_t clamp_epochs(const matilda_options *o, int64_t n)
+{
+    int64_t per_epoch = (n + o->batch_size - 1) / o->batch_size, epochs = o->epochs;
+
+    if (epochs * per_epoch < o->min_steps) epochs = (o->min_steps + per_epoch - 1) / per_epoch;
+    if (o->max_steps > 0 && epochs * per_epoch > o->max_steps) epochs = o->max_steps / per_epoch;
+    return epochs > 1 ? epochs : 1;
+}
+
+static scw_status run_stage1(fit_job *j, trainer *t, int64_t epochs)
+{
+    const matilda_options *o = &j->model->options;
+    row_source source = {&j->all, j->train, j->n_train};
+    train_phase phase = {.name = "stage 1", .source = row_source_as_source(&source),
+                         .n_epochs = epochs, .lr = o->lr, .lr_end = o->lr_end,
+                         .warmup = o->warmup, .patience = o->patience};
+    return trainer_run(t, &phase, false);
+}
+
+/* New weights for stage 2, as the authors' package makes them (a cold start). */
+static scw_status restart(fit_job *j)
+{
+    scw_status st = SCW_OK;
+    matilda_net fresh = {0};
+
+    TRY(matilda_net_init(&fresh, &j->model->net.config, j->seed + 1));
+    memcpy(j->model->net.p.value, fresh.p.value, (size_t)fresh.p.n_values * sizeof(real));
+    for (int k = 0; k < j->model->n_modalities; k++) TRY(set_projection(j, k));
+done:
+    matilda_net_clear(&fresh);
+    return st;
+}
+
+/* Stage 2 (specs 3.5): half at the first rate, half at a tenth of it with fresh moments. */
+static scw_status run_stage2(fit_job *j, trainer *t)
+{
+    scw_status st = SCW_OK;
+    const matilda_options *o = &j->model->options;
+    balance_plan plan = {0};
+    balance_source source = {0};
+    network net = matilda_network(&j->model->net);
+    balance_options options = {.drop_ties = o->drop_ties, .seed = j->seed,
+                               .replace_real = o->augmentation == AUGMENT_REPLACE};
+
+    TRY(balance_plan_build(&plan, j->all.labels, j->train, j->n_train, (int)j->model->classes.n,
+                           &options));
+    log_detail(j->hooks, "stage 2: %lld cells, %lld in each class", (long long)plan.n,
+               (long long)plan.median);
+    TRY(balance_source_init(&source, &plan, &j->all, &net, (int)j->model->classes.n, j->seed));
+    if (!o->warm_start) TRY(restart(j));
+    train_phase phase = {.name = "stage 2a", .source = balance_source_as_source(&source),
+                         .n_epochs = o->balance_epochs, .lr = o->balance_lr,
+                         .lr_end = o->balance_lr};
+    TRY(trainer_run(t, &phase, true));
+    phase.name = "stage 2b";
+    phase.lr = phase.lr_end = 0.1 * o->balance_lr;
+    TRY(trainer_run(t, &phase, true));
+done:
+    balance_source_clear(&source);
+    balance_plan_clear(&plan);
+    return st;
+}
+
+static scw_status record_history(const fit_job *j, const trainer *t)
+{
+    scw_status st = SCW_OK;
+    json_t *history = json_array(), *record = j->model->record;
+
+    for (int64_t k = 0; k < t->n_history; k++) {
+        const train_epoch *e = &t->history[k];
+        json_t *row = json_pack("{s:s, s:I, s:f, s:f}", "phase", e->phase, "epoch",
+                                (json_int_t)e->epoch, "lr", e->lr, "loss", e->total);
+        for (int l = 0; l < e->n_losses; l++)
+            json_object_set_new(row, e->loss_name[l], json_real(e->loss[l]));
+        if (isfinite(e->score)) json_object_set_new(row, "validation", json_real(e->score));
+        json_array_append_new(history, row);
+    }
+    int failed = json_object_set_new(record, "history", history);
+    failed |= json_object_set_new(record, "seed", json_integer((json_int_t)j->seed));
+    failed |= json_object_set_new(record, "n_train", json_integer(j->n_train));
+    failed |= json_object_set_new(record, "n_validation", json_integer(j->n_validation));
+    failed |= json_object_set_new(record, "n_steps", json_integer(t->step));
+    if (t->best && isfinite(t->best_score)) {
+        failed |= json_object_set_new(record, "best_epoch", json_integer(t->best_epoch));
+        failed |= json_object_set_new(record, "best_validation", json_real(t->best_score));
+    }
+    if (failed) FAIL(SCW_ENOMEM, "out of memory in the training record");
+done:
+    return st;
+}
+
+static scw_status train(fit_job *j)
+{
+    scw_status st = SCW_OK;
+    const matilda_options *o = &j->model->options;
+    trainer t = {0};
+    network net = matilda_network(&j->model->net);
+    train_validator validator = {j, validation_score};
+    train_options options = {.seed = j->seed, .batch_size = o->batch_size,
+                             .optimizer = optimizer_defaults((optimizer_kind)o->optimizer),
+                             .average = o->average};
+    int64_t epochs = clamp_epochs(o, j->n_train);
+
+    for (int g = 0; g < MATILDA_N_GROUPS; g++) options.optimizer.weight_decay[g] = o->weight_decay;
+    /* The fitted shortcut is the optimum of its own problem: it stays. */
+    options.optimizer.lr_scale[MATILDA_GROUP_SHORTCUT] = 0.0;
+    bool stage2 = o->augmentation != AUGMENT_OFF;
+    TRY(trainer_init(&t, &net, &options, epochs + (stage2 ? 2 * o->balance_epochs : 0),
+                     j->n_validation > 0 ? &validator : NULL, j->hooks));
+    TRY(run_stage1(j, &t, epochs));
+    if (stage2) TRY(run_stage2(j, &t));
+    trainer_finish(&t);
+    TRY(record_history(j, &t));
+done:
+    trainer_clear(&t);
+    return st;
+}
+
+scw_status fit_model(scw_model **out, const scw_model_kind *kind, const reference *ref,
+                     const int64_t *rows, int64_t n, const matilda_options *options, uint64_t seed,
+                     const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    fit_job j = {.ref = ref, .rows = rows, .n = n, .seed = seed, .hooks = hooks};
+    int64_t *positions = NULL;
+
+    *out = NULL;
+    TRY(model_new(&j.model, kind, options));
+    j.all.n = n;
+    TRY(set_classes(&j));
+    TRY(mem_new(&positions, n));
+    for (int64_t i = 0; i < n; i++) positions[i] = i;
+    TRY(mem_new(&j.train, n));
+    TRY(mem_new(&j.validation, n));
+    TRY(fit_split(j.train, &j.n_train, j.validation, &j.n_validation, j.all.labels, positions, n,
+                  j.model->classes.n, options->validation, seed));
+    for (int k = 0; k < ref->n_modalities; k++) TRY(add_modality(&j, k));
+    TRY(set_weights(&j));
+    TRY(build_network(&j));
+    TRY(train(&j));
+    *out = j.model;
+    j.model = NULL;
+done:
+    mem_free(positions);
+    job_clear(&j);
+    return st;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From labelled cells to a fitted model. */
+#ifndef TRAIN_FIT_H
+#define TRAIN_FIT_H
+
+#include "train/reference.h"
+
+/* Fit on the listed cells of the reference. Classes are those that occur among them. */
+SCW_CHECKED scw_status fit_model(scw_model **out, const scw_model_kind *kind, const reference *ref,
+                                 const int64_t *rows, int64_t n, const matilda_options *options,
+                                 uint64_t seed, const scw_hooks *hooks);
+
+/* The listed cells of a reference as input of a model that was fitted on its features; labels are the
+ * model's classes, -1 for a class it does not know. */
+SCW_CHECKED scw_status fit_prepare(cells *out, const scw_model *m, const reference *ref,
+                                   const int64_t *rows, int64_t n);
+
+/* Stratified split: each class of at least 10 cells gives round(share * size) cells, smaller ones
+ * none. Order within the two lists is that of `rows`. */
+SCW_CHECKED scw_status fit_split(int64_t *train, int64_t *n_train, int64_t *validation,
+                                 int64_t *n_validation, const int32_t *labels, const int64_t *rows,
+                                 int64_t n, int64_t n_classes, double share, uint64_t seed);
+
+#endif

@@ -84,7 +84,7 @@ void dense_product(const dense_shape *s, const double *a, const double *b, doubl
     double work = (double)s->m * (double)s->n * (double)s->k;
     int before = dense_enter();
 
-    PARALLEL_FOR_IF(work > 1e5)
+    PARALLEL_FOR_IF(work > 1e6)
     for (int64_t q = 0; q < n_pieces; q++) {
         dense_shape piece = *s;
         int64_t first = q * PIECE, count = extent - first < PIECE ? extent - first : PIECE;

@@ -41,26 +41,49 @@ static scw_status describe(const scw_model *model)
     return st;
 }
 
+/* Names that people use for the methods of a report. */
+static const char *title(const char *method)
+{
+    static const char *const titles[][2] = {{"logistic_regression", "logistic regression"},
+                                            {"knn", "k nearest neighbours"},
+                                            {"majority", "largest class"}};
+
+    for (size_t k = 0; k < sizeof titles / sizeof *titles; k++)
+        if (strcmp(method, titles[k][0]) == 0) return titles[k][1];
+    return method;
+}
+
+static void print_spread(print_table *t, const json_t *summary, const char *figure)
+{
+    char mean[64], sd[64];
+
+    (void)snprintf(mean, sizeof mean, "%s_mean", figure);
+    (void)snprintf(sd, sizeof sd, "%s_sd", figure);
+    if (json_is_number(json_object_get(summary, mean)))
+        print_table_cell(t, "%.3f ± %.3f", print_number(summary, mean), print_number(summary, sd));
+    else
+        print_table_cell(t, "-");
+}
+
 /* One row a method: mean and standard deviation over the folds. */
 static int print_folds(const char *text)
 {
+    static const char *const figures[][2] = {
+        {"accuracy", "accuracy"}, {"macro_f1", "macro-F1"}, {"ari", "ARI"}, {"nmi", "NMI"}};
+    const int n_figures = sizeof figures / sizeof *figures;
     const char *method;
     json_t *summary, *root = print_parse(text);
 
     if (!root) return CLI_FAILURE;
     json_t *folds = json_object_get(root, "folds");
     (void)printf("%zu folds, mean ± standard deviation\n\n", json_array_size(folds));
-    print_table *t = print_table_new(3);
+    print_table *t = print_table_new(1 + n_figures);
     print_table_cell(t, "method");
-    print_table_cell(t, "accuracy");
-    print_table_cell(t, "macro-F1");
+    for (int f = 0; f < n_figures; f++) print_table_cell(t, "%s", figures[f][1]);
     json_object_foreach(json_object_get(root, "summary"), method, summary)
     {
-        print_table_cell(t, "%s", method);
-        print_table_cell(t, "%.3f ± %.3f", print_number(summary, "accuracy_mean"),
-                         print_number(summary, "accuracy_sd"));
-        print_table_cell(t, "%.3f ± %.3f", print_number(summary, "macro_f1_mean"),
-                         print_number(summary, "macro_f1_sd"));
+        print_table_cell(t, "%s", title(method));
+        for (int f = 0; f < n_figures; f++) print_spread(t, summary, figures[f][0]);
     }
     print_table_end(t, 2);
     json_decref(root);

@@ -130,6 +130,17 @@ void help_kinds(FILE *out)
     }
 }
 
+static void presets(FILE *out, const scw_model_kind *kind)
+{
+    char name[64];
+
+    for (int k = 0; options_nth(name, sizeof name, kind->presets, k); k++) {
+        if (k == 0) (void)fputs("\nPresets: applied first, single options override\n", out);
+        (void)fprintf(out, "      --%-*s  docs/models/%s.md says what it changes\n", NAME_WIDTH - 8,
+                      name, kind->name);
+    }
+}
+
 void help_command(FILE *out, const cli_run *run)
 {
     const cli_command *c = run->command;
@@ -141,6 +152,7 @@ void help_command(FILE *out, const cli_run *run)
     if (c->options) options(out, c->options, run->options);
     if (run->kind) {
         (void)fprintf(out, "\nOptions of %s: %s\n", run->kind->name, run->kind->summary);
+        presets(out, run->kind);
         options(out, run->kind->options, run->kind_options);
     } else if (c->takes & CLI_TAKES_KIND) {
         (void)fprintf(out, "\n'scweave %s MODEL --help' shows the model's own options.\n", c->name);

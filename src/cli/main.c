@@ -158,8 +158,11 @@ static int read_line(cli_run *run, options_line *line, int argc, char **argv)
         line->tables[line->n_tables++] = (options_table){run->command->options, run->options};
     if (run->command->takes & CLI_TAKES_INPUT)
         line->tables[line->n_tables++] = (options_table){cli_input_options, &run->input};
-    if (run->kind)
+    if (run->kind) {
         line->tables[line->n_tables++] = (options_table){run->kind->options, run->kind_options};
+        line->kind = run->kind;
+        line->kind_options = run->kind_options;
+    }
     for (int t = 0; t < line->n_tables; t++)
         if (scw_options_init(line->tables[t].rows, line->tables[t].values) != SCW_OK)
             return cli_finish(run, SCW_EINTERNAL);

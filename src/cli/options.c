@@ -57,6 +57,40 @@ int options_close(const char *word, int distance)
     return distance <= (length < 4 ? 1 : length < 9 ? 2 : length / 3);
 }
 
+int options_nth(char *out, size_t size, const char *names, int k)
+{
+    for (; names && k > 0; k--) {
+        names = strchr(names, '|');
+        if (names) names++;
+    }
+    if (!names || !*names) return 0;
+    size_t n = strcspn(names, "|");
+    (void)snprintf(out, size, "%.*s", (int)n, names);
+    return 1;
+}
+
+static int is_preset(const options_line *line, const char *name)
+{
+    char preset[64];
+
+    for (int k = 0; line->kind && options_nth(preset, sizeof preset, line->kind->presets, k); k++)
+        if (strcmp(preset, name) == 0) return 1;
+    return 0;
+}
+
+/* A word that begins with -- is never a value, so the presets can be seen before the line is read. */
+static int apply_presets(options_line *line, int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], "--", 2) != 0 || !is_preset(line, argv[i] + 2)) continue;
+        if (line->kind->preset(line->kind_options, argv[i] + 2) != SCW_OK) {
+            (void)snprintf(line->message, sizeof line->message, "%s", scw_error_message());
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static const options_table *find(const options_line *line, const char *name)
 {
     for (int t = 0; t < line->n_tables; t++)
@@ -146,6 +180,12 @@ static int take(options_line *line, const char *name, const char *value, const c
 {
     const options_table *table = find(line, name);
 
+    if (!table && !value && is_preset(line, name)) {
+        char word[128];
+        (void)snprintf(word, sizeof word, "--%s", name);
+        options_record(line, word);
+        return 0;
+    }
     if (!table && strncmp(name, "no-", 3) == 0) {
         const options_table *t = find(line, name + 3);
         if (t && scw_options_find(t->rows, name + 3)->type == SCW_OPTION_BOOL) {
@@ -198,6 +238,7 @@ int options_parse(options_line *line, int argc, char **argv)
 {
     int only_arguments = 0;
 
+    if (apply_presets(line, argc, argv) != 0) return -1;
     for (int i = 0; i < argc; i++) {
         const char *next = i + 1 < argc ? argv[i + 1] : NULL;
         int used = 0;

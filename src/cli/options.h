@@ -16,6 +16,8 @@ enum { OPTIONS_TABLES = 4 };
 typedef struct options_line {
     options_table tables[OPTIONS_TABLES];
     int n_tables;
+    const scw_model_kind *kind; /* its presets are switches too; NULL: none */
+    void *kind_options;
     char **arguments; /* what is not an option; room for argc entries, given by the caller */
     int n_arguments;
     /* The command as it is kept in results: what decides them, so without the output's name,
@@ -26,8 +28,11 @@ typedef struct options_line {
 
 /* Read the words argv[0..argc-1]: --name value, --name=value, -n value, -nvalue; a boolean also
  * stands alone, is turned off by --no-name, and takes on/off, yes/no, true/false. `--` ends the
- * options. Returns 0, or -1 with the message set. */
+ * options. A preset of the kind, --name, applies before all options wherever it stands. Returns 0, or -1 with the message set. */
 int options_parse(options_line *line, int argc, char **argv);
+
+/* The k-th of names separated by |, in `out`; 0 when there is none. */
+int options_nth(char *out, size_t size, const char *names, int k);
 
 /* Add text to line->record, quoted for a shell. */
 void options_record(options_line *line, const char *word);

@@ -70,6 +70,51 @@ const column *frame_find(const frame *f, const char *name)
     return NULL;
 }
 
+/* ------------------------------------------------------------------ rows */
+
+bool column_is_missing(const column *c, int64_t i)
+{
+    if (c->kind == COLUMN_CATEGORICAL) return c->codes[i] < 0;
+    return c->missing && c->missing[i];
+}
+
+void column_drop_empty_mask(column *c)
+{
+    if (c->missing && !memchr(c->missing, 1, (size_t)c->n)) {
+        mem_free(c->missing);
+        c->missing = NULL;
+    }
+}
+
+scw_status column_gather(column *out, const column *c, const char *name, const int64_t *rows,
+                         int64_t n)
+{
+    scw_status st = SCW_OK;
+
+    TRY(column_init(out, name, c->kind, n));
+    out->ordered = c->ordered;
+    if (c->kind == COLUMN_CATEGORICAL)
+        TRY(strings_copy(&out->categories, &c->categories));
+    else
+        TRY(mem_new(&out->missing, n));
+    for (int64_t i = 0; i < n; i++) {
+        int64_t r = rows[i];
+        bool missing = r < 0 || column_is_missing(c, r);
+        if (out->missing) out->missing[i] = missing;
+        switch (c->kind) {
+        case COLUMN_FLOAT: out->f64[i] = missing ? (double)NAN : c->f64[r]; break;
+        case COLUMN_INT: out->i64[i] = missing ? 0 : c->i64[r]; break;
+        case COLUMN_BOOL: out->boolean[i] = missing ? 0 : c->boolean[r]; break;
+        case COLUMN_STRING: TRY(strings_add(&out->text, missing ? "" : c->text.at[r])); break;
+        case COLUMN_CATEGORICAL: out->codes[i] = missing ? -1 : c->codes[r]; break;
+        }
+    }
+    column_drop_empty_mask(out);
+done:
+    if (st != SCW_OK) column_clear(out);
+    return st;
+}
+
 /* ------------------------------------------------------------------ columns as classes */
 
 static scw_status real_text(strings *out, double v)

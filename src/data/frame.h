@@ -53,6 +53,13 @@ SCW_CHECKED scw_status frame_add(frame *f, column *c);
  * the value is missing. */
 SCW_CHECKED scw_status column_texts(strings *out, const column *c);
 
+bool column_is_missing(const column *c, int64_t i);
+/* A mask that marks nothing is dropped. */
+void column_drop_empty_mask(column *c);
+/* out = values of the rows of c in the given order, under a new name; row -1 gives a missing value. */
+SCW_CHECKED scw_status column_gather(column *out, const column *c, const char *name,
+                                     const int64_t *rows, int64_t n);
+
 const column *frame_find(const frame *f, const char *name); /* NULL: absent */
 
 /* A column of any kind as classes: codes 0..n_classes-1 in the order of their names by byte value

@@ -14,47 +14,12 @@ void dataset_part_clear(dataset_part *p)
     *p = (dataset_part){0};
 }
 
-static bool is_missing(const column *c, int64_t i)
-{
-    if (c->kind == COLUMN_CATEGORICAL) return c->codes[i] < 0;
-    return c->missing && c->missing[i];
-}
-
-/* out = rows of c on the obs axis; row -1 gives a missing value. */
-static scw_status expand(column *out, const column *c, const char *name, const int64_t *rows,
-                         int64_t n)
-{
-    scw_status st = SCW_OK;
-
-    TRY(column_init(out, name, c->kind, n));
-    out->ordered = c->ordered;
-    if (c->kind == COLUMN_CATEGORICAL)
-        TRY(strings_copy(&out->categories, &c->categories));
-    else
-        TRY(mem_new(&out->missing, n));
-    for (int64_t i = 0; i < n; i++) {
-        int64_t r = rows[i];
-        bool missing = r < 0 || is_missing(c, r);
-        if (out->missing) out->missing[i] = missing;
-        switch (c->kind) {
-        case COLUMN_FLOAT: out->f64[i] = missing ? (double)NAN : c->f64[r]; break;
-        case COLUMN_INT: out->i64[i] = missing ? 0 : c->i64[r]; break;
-        case COLUMN_BOOL: out->boolean[i] = missing ? 0 : c->boolean[r]; break;
-        case COLUMN_STRING: TRY(strings_add(&out->text, missing ? "" : c->text.at[r])); break;
-        case COLUMN_CATEGORICAL: out->codes[i] = missing ? -1 : c->codes[r]; break;
-        }
-    }
-done:
-    if (st != SCW_OK) column_clear(out);
-    return st;
-}
-
 /* Do two columns on the same axis agree wherever both have a value? */
 static bool agree(const column *a, const column *b)
 {
     if (a->kind != b->kind) return false;
     for (int64_t i = 0; i < a->n; i++) {
-        if (is_missing(a, i) || is_missing(b, i)) continue;
+        if (column_is_missing(a, i) || column_is_missing(b, i)) continue;
         bool same = false;
         switch (a->kind) {
         case COLUMN_FLOAT:
@@ -103,7 +68,7 @@ static scw_status fill(column *into, const column *from)
     if (into->kind == COLUMN_CATEGORICAL)
         TRY(map_categories(&map, &into->categories, &from->categories));
     for (int64_t i = 0; i < into->n; i++) {
-        if (!is_missing(into, i) || is_missing(from, i)) continue;
+        if (!column_is_missing(into, i) || column_is_missing(from, i)) continue;
         switch (into->kind) {
         case COLUMN_FLOAT: into->f64[i] = from->f64[i]; break;
         case COLUMN_INT: into->i64[i] = from->i64[i]; break;
@@ -119,18 +84,10 @@ static scw_status fill(column *into, const column *from)
         }
         if (into->missing) into->missing[i] = 0;
     }
+    column_drop_empty_mask(into);
 done:
     mem_free(map);
     return st;
-}
-
-/* A mask that marks nothing is dropped. */
-static void drop_empty_mask(column *c)
-{
-    if (c->missing && !memchr(c->missing, 1, (size_t)c->n)) {
-        mem_free(c->missing);
-        c->missing = NULL;
-    }
 }
 
 static const column *find_qualified(const frame *obs, const char *modality_name, const char *key)
@@ -154,7 +111,7 @@ static scw_status merge_key(scw_dataset *d, const dataset_part *parts, int n_par
     column merged = {0};
     const column *c = frame_find(&parts[first].obs, key);
 
-    TRY(expand(&merged, c, key, d->modalities[first].row_of_obs, d->n_obs));
+    TRY(column_gather(&merged, c, key, d->modalities[first].row_of_obs, d->n_obs));
     for (int k = first + 1; k < n_parts; k++) {
         if (!frame_find(&parts[k].obs, key)) continue;
         const column *other = find_qualified(&d->obs, d->modalities[k].name, key);
@@ -162,7 +119,6 @@ static scw_status merge_key(scw_dataset *d, const dataset_part *parts, int n_par
         if (!agree(&merged, other)) goto done;
         TRY(fill(&merged, other));
     }
-    drop_empty_mask(&merged);
     TRY(frame_add(&d->obs, &merged));
 done:
     column_clear(&merged);
@@ -181,8 +137,7 @@ static scw_status merge_columns(scw_dataset *d, const dataset_part *parts, int n
             text_clear(&name);
             TRY(text_add(&name, "%s:%s", d->modalities[k].name, own->name));
             if (frame_find(&d->obs, text_get(&name))) continue;
-            TRY(expand(&c, own, text_get(&name), d->modalities[k].row_of_obs, d->n_obs));
-            drop_empty_mask(&c);
+            TRY(column_gather(&c, own, text_get(&name), d->modalities[k].row_of_obs, d->n_obs));
             TRY(frame_add(&d->obs, &c));
         }
     }

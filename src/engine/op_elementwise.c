@@ -36,11 +36,11 @@ static tensor *relu_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return x ? op_relu(t, x) : NULL;
 }
 
-const op_spec op_row_relu = {"relu", 1, op_shape_same, relu_forward, relu_backward, relu_sample};
+const op_spec spec_relu = {"relu", 1, op_shape_same, relu_forward, relu_backward, relu_sample};
 
 tensor *op_relu(tape *t, tensor *x)
 {
-    return tape_apply(t, &op_row_relu, &x, 1, NULL);
+    return tape_apply(t, &spec_relu, &x, 1, NULL);
 }
 
 /* ------------------------------------------------------------- exp */
@@ -64,11 +64,11 @@ static tensor *exp_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return x ? op_exp(t, x) : NULL;
 }
 
-const op_spec op_row_exp = {"exp", 1, op_shape_same, exp_forward, exp_backward, exp_sample};
+const op_spec spec_exp = {"exp", 1, op_shape_same, exp_forward, exp_backward, exp_sample};
 
 tensor *op_exp(tape *t, tensor *x)
 {
-    return tape_apply(t, &op_row_exp, &x, 1, NULL);
+    return tape_apply(t, &spec_exp, &x, 1, NULL);
 }
 
 /* ------------------------------------------------------------- add, multiply */
@@ -106,11 +106,11 @@ static tensor *add_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return sample_pair(t, variant, wrt, n_wrt, &y) ? op_add(t, wrt[0], y) : NULL;
 }
 
-const op_spec op_row_add = {"add", 2, op_shape_same, add_forward, add_backward, add_sample};
+const op_spec spec_add = {"add", 2, op_shape_same, add_forward, add_backward, add_sample};
 
 tensor *op_add(tape *t, tensor *x, tensor *y)
 {
-    return tape_apply(t, &op_row_add, (tensor *[]){x, y}, 2, NULL);
+    return tape_apply(t, &spec_add, (tensor *[]){x, y}, 2, NULL);
 }
 
 static void multiply_forward(tape *t, op_record *r)
@@ -134,12 +134,12 @@ static tensor *multiply_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return sample_pair(t, variant, wrt, n_wrt, &y) ? op_multiply(t, wrt[0], y) : NULL;
 }
 
-const op_spec op_row_multiply = {"multiply", 2, op_shape_same, multiply_forward,
+const op_spec spec_multiply = {"multiply", 2, op_shape_same, multiply_forward,
                                  multiply_backward, multiply_sample};
 
 tensor *op_multiply(tape *t, tensor *x, tensor *y)
 {
-    return tape_apply(t, &op_row_multiply, (tensor *[]){x, y}, 2, NULL);
+    return tape_apply(t, &spec_multiply, (tensor *[]){x, y}, 2, NULL);
 }
 
 /* ------------------------------------------------------------- scale: number[0] */
@@ -163,12 +163,12 @@ static tensor *scale_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return x ? op_scale(t, x, -2.5) : NULL;
 }
 
-const op_spec op_row_scale = {"scale", 1, op_shape_same, scale_forward, scale_backward,
+const op_spec spec_scale = {"scale", 1, op_shape_same, scale_forward, scale_backward,
                               scale_sample};
 
 tensor *op_scale(tape *t, tensor *x, double scale)
 {
-    return tape_apply(t, &op_row_scale, &x, 1, &(op_attributes){.number = {scale}});
+    return tape_apply(t, &spec_scale, &x, 1, &(op_attributes){.number = {scale}});
 }
 
 /* ------------------------------------------------------------- row_scale: given [rows] */
@@ -211,12 +211,12 @@ static tensor *row_scale_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return op_row_scale(t, x, weight->value);
 }
 
-const op_spec op_row_row_scale = {"row_scale", 1, row_scale_shape, row_scale_forward,
+const op_spec spec_row_scale = {"row_scale", 1, row_scale_shape, row_scale_forward,
                                   row_scale_backward, row_scale_sample};
 
 tensor *op_row_scale(tape *t, tensor *x, const real *weight)
 {
-    return tape_apply(t, &op_row_row_scale, &x, 1, &(op_attributes){.given = weight});
+    return tape_apply(t, &spec_row_scale, &x, 1, &(op_attributes){.given = weight});
 }
 
 /* ------------------------------------------------------------- col_scale: weight [cols] */
@@ -265,10 +265,10 @@ static tensor *col_scale_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return op_col_scale(t, x, wrt[1]);
 }
 
-const op_spec op_row_col_scale = {"col_scale", 2, col_scale_shape, col_scale_forward,
+const op_spec spec_col_scale = {"col_scale", 2, col_scale_shape, col_scale_forward,
                                   col_scale_backward, col_scale_sample};
 
 tensor *op_col_scale(tape *t, tensor *x, tensor *weight)
 {
-    return tape_apply(t, &op_row_col_scale, (tensor *[]){x, weight}, 2, NULL);
+    return tape_apply(t, &spec_col_scale, (tensor *[]){x, weight}, 2, NULL);
 }

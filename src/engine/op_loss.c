@@ -33,11 +33,11 @@ static tensor *sum_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return op_sum(t, wrt[0]);
 }
 
-const op_spec op_row_sum = {"sum", 1, op_shape_scalar, sum_forward, sum_backward, sum_sample};
+const op_spec spec_sum = {"sum", 1, op_shape_scalar, sum_forward, sum_backward, sum_sample};
 
 tensor *op_sum(tape *t, tensor *x)
 {
-    return tape_apply(t, &op_row_sum, &x, 1, NULL);
+    return tape_apply(t, &spec_sum, &x, 1, NULL);
 }
 
 static bool mean_shape(const op_record *r, tensor *out, char *why, size_t size)
@@ -67,11 +67,11 @@ static tensor *mean_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return s ? op_mean(t, wrt[0]) : NULL;
 }
 
-const op_spec op_row_mean = {"mean", 1, mean_shape, mean_forward, mean_backward, mean_sample};
+const op_spec spec_mean = {"mean", 1, mean_shape, mean_forward, mean_backward, mean_sample};
 
 tensor *op_mean(tape *t, tensor *x)
 {
-    return tape_apply(t, &op_row_mean, &x, 1, NULL);
+    return tape_apply(t, &spec_mean, &x, 1, NULL);
 }
 
 /* ------------------------------------------------------------- sum_squares */
@@ -96,12 +96,12 @@ static tensor *sum_squares_sample(tape *t, int variant, tensor **wrt, int *n_wrt
     return s ? op_sum_squares(t, wrt[0]) : NULL;
 }
 
-const op_spec op_row_sum_squares = {"sum_squares", 1, op_shape_scalar, sum_squares_forward,
+const op_spec spec_sum_squares = {"sum_squares", 1, op_shape_scalar, sum_squares_forward,
                                     sum_squares_backward, sum_squares_sample};
 
 tensor *op_sum_squares(tape *t, tensor *x)
 {
-    return tape_apply(t, &op_row_sum_squares, &x, 1, NULL);
+    return tape_apply(t, &spec_sum_squares, &x, 1, NULL);
 }
 
 /* ------------------------------------------------------------- gaussian_kl
@@ -153,12 +153,12 @@ static tensor *gaussian_kl_sample(tape *t, int variant, tensor **wrt, int *n_wrt
     return op_gaussian_kl(t, wrt[0], wrt[1]);
 }
 
-const op_spec op_row_gaussian_kl = {"gaussian_kl", 2, gaussian_kl_shape, gaussian_kl_forward,
+const op_spec spec_gaussian_kl = {"gaussian_kl", 2, gaussian_kl_shape, gaussian_kl_forward,
                                     gaussian_kl_backward, gaussian_kl_sample};
 
 tensor *op_gaussian_kl(tape *t, tensor *mu, tensor *logvar)
 {
-    return tape_apply(t, &op_row_gaussian_kl, (tensor *[]){mu, logvar}, 2, NULL);
+    return tape_apply(t, &spec_gaussian_kl, (tensor *[]){mu, logvar}, 2, NULL);
 }
 
 /* ------------------------------------------------------------- affine_squared_error */
@@ -199,13 +199,13 @@ static tensor *squared_error_sample(tape *t, int variant, tensor **wrt, int *n_w
     return op_affine_squared_error(t, wrt[0], sample_affine(t, rows, cols, variant % 32, 2));
 }
 
-const op_spec op_row_affine_squared_error = {"affine_squared_error", 1, squared_error_shape,
+const op_spec spec_affine_squared_error = {"affine_squared_error", 1, squared_error_shape,
                                              squared_error_forward, squared_error_backward,
                                              squared_error_sample};
 
 tensor *op_affine_squared_error(tape *t, tensor *p, const affine_sparse *x)
 {
-    return tape_apply(t, &op_row_affine_squared_error, &p, 1, &(op_attributes){.x = x});
+    return tape_apply(t, &spec_affine_squared_error, &p, 1, &(op_attributes){.x = x});
 }
 
 /* ------------------------------------------------------------- cross_entropy
@@ -316,7 +316,7 @@ static tensor *cross_entropy_sample(tape *t, int variant, tensor **wrt, int *n_w
                             weighted ? weight : NULL);
 }
 
-const op_spec op_row_cross_entropy = {"cross_entropy", 1, cross_entropy_shape,
+const op_spec spec_cross_entropy = {"cross_entropy", 1, cross_entropy_shape,
                                       cross_entropy_forward, cross_entropy_backward,
                                       cross_entropy_sample};
 
@@ -325,5 +325,5 @@ tensor *op_cross_entropy(tape *t, tensor *logits, const int32_t *labels, double 
 {
     op_attributes attr = {.labels = labels, .number = {smoothing, smoothing_classes},
                           .given = weight};
-    return tape_apply(t, &op_row_cross_entropy, &logits, 1, &attr);
+    return tape_apply(t, &spec_cross_entropy, &logits, 1, &attr);
 }

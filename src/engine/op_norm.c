@@ -108,7 +108,7 @@ static tensor *batch_norm_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return op_batch_norm(t, wrt[0], wrt[1], wrt[2], mean->value, var->value, 1e-5, 0.1);
 }
 
-const op_spec op_row_batch_norm = {"batch_norm", 3, batch_norm_shape, batch_norm_forward,
+const op_spec spec_batch_norm = {"batch_norm", 3, batch_norm_shape, batch_norm_forward,
                                    batch_norm_backward, batch_norm_sample};
 
 tensor *op_batch_norm(tape *t, tensor *x, tensor *gamma, tensor *beta, real *running_mean,
@@ -116,7 +116,7 @@ tensor *op_batch_norm(tape *t, tensor *x, tensor *gamma, tensor *beta, real *run
 {
     op_attributes attr = {.running_mean = running_mean, .running_var = running_var,
                           .number = {eps, momentum}};
-    return tape_apply(t, &op_row_batch_norm, (tensor *[]){x, gamma, beta}, 3, &attr);
+    return tape_apply(t, &spec_batch_norm, (tensor *[]){x, gamma, beta}, 3, &attr);
 }
 
 /* ------------------------------------------------------------- dropout: number[0] = drop */
@@ -168,7 +168,7 @@ static tensor *dropout_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
                       variant % 2 ? mask->value : NULL);
 }
 
-const op_spec op_row_dropout = {"dropout", 1, dropout_shape, dropout_forward, dropout_backward,
+const op_spec spec_dropout = {"dropout", 1, dropout_shape, dropout_forward, dropout_backward,
                                 dropout_sample};
 
 tensor *op_dropout(tape *t, tensor *x, double drop, rng_key key, uint32_t step, const real *mask)
@@ -176,7 +176,7 @@ tensor *op_dropout(tape *t, tensor *x, double drop, rng_key key, uint32_t step, 
     op_attributes attr = {.number = {drop}, .key = key, .step = step, .given = mask};
 
     if (x && (tape_get_mode(t) != TAPE_TRAIN || drop == 0)) return x;
-    return tape_apply(t, &op_row_dropout, &x, 1, &attr);
+    return tape_apply(t, &spec_dropout, &x, 1, &attr);
 }
 
 /* ------------------------------------------------------------- softmax of each row */
@@ -212,12 +212,12 @@ static tensor *softmax_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return op_softmax(t, wrt[0]);
 }
 
-const op_spec op_row_softmax = {"softmax", 1, op_shape_same, softmax_forward, softmax_backward,
+const op_spec spec_softmax = {"softmax", 1, op_shape_same, softmax_forward, softmax_backward,
                                 softmax_sample};
 
 tensor *op_softmax(tape *t, tensor *x)
 {
-    return tape_apply(t, &op_row_softmax, &x, 1, NULL);
+    return tape_apply(t, &spec_softmax, &x, 1, NULL);
 }
 
 /* ------------------------------------------------------------- reparameterise */
@@ -270,12 +270,12 @@ static tensor *reparameterise_sample(tape *t, int variant, tensor **wrt, int *n_
                              way == 1 ? eps->value : NULL);
 }
 
-const op_spec op_row_reparameterise = {"reparameterise", 2, op_shape_same, reparameterise_forward,
+const op_spec spec_reparameterise = {"reparameterise", 2, op_shape_same, reparameterise_forward,
                                        reparameterise_backward, reparameterise_sample};
 
 tensor *op_reparameterise(tape *t, tensor *mu, tensor *logvar, rng_key key, uint32_t step,
                           const real *eps)
 {
     op_attributes attr = {.key = key, .step = step, .given = eps};
-    return tape_apply(t, &op_row_reparameterise, (tensor *[]){mu, logvar}, 2, &attr);
+    return tape_apply(t, &spec_reparameterise, (tensor *[]){mu, logvar}, 2, &attr);
 }

@@ -59,12 +59,12 @@ static tensor *linear_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return op_linear(t, wrt[0], wrt[1], wrt[2]);
 }
 
-const op_spec op_row_linear = {"linear", 2, linear_shape, linear_forward, linear_backward,
+const op_spec spec_linear = {"linear", 2, linear_shape, linear_forward, linear_backward,
                                linear_sample};
 
 tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *bias)
 {
-    return tape_apply(t, &op_row_linear, (tensor *[]){x, w, bias}, 3, NULL);
+    return tape_apply(t, &spec_linear, (tensor *[]){x, w, bias}, 3, NULL);
 }
 
 /* ------------------------------------------------------------- affine_linear: y = X diag(f) w */
@@ -132,12 +132,12 @@ static tensor *affine_linear_sample(tape *t, int variant, tensor **wrt, int *n_w
     return op_affine_linear(t, sample_affine(t, rows, cols, parts, 3), wrt[0], wrt[1]);
 }
 
-const op_spec op_row_affine_linear = {"affine_linear", 1, affine_linear_shape,
+const op_spec spec_affine_linear = {"affine_linear", 1, affine_linear_shape,
                                       affine_linear_forward, affine_linear_backward,
                                       affine_linear_sample};
 
 tensor *op_affine_linear(tape *t, const affine_sparse *x, tensor *w, tensor *feature_weight)
 {
-    return tape_apply(t, &op_row_affine_linear, (tensor *[]){w, feature_weight}, 2,
+    return tape_apply(t, &spec_affine_linear, (tensor *[]){w, feature_weight}, 2,
                       &(op_attributes){.x = x});
 }

@@ -62,7 +62,7 @@ static tensor *concat_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return op_concat(t, wrt, n);
 }
 
-const op_spec op_row_concat = {"concat", OP_MAX_INPUTS, concat_shape, concat_forward,
+const op_spec spec_concat = {"concat", OP_MAX_INPUTS, concat_shape, concat_forward,
                                concat_backward, concat_sample};
 
 tensor *op_concat(tape *t, tensor *const *x, int n)
@@ -71,7 +71,7 @@ tensor *op_concat(tape *t, tensor *const *x, int n)
         tape_fail(t, SCW_EINVAL, "op_concat: nothing to put together");
         return NULL;
     }
-    return tape_apply(t, &op_row_concat, x, n, NULL);
+    return tape_apply(t, &spec_concat, x, n, NULL);
 }
 
 /* ------------------------------------------------------------- slice: columns from..to-1 */
@@ -121,10 +121,10 @@ static tensor *slice_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return variant % 2 ? op_slice(t, wrt[0], 2, cols + 2) : op_slice(t, wrt[0], 0, cols + 3);
 }
 
-const op_spec op_row_slice = {"slice", 1, slice_shape, slice_forward, slice_backward,
+const op_spec spec_slice = {"slice", 1, slice_shape, slice_forward, slice_backward,
                               slice_sample};
 
 tensor *op_slice(tape *t, tensor *x, int64_t from, int64_t to)
 {
-    return tape_apply(t, &op_row_slice, &x, 1, &(op_attributes){.from = from, .to = to});
+    return tape_apply(t, &spec_slice, &x, 1, &(op_attributes){.from = from, .to = to});
 }

@@ -47,13 +47,13 @@ typedef struct op_spec {
 
 extern const op_spec *const op_table[]; /* every op; ends with NULL */
 
-extern const op_spec op_row_linear, op_row_affine_linear;
-extern const op_spec op_row_relu, op_row_exp, op_row_add, op_row_multiply, op_row_scale;
-extern const op_spec op_row_row_scale, op_row_col_scale;
-extern const op_spec op_row_concat, op_row_slice;
-extern const op_spec op_row_batch_norm, op_row_dropout, op_row_softmax, op_row_reparameterise;
-extern const op_spec op_row_sum, op_row_mean, op_row_sum_squares, op_row_gaussian_kl;
-extern const op_spec op_row_affine_squared_error, op_row_cross_entropy;
+extern const op_spec spec_linear, spec_affine_linear;
+extern const op_spec spec_relu, spec_exp, spec_add, spec_multiply, spec_scale;
+extern const op_spec spec_row_scale, spec_col_scale;
+extern const op_spec spec_concat, spec_slice;
+extern const op_spec spec_batch_norm, spec_dropout, spec_softmax, spec_reparameterise;
+extern const op_spec spec_sum, spec_mean, spec_sum_squares, spec_gaussian_kl;
+extern const op_spec spec_affine_squared_error, spec_cross_entropy;
 
 /* ---- for the functions of a row */
 

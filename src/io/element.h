@@ -23,6 +23,10 @@ scw_status element_frame(frame *out, hid_t element, hid_t parent, const scw_hook
 scw_status element_records_frame(frame *out, hid_t element, hid_t parent, const scw_hooks *hooks);
 /* The same without looking for categories in `uns`: the records as they are stored. */
 SCW_CHECKED scw_status element_records_as_stored(frame *out, hid_t element);
+/* Only the index of a frame's group. */
+SCW_CHECKED scw_status element_frame_index(frame *out, hid_t group);
+/* Names of its columns in order; without "column-order", by name. */
+SCW_CHECKED scw_status element_column_order(strings *out, hid_t group, const char *index_name);
 /* Name under which a frame's group stores its index. */
 SCW_CHECKED scw_status element_index_name(char **out, hid_t group);
 

@@ -19,12 +19,13 @@ done:
     return st;
 }
 
-static scw_status read_index(frame *out, hid_t group)
+scw_status element_frame_index(frame *out, hid_t group)
 {
     scw_status st = SCW_OK;
     hid_t element = 0;
     column c = {0};
 
+    *out = (frame){0};
     TRY(element_index_name(&out->index_name, group));
     TRY(h5_open(&element, group, out->index_name));
     TRY(registry_read_column(&c, element, out->index_name, group));
@@ -38,11 +39,12 @@ static scw_status read_index(frame *out, hid_t group)
 done:
     column_clear(&c);
     h5_close(&element);
+    if (st != SCW_OK) frame_clear(out);
     return st;
 }
 
 /* Columns in the order the frame states, or, if it states none, by name. */
-static scw_status column_order(strings *out, hid_t group, const char *index_name)
+scw_status element_column_order(strings *out, hid_t group, const char *index_name)
 {
     scw_status st = SCW_OK;
     strings all = {0};
@@ -92,8 +94,8 @@ scw_status element_frame(frame *out, hid_t element, hid_t parent, const scw_hook
     if (h5_kind_of(element) != H5_GROUP)
         FAIL(SCW_EFORMAT, "%s: is a dataset, expected the group of a data frame",
              h5_where(element));
-    TRY(read_index(out, element));
-    TRY(column_order(&order, element, out->index_name));
+    TRY(element_frame_index(out, element));
+    TRY(element_column_order(&order, element, out->index_name));
     for (int64_t i = 0; i < order.n; i++)
         if (!frame_find(out, order.at[i])) TRY(add_column(out, element, order.at[i], hooks));
 done:

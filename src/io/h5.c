@@ -41,7 +41,8 @@ const char *h5_where(hid_t id)
     /* While a file is being written it has a temporary name that means nothing to the user. */
     char *mark = strstr(file, ".tmp-");
     if (mark && strspn(mark + 5, "0123456789-") == strlen(mark + 5)) *mark = '\0';
-    (void)snprintf(text, sizeof text, "%s: %s", file, name);
+    if (strcmp(name, "/") == 0) (void)snprintf(text, sizeof text, "%s", file);
+    else (void)snprintf(text, sizeof text, "%s: %s", file, name);
     return text;
 }
 

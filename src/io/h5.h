@@ -140,6 +140,7 @@ SCW_CHECKED scw_status h5_put_attr_ints(hid_t object, const char *name, const in
 SCW_CHECKED scw_status h5_put_attr_bool(hid_t object, const char *name, bool value);
 SCW_CHECKED scw_status h5_put_attr_reference(hid_t object, const char *name, hid_t target,
                                              const char *target_name);
+SCW_CHECKED scw_status h5_rename(hid_t parent, const char *name, const char *new_name);
 SCW_CHECKED scw_status h5_copy(hid_t from, const char *name, hid_t to, const char *new_name);
 
 /* The filter h5py calls LZF (number 32000). */

@@ -228,6 +228,13 @@ scw_status h5_put_attr_reference(hid_t object, const char *name, hid_t target,
     return put_attr(object, name, H5T_STD_REF_OBJ, -1, &reference);
 }
 
+scw_status h5_rename(hid_t parent, const char *name, const char *new_name)
+{
+    if (H5Lmove(parent, name, parent, new_name, H5P_DEFAULT, H5P_DEFAULT) < 0)
+        return cannot_write(parent, new_name);
+    return SCW_OK;
+}
+
 scw_status h5_copy(hid_t from, const char *name, hid_t to, const char *new_name)
 {
     scw_status st = SCW_OK;

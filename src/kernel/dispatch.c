@@ -5,6 +5,7 @@
  * table, the best that this CPU runs. The double build has ref only. */
 #include "kernel/table.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
@@ -23,12 +24,13 @@
     void cpu_fill_elementwise_##isa_(kernel_table *t);                                             \
     void cpu_fill_norm_##isa_(kernel_table *t);                                                    \
     void cpu_fill_optimizer_##isa_(kernel_table *t);
-#define FILL_CPU(t_, isa_)                                                                         \
+#define ADD_CPU(name_, isa_)                                                                       \
     do {                                                                                           \
-        cpu_fill_affine_##isa_(t_);                                                                \
-        cpu_fill_elementwise_##isa_(t_);                                                           \
-        cpu_fill_norm_##isa_(t_);                                                                  \
-        cpu_fill_optimizer_##isa_(t_);                                                             \
+        kernel_table *added = add_table(name_);                                                    \
+        cpu_fill_affine_##isa_(added);                                                             \
+        cpu_fill_elementwise_##isa_(added);                                                        \
+        cpu_fill_norm_##isa_(added);                                                               \
+        cpu_fill_optimizer_##isa_(added);                                                          \
     } while (0)
 DECLARE_CPU(default)
 #ifdef HAVE_CPU_X86
@@ -48,6 +50,7 @@ static kernel_table *add_table(const char *isa)
 {
     kernel_table *t = &tables[n_tables++];
 
+    assert(n_tables <= MOST_TABLES);
     t->isa = isa;
     ref_fill_affine(t);
     ref_fill_elementwise(t);
@@ -65,11 +68,11 @@ __attribute__((constructor)) static void build_tables(void)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        FILL_CPU(add_table("avx512f"), avx512);
+        ADD_CPU("avx512f", avx512);
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        FILL_CPU(add_table("avx2"), avx2);
+        ADD_CPU("avx2", avx2);
 #endif
-    FILL_CPU(add_table("default"), default);
+    ADD_CPU("default", default);
 #endif
     (void)add_table("ref");
     atomic_store(&chosen, &tables[0]);
@@ -99,7 +102,7 @@ const char *kernel_isa(void)
 
 static const kernel_gemm_row gemm_rows[] = {
 #ifdef HAVE_ONEDNN
-    {"onednn", dnnl_gemm},
+    {"onednn", onednn_gemm},
 #endif
 #ifdef HAVE_CBLAS
     {"cblas", blas_gemm},
@@ -120,7 +123,7 @@ const char *kernel_gemm_name(void)
 bool kernel_use_bf16(bool on)
 {
 #ifdef HAVE_ONEDNN
-    bool can = on && dnnl_has_bf16();
+    bool can = on && onednn_has_bf16();
 #else
     bool can = false;
 #endif
@@ -151,7 +154,7 @@ void kernel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, co
     }
 #ifdef HAVE_ONEDNN
     if (atomic_load_explicit(&use_bf16, memory_order_relaxed) &&
-        dnnl_gemm_bf16(trans_a, trans_b, m, n, k, a, b, beta, c))
+        onednn_gemm_bf16(trans_a, trans_b, m, n, k, a, b, beta, c))
         return;
 #endif
     for (const kernel_gemm_row *row = gemm_rows; row->name; row++)

@@ -102,7 +102,7 @@ static scw_status objective(void *user, const double *theta, double *value, doub
     double loss = 0.0, squares = 0.0;
     int before = dense_enter();
 
-    PARALLEL_FOR
+    PARALLEL_FOR_IF(q->n * n_weights > 300000)
     for (int64_t part = 0; part < PARTS; part++) piece_gradient(q, theta, part);
     dense_leave(before);
     PARALLEL_FOR_IF(size > 4096)

@@ -7,7 +7,8 @@
 
 void cells_clear(cells *c)
 {
-    for (int m = 0; m < MODEL_MAX_MODALITIES; m++) prepared_clear(&c->x[m]);
+    for (int m = 0; m < MODEL_MAX_MODALITIES; m++)
+        prepared_clear(&c->x[m]);
     mem_free(c->labels);
     mem_free(c->weight);
     *c = (cells){0};
@@ -19,7 +20,8 @@ static const real *gather_vector(tape *t, const float *values, const int64_t *ro
     if (!values) return NULL;
     real *out = tape_alloc(t, n, sizeof *out);
     if (!out) return NULL;
-    for (int64_t i = 0; i < n; i++) out[i] = (real)values[rows[i]];
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (real)values[rows[i]];
     return out;
 }
 
@@ -28,7 +30,8 @@ static const real *column_vector(tape *t, const float *values, int64_t n)
 {
 #ifdef SCW_REAL_DOUBLE
     real *out = values ? tape_alloc(t, n, sizeof *out) : NULL;
-    for (int64_t j = 0; out && j < n; j++) out[j] = (real)values[j];
+    for (int64_t j = 0; out && j < n; j++)
+        out[j] = (real)values[j];
     return out;
 #else
     (void)t;
@@ -41,7 +44,8 @@ static bool gather_rows(tape *t, const matrix *y, const int64_t *rows, int64_t n
 {
     int64_t nnz = 0, at = 0;
 
-    for (int64_t i = 0; i < n; i++) nnz += y->indptr[rows[i] + 1] - y->indptr[rows[i]];
+    for (int64_t i = 0; i < n; i++)
+        nnz += y->indptr[rows[i] + 1] - y->indptr[rows[i]];
     int64_t *indptr = tape_alloc(t, n + 1, sizeof *indptr);
     int32_t *indices = tape_alloc(t, nnz, sizeof *indices);
     real *values = tape_alloc(t, nnz, sizeof *values);
@@ -54,8 +58,8 @@ static bool gather_rows(tape *t, const matrix *y, const int64_t *rows, int64_t n
         }
     }
     indptr[n] = at;
-    *x = (affine_sparse){.n_rows = n, .n_cols = y->n_cols, .indptr = indptr, .indices = indices,
-                         .values = values};
+    *x = (affine_sparse){
+        .n_rows = n, .n_cols = y->n_cols, .indptr = indptr, .indices = indices, .values = values};
     return true;
 }
 
@@ -78,7 +82,8 @@ void cells_gather(tape *t, const cells *c, const int64_t *rows, int64_t n, model
     batch->weight = gather_vector(t, c->weight, rows, n);
     if (!c->labels) return;
     int32_t *labels = tape_alloc(t, n, sizeof *labels);
-    for (int64_t i = 0; labels && i < n; i++) labels[i] = c->labels[rows[i]];
+    for (int64_t i = 0; labels && i < n; i++)
+        labels[i] = c->labels[rows[i]];
     batch->labels = labels;
 }
 

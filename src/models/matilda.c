@@ -7,19 +7,27 @@
  *   u_m    = x_m P_m                               fitted projection [F_m, K_m]     (not published)
  *   h_m    = block(u_m or x_m * w_m)               [H_m]  w_m: learnable feature weight
  *   h      = block([h_1; h_2; ...])                [joint]
- *   mu     = norm(h A), logvar = norm(h B)         [d]    block without ReLU
+ *   mu     = norm(h A) + sum_m A_m u_m             [d]    block without ReLU; A_m: not published
+ *   logvar = norm(h B)                             [d]
  *   z      = mu + eps * exp(logvar / 2)
- *   xhat_m = block(z)                              [F_m]  without dropout
- *   logits = C z + c + sum_m S_m u_m               [C]    S_m: the shortcut of the paper's figure,
- *                                                         absent from the authors' code
+ *   xhat_m = block(z), or D_m z + d_m              [F_m]  without dropout
+ *   logits = C z + c                               [C]
+ *   answer = (C mu + c + sum_m S_m u_m + s) / 2    [C]    with the shortcut, else C mu + c
+ *
+ * The paper draws a shortcut that the authors' code lacks. Here it has two parts, both linear in
+ * the projected inputs and both fitted before training (train/shortcut.h): S_m is a logistic
+ * regression, and A_m brings its directions into the latent space, so that training starts from
+ * there.
+ *
  *   block  = Linear without bias -> ReLU -> BatchNorm -> Dropout
  *
  *   rec = mean over all values of (xhat - x)^2                          (published), or
- *         sum over modalities of the squared error of a cell            (with x_m scaled to unit
+ *         mean over cells and modalities of the squared error of a cell (with x_m scaled to unit
  *         total variance: the share of variance left unexplained)
- *   kl  = mean over cells and latent dimensions of KL(q(z|x) || N(0, 1)), divided by F
- *   cls = label-smoothed cross-entropy
- *   loss = rec_weight (rec + kl_weight kl / F) + cls_weight cls
+ *   kl  = mean over cells and latent dimensions of KL(q(z|x) || N(0, 1))
+ *   cls = label-smoothed cross-entropy, of the sample or half of the sample and half of mu
+ *   loss = rec_weight (rec + kl_weight kl / F) + cls_weight cls         (published), or
+ *          rec_weight (rec + kl_weight d kl) + cls_weight cls
  *
  * Deviations from the authors' code, each with its measured effect: docs/models/matilda.md. */
 #include "models/matilda.h"
@@ -37,24 +45,29 @@ static scw_status add_encoder(matilda_net *net, int m)
     const int64_t n_in = projected ? mod->n_components : mod->n_vars;
     char name[128];
 
-    net->projection[m] = -1;
-    net->feature_weight[m] = -1;
+    net->projection[m] = net->feature_weight[m] = -1;
     if (projected) {
         int64_t shape[2] = {mod->n_vars, mod->n_components};
         (void)snprintf(name, sizeof name, "projection.%s", mod->name);
         TRY(params_add(&net->p, &net->projection[m], name, 2, shape, PARAM_KEEP, 0, 0, false, 0));
     }
     if (net->config.feature_weight) {
+        /* The published start, 0.001 U(0, 1), starves a projected input; that one starts at 1. */
+        double high = projected ? 1.0 : net->config.feature_weight_init;
         (void)snprintf(name, sizeof name, "encoder.%s.feature_weight", mod->name);
-        double scale = net->config.feature_weight_init;
         TRY(params_add(&net->p, &net->feature_weight[m], name, 1, &n_in, PARAM_UNIFORM,
-                       projected ? 1.0 : 0.0, projected ? 1.0 : scale, true, MATILDA_GROUP_BODY));
+                       projected ? 1.0 : 0.0, high, true, MATILDA_GROUP_VECTOR));
     }
     (void)snprintf(name, sizeof name, "encoder.%s", mod->name);
     TRY(nn_block_add(&net->encoder[m], &net->p, name,
-                     &(nn_block_options){.n_in = n_in, .n_out = mod->n_hidden, .relu = true,
-                                         .sparse_input = !projected, .drop = net->config.drop,
-                                         .stream = (uint32_t)m, .group = MATILDA_GROUP_BODY}));
+                     &(nn_block_options){.n_in = n_in,
+                                         .n_out = mod->n_hidden,
+                                         .relu = true,
+                                         .sparse_input = !projected,
+                                         .drop = net->config.drop,
+                                         .stream = (uint32_t)m,
+                                         .group = MATILDA_GROUP_WEIGHT,
+                                         .vector_group = MATILDA_GROUP_VECTOR}));
 done:
     return st;
 }
@@ -65,16 +78,68 @@ static scw_status add_latent(matilda_net *net)
     const matilda_config *c = &net->config;
     int64_t n_hidden = 0;
 
-    for (int m = 0; m < c->n_modalities; m++) n_hidden += c->modality[m].n_hidden;
-    TRY(nn_block_add(&net->joint, &net->p, "encoder.joint",
-                     &(nn_block_options){.n_in = n_hidden, .n_out = c->n_joint, .relu = true,
-                                         .drop = c->drop, .stream = MATILDA_STREAM_JOINT}));
-    TRY(nn_block_add(&net->mu, &net->p, "latent.mu",
-                     &(nn_block_options){.n_in = c->n_joint, .n_out = c->z_dim,
-                                         .drop = c->latent_drop, .stream = MATILDA_STREAM_MU}));
-    TRY(nn_block_add(&net->logvar, &net->p, "latent.logvar",
-                     &(nn_block_options){.n_in = c->n_joint, .n_out = c->z_dim,
-                                         .drop = c->latent_drop, .stream = MATILDA_STREAM_LOGVAR}));
+    for (int m = 0; m < c->n_modalities; m++)
+        n_hidden += c->modality[m].n_hidden;
+    nn_block_options o = {.n_in = n_hidden,
+                          .n_out = c->n_joint,
+                          .relu = true,
+                          .drop = c->drop,
+                          .stream = MATILDA_STREAM_JOINT,
+                          .group = MATILDA_GROUP_WEIGHT,
+                          .vector_group = MATILDA_GROUP_VECTOR};
+    TRY(nn_block_add(&net->joint, &net->p, "encoder.joint", &o));
+    o.n_in = c->n_joint;
+    o.n_out = c->z_dim;
+    o.relu = false;
+    o.drop = c->latent_drop;
+    o.stream = MATILDA_STREAM_MU;
+    TRY(nn_block_add(&net->mu, &net->p, "latent.mu", &o));
+    o.stream = MATILDA_STREAM_LOGVAR;
+    TRY(nn_block_add(&net->logvar, &net->p, "latent.logvar", &o));
+done:
+    return st;
+}
+
+static scw_status add_decoder(matilda_net *net, int m)
+{
+    const matilda_config *c = &net->config;
+    char name[128];
+
+    (void)snprintf(name, sizeof name, "decoder.%s", c->modality[m].name);
+    if (c->linear_decoder)
+        return nn_linear_add(&net->linear_decoder[m], &net->p, name, c->z_dim,
+                             c->modality[m].n_vars, true, MATILDA_GROUP_WEIGHT,
+                             MATILDA_GROUP_VECTOR);
+    return nn_block_add(&net->decoder[m], &net->p, name,
+                        &(nn_block_options){.n_in = c->z_dim,
+                                            .n_out = c->modality[m].n_vars,
+                                            .relu = true,
+                                            .group = MATILDA_GROUP_WEIGHT,
+                                            .vector_group = MATILDA_GROUP_VECTOR});
+}
+
+static bool has_shortcut(const matilda_config *c, int m)
+{
+    return c->shortcut && c->modality[m].n_components > 0;
+}
+
+/* Linear paths start at zero: without a fit they say nothing. */
+static scw_status add_paths(matilda_net *net, int m)
+{
+    scw_status st = SCW_OK;
+    const matilda_config *c = &net->config;
+    int64_t to_latent[2] = {c->z_dim, c->modality[m].n_components};
+    int64_t to_logits[2] = {c->n_classes, c->modality[m].n_components};
+    char name[128];
+
+    net->latent_path[m] = net->shortcut[m] = -1;
+    if (!has_shortcut(c, m)) goto done;
+    (void)snprintf(name, sizeof name, "latent.path.%s", c->modality[m].name);
+    TRY(params_add(&net->p, &net->latent_path[m], name, 2, to_latent, PARAM_ZERO, 0, 0, true,
+                   MATILDA_GROUP_WEIGHT));
+    (void)snprintf(name, sizeof name, "shortcut.%s", c->modality[m].name);
+    TRY(params_add(&net->p, &net->shortcut[m], name, 2, to_logits, PARAM_ZERO, 0, 0, false,
+                   MATILDA_GROUP_FIXED));
 done:
     return st;
 }
@@ -83,21 +148,19 @@ static scw_status add_heads(matilda_net *net)
 {
     scw_status st = SCW_OK;
     const matilda_config *c = &net->config;
-    char name[128];
+    bool any = false;
 
     TRY(nn_linear_add(&net->classifier, &net->p, "classifier", c->z_dim, c->n_classes, true,
-                      MATILDA_GROUP_CLASSIFIER));
+                      MATILDA_GROUP_WEIGHT, MATILDA_GROUP_VECTOR));
     for (int m = 0; m < c->n_modalities; m++) {
-        const matilda_modality *mod = &c->modality[m];
-        (void)snprintf(name, sizeof name, "decoder.%s", mod->name);
-        TRY(nn_block_add(&net->decoder[m], &net->p, name,
-                         &(nn_block_options){.n_in = c->z_dim, .n_out = mod->n_vars, .relu = true}));
-        net->shortcut[m] = (nn_linear){-1, -1};
-        if (!c->shortcut || mod->n_components == 0) continue;
-        (void)snprintf(name, sizeof name, "shortcut.%s", mod->name);
-        TRY(nn_linear_add(&net->shortcut[m], &net->p, name, mod->n_components, c->n_classes, false,
-                          MATILDA_GROUP_SHORTCUT));
+        TRY(add_decoder(net, m));
+        TRY(add_paths(net, m));
+        any = any || has_shortcut(c, m);
     }
+    net->shortcut_bias = -1;
+    if (any)
+        TRY(params_add(&net->p, &net->shortcut_bias, "shortcut.bias", 1, &c->n_classes, PARAM_ZERO,
+                       0, 0, false, MATILDA_GROUP_FIXED));
 done:
     return st;
 }
@@ -107,7 +170,8 @@ scw_status matilda_net_init(matilda_net *net, const matilda_config *config, uint
     scw_status st = SCW_OK;
 
     *net = (matilda_net){.config = *config};
-    for (int m = 0; m < config->n_modalities; m++) TRY(add_encoder(net, m));
+    for (int m = 0; m < config->n_modalities; m++)
+        TRY(add_encoder(net, m));
     TRY(add_latent(net));
     TRY(add_heads(net));
     TRY(params_build(&net->p, seed));
@@ -155,8 +219,40 @@ static tensor *encode(const matilda_net *net, const nn_pass *pass, const model_b
 
 void matilda_decode(const matilda_net *net, const nn_pass *pass, tensor *z, model_outputs *out)
 {
-    for (int m = 0; m < net->config.n_modalities; m++)
-        out->recon[m] = nn_block_apply(pass, &net->decoder[m], z); /* [n, F_m] */
+    for (int m = 0; m < net->config.n_modalities; m++) /* [n, F_m] */
+        out->recon[m] = net->config.linear_decoder
+                            ? nn_linear_apply(pass, &net->linear_decoder[m], z)
+                            : nn_block_apply(pass, &net->decoder[m], z);
+}
+
+/* mu, with the linear path: norm(h A) + sum_m A_m u_m. */
+static tensor *posterior_mean(const matilda_net *net, const nn_pass *pass, tensor *joint,
+                              tensor *const *u)
+{
+    tensor *mu = nn_block_apply(pass, &net->mu, joint);
+
+    for (int m = 0; m < net->config.n_modalities; m++) {
+        if (net->latent_path[m] < 0) continue;
+        tensor *a = op_param(pass->t, pass->p, net->latent_path[m]);
+        mu = op_add(pass->t, mu, op_linear(pass->t, u[m], a, NULL));
+    }
+    return mu;
+}
+
+/* (logits + sum_m S_m u_m + s) / 2: the geometric mean of two answers' probabilities. */
+static tensor *answer(const matilda_net *net, const nn_pass *pass, tensor *logits, tensor *const *u)
+{
+    tape *t = pass->t;
+    tensor *bias = net->shortcut_bias >= 0 ? op_param(t, pass->p, net->shortcut_bias) : NULL;
+
+    if (!bias) return logits;
+    for (int m = 0; m < net->config.n_modalities; m++) {
+        if (net->shortcut[m] < 0) continue;
+        tensor *s = op_param(t, pass->p, net->shortcut[m]);
+        logits = op_add(t, logits, op_linear(t, u[m], s, bias));
+        bias = NULL; /* added once */
+    }
+    return op_scale(t, logits, 0.5);
 }
 
 void matilda_forward(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
@@ -172,14 +268,15 @@ void matilda_forward(const matilda_net *net, const nn_pass *pass, const model_ba
         h[m] = encode(net, pass, batch, m, u[m]);
     }
     tensor *joint = nn_block_apply(pass, &net->joint, op_concat(t, h, c->n_modalities));
-    out->mu = nn_block_apply(pass, &net->mu, joint);
+    out->mu = posterior_mean(net, pass, joint, u);
     out->logvar = nn_block_apply(pass, &net->logvar, joint);
     out->z = op_reparameterise(t, out->mu, out->logvar, rng_make_key(pass->seed, RNG_LATENT, 0),
                                pass->step, batch->eps);
-    out->logits = nn_linear_apply(pass, &net->classifier, c->classify_mean ? out->mu : out->z);
-    for (int m = 0; m < c->n_modalities; m++)
-        if (net->shortcut[m].weight >= 0)
-            out->logits = op_add(t, out->logits, nn_linear_apply(pass, &net->shortcut[m], u[m]));
+    out->logits = nn_linear_apply(pass, &net->classifier, out->z);
+    if (tape_get_mode(t) != TAPE_TRAIN)
+        out->logits = answer(net, pass, out->logits, u);
+    else if (c->classify_mean > 0.0)
+        out->mean_logits = nn_linear_apply(pass, &net->classifier, out->mu);
     if (decode) matilda_decode(net, pass, out->z, out);
 }
 
@@ -190,7 +287,8 @@ static double n_values(const affine_sparse *x)
 
     if (x->row_weight) {
         rows = 0.0;
-        for (int64_t i = 0; i < x->n_rows; i++) rows += x->row_weight[i] != 0;
+        for (int64_t i = 0; i < x->n_rows; i++)
+            rows += x->row_weight[i] != 0;
     }
     return rows * (double)x->n_cols;
 }
@@ -207,8 +305,22 @@ static tensor *reconstruction(const matilda_net *net, tape *t, const model_batch
         rec = m == 0 ? e : op_add(t, rec, e);
         values += n_values(&batch->x[m]);
     }
-    double scale = c->variance_error ? 1.0 / (double)batch->n : values > 0 ? 1.0 / values : 0.0;
-    return op_scale(t, rec, scale);
+    if (c->variance_error) values = (double)batch->n * (double)c->n_modalities;
+    return op_scale(t, rec, values > 0 ? 1.0 / values : 0.0);
+}
+
+/* Cross-entropy of the sample's logits, or a mixture with that of the mean's. */
+static tensor *classification(const matilda_net *net, tape *t, const model_batch *batch,
+                              const model_outputs *out)
+{
+    const matilda_config *c = &net->config;
+    tensor *cls = op_cross_entropy(t, out->logits, batch->labels, c->smoothing,
+                                   c->smoothing_classes, batch->weight);
+
+    if (!out->mean_logits) return cls;
+    tensor *mean = op_cross_entropy(t, out->mean_logits, batch->labels, c->smoothing,
+                                    c->smoothing_classes, batch->weight);
+    return op_add(t, op_scale(t, cls, 1.0 - c->classify_mean), op_scale(t, mean, c->classify_mean));
 }
 
 void matilda_loss(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
@@ -218,14 +330,14 @@ void matilda_loss(const matilda_net *net, const nn_pass *pass, const model_batch
     const matilda_config *c = &net->config;
     double n_features = 0.0;
 
-    for (int m = 0; m < c->n_modalities; m++) n_features += (double)c->modality[m].n_vars;
+    for (int m = 0; m < c->n_modalities; m++)
+        n_features += (double)c->modality[m].n_vars;
     tensor *rec = reconstruction(net, t, batch, out);
     tensor *kl = op_gaussian_kl(t, out->mu, out->logvar);
-    tensor *cls = op_cross_entropy(t, out->logits, batch->labels, c->smoothing,
-                                   c->smoothing_classes, batch->weight);
-    /* published: L = 0.9 (rec + kl / F) + 0.1 cls. With the error of a whole cell instead of the mean
-     * of a value, rec and kl are both F times larger, and kl is no longer divided. */
-    double kl_scale = c->kl_weight / (c->variance_error ? 1.0 : n_features);
+    tensor *cls = classification(net, t, batch, out);
+    /* Published: L = 0.9 (rec + kl / F) + 0.1 cls, kl a mean over latent dimensions. Where rec is
+     * the error of a whole cell, kl is the sum over them. */
+    double kl_scale = c->kl_weight * (c->variance_error ? (double)c->z_dim : 1.0 / n_features);
     tensor *sim = op_add(t, rec, op_scale(t, kl, kl_scale));
     *losses = (model_losses){.n = 3, .name = {"rec", "kl", "cls"}, .part = {rec, kl, cls}};
     losses->total = op_add(t, op_scale(t, sim, c->rec_weight), op_scale(t, cls, c->cls_weight));

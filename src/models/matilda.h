@@ -16,15 +16,16 @@ typedef struct matilda_config {
     int n_modalities;
     matilda_modality modality[MODEL_MAX_MODALITIES];
     int64_t n_classes, z_dim, n_joint; /* C, d, width of the joint encoder */
-    double drop;              /* of encoder blocks */
-    double latent_drop;       /* of mu and logvar; the authors use 0 with three modalities */
-    double input_drop;        /* of the projected input */
-    bool feature_weight;      /* the learnable per-feature weight w */
+    double drop;                       /* of encoder blocks */
+    double latent_drop;         /* of mu and logvar; the authors use 0 with three modalities */
+    double input_drop;          /* of the projected input */
+    bool feature_weight;        /* the learnable per-feature weight w */
     double feature_weight_init; /* w ~ scale * U(0, 1) */
-    bool shortcut;            /* linear path from the projected input to the logits */
-    bool classify_mean;       /* classifier reads mu instead of the sample */
+    bool shortcut;        /* fitted linear paths from the projected inputs (needs components) */
+    bool linear_decoder;  /* Linear with bias instead of Linear -> ReLU -> BatchNorm */
+    double classify_mean; /* share of the classification loss on mu, the rest on the sample */
     double smoothing, smoothing_classes;
-    bool variance_error;      /* reconstruction: squared error a cell, a modality; else mean a value */
+    bool variance_error; /* reconstruction: squared error a cell, a modality; else mean a value */
     double rec_weight, kl_weight, cls_weight;
 } matilda_config;
 
@@ -35,13 +36,21 @@ typedef struct matilda_net {
     int projection[MODEL_MAX_MODALITIES]; /* buffer [F_m, K_m], or -1 */
     nn_block encoder[MODEL_MAX_MODALITIES];
     nn_block joint, mu, logvar;
-    nn_block decoder[MODEL_MAX_MODALITIES];
+    nn_block decoder[MODEL_MAX_MODALITIES];         /* published */
+    nn_linear linear_decoder[MODEL_MAX_MODALITIES]; /* config.linear_decoder */
     nn_linear classifier;
-    nn_linear shortcut[MODEL_MAX_MODALITIES];
+    int latent_path[MODEL_MAX_MODALITIES]; /* A_m [d, K_m], or -1 */
+    int shortcut[MODEL_MAX_MODALITIES];    /* S_m [C, K_m], or -1 */
+    int shortcut_bias;                     /* [C], or -1 */
 } matilda_net;
 
 /* Optimizer groups of the parameters. */
-enum { MATILDA_GROUP_BODY = 0, MATILDA_GROUP_CLASSIFIER, MATILDA_GROUP_SHORTCUT, MATILDA_N_GROUPS };
+enum {
+    MATILDA_GROUP_WEIGHT = 0, /* matrices: decayed */
+    MATILDA_GROUP_VECTOR,     /* biases and norms: not decayed */
+    MATILDA_GROUP_FIXED,      /* the shortcut: fitted beforehand, the optimizer leaves it alone */
+    MATILDA_N_GROUPS
+};
 
 SCW_CHECKED scw_status matilda_net_init(matilda_net *net, const matilda_config *config,
                                         uint64_t seed);
@@ -56,7 +65,8 @@ enum {
     MATILDA_N_STREAMS = MATILDA_STREAM_INPUT + MODEL_MAX_MODALITIES
 };
 
-/* The network's equations. With `decode` the reconstructions are computed too. */
+/* The network's equations. With `decode` the reconstructions are computed too; outside training
+ * out->logits are those of the answer, shortcut included. */
 void matilda_forward(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
                      bool decode, model_outputs *out);
 /* Decode a latent [n, z] into reconstructions. */

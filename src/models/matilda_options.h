@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Matilda's options. The table in matilda_options.c is the one place for defaults, ranges and help. */
+/* Matilda's options. The table in matilda_options.c is the one place for defaults, ranges and help.
+ */
 #ifndef MODELS_MATILDA_OPTIONS_H
 #define MODELS_MATILDA_OPTIONS_H
 
@@ -17,12 +18,13 @@ typedef struct matilda_options {
     /* architecture */
     int64_t z_dim, joint, hidden_rna, hidden_adt, hidden_atac;
     double dropout, input_dropout;
-    int feature_weights, shortcut, classify_mean;
+    int feature_weights, shortcut, linear_decoder;
     /* losses */
     int rec_error; /* 0 mean, 1 variance */
-    double rec_weight, kl_weight, cls_weight, smoothing, class_weight;
+    double rec_weight, kl_weight, cls_weight, classify_mean, smoothing, class_weight;
     /* linear path */
     double shortcut_c, whiten, whiten_shrink;
+    int modality_weights;
     /* schedule */
     int64_t epochs, min_steps, max_steps, batch_size;
     double lr, lr_end, warmup, weight_decay, average;

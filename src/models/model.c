@@ -25,7 +25,8 @@ static bool contains(const char *text, const char *const *words)
     char lower[128];
     size_t n = 0;
 
-    for (; text[n] && n + 1 < sizeof lower; n++) lower[n] = (char)tolower((unsigned char)text[n]);
+    for (; text[n] && n + 1 < sizeof lower; n++)
+        lower[n] = (char)tolower((unsigned char)text[n]);
     lower[n] = '\0';
     for (; *words; words++)
         if (strstr(lower, *words)) return true;
@@ -94,7 +95,9 @@ void scw_model_free(scw_model *m)
 
 static int64_t hidden_width(const matilda_options *o, modality_kind kind)
 {
-    return kind == MODALITY_ADT ? o->hidden_adt : kind == MODALITY_ATAC ? o->hidden_atac : o->hidden_rna;
+    return kind == MODALITY_ADT    ? o->hidden_adt
+           : kind == MODALITY_ATAC ? o->hidden_atac
+                                   : o->hidden_rna;
 }
 
 void model_config(const scw_model *m, const int64_t *components, matilda_config *out)
@@ -113,10 +116,11 @@ void model_config(const scw_model *m, const int64_t *components, matilda_config 
         .feature_weight = o->feature_weights != 0,
         .feature_weight_init = 0.001,
         .shortcut = o->shortcut != 0,
-        .classify_mean = o->classify_mean != 0,
+        .classify_mean = o->classify_mean,
+        .linear_decoder = o->linear_decoder != 0,
         .smoothing = o->smoothing,
-        .smoothing_classes = o->smoothing_classes ? (double)o->smoothing_classes
-                                                  : (double)m->classes.n,
+        .smoothing_classes =
+            o->smoothing_classes ? (double)o->smoothing_classes : (double)m->classes.n,
         .variance_error = o->rec_error == 1,
         .rec_weight = o->rec_weight,
         .kl_weight = o->kl_weight,
@@ -165,8 +169,8 @@ done:
     return st;
 }
 
-static scw_status prepare_present(prepared *out, model_coverage *coverage, const scw_model *m, int k,
-                                  const modality *from, int64_t n)
+static scw_status prepare_present(prepared *out, model_coverage *coverage, const scw_model *m,
+                                  int k, const modality *from, int64_t n)
 {
     scw_status st = SCW_OK;
     const model_modality *x = &m->modality[k];
@@ -187,7 +191,8 @@ static scw_status prepare_present(prepared *out, model_coverage *coverage, const
     TRY(matrix_select_columns(&counts, &rows, a.from, a.n_vars));
     TRY(transform_check_counts(&counts, from->name, m->options.fractional));
     TRY(mem_new(&present, n));
-    for (int64_t i = 0; i < n; i++) present[i] = from->row_of_obs[i] >= 0;
+    for (int64_t i = 0; i < n; i++)
+        present[i] = from->row_of_obs[i] >= 0;
     TRY(transform_apply(out, &x->prep, &counts, a.n_found < a.n_vars ? a.has_feature : NULL,
                         present, m->options.file_library));
     coverage->n_present = from->n_present;
@@ -206,23 +211,29 @@ static void report_coverage(const scw_model *m, int k, const model_coverage *c,
     const char *name = m->modality[k].name;
 
     if (!from) {
-        log_warning(hooks, "the query has no modality '%s', which the model was trained with: "
-                    "answers come from the others and are less certain", name);
+        log_warning(hooks,
+                    "the query has no modality '%s', which the model was trained with: "
+                    "answers come from the others and are less certain",
+                    name);
         return;
     }
     if (c->by_kind)
-        log_info(hooks, "the query's modality '%s' is taken for the model's '%s'", from->name, name);
+        log_info(hooks, "the query's modality '%s' is taken for the model's '%s'", from->name,
+                 name);
     if (c->n_found < c->n_vars)
-        log_warning(hooks, "modality '%s': %lld of the model's %lld features (%.1f %%) are missing "
-                    "in the query and enter at their training mean", name,
-                    (long long)(c->n_vars - c->n_found), (long long)c->n_vars,
+        log_warning(hooks,
+                    "modality '%s': %lld of the model's %lld features (%.1f %%) are missing "
+                    "in the query and enter at their training mean",
+                    name, (long long)(c->n_vars - c->n_found), (long long)c->n_vars,
                     100.0 * (double)(c->n_vars - c->n_found) / (double)c->n_vars);
     if (c->n_present < n)
         log_warning(hooks, "modality '%s': %lld of %lld cells lack it", name,
                     (long long)(n - c->n_present), (long long)n);
     if (n_empty > 0)
-        log_warning(hooks, "modality '%s': %lld cells have no counts of the model's features and "
-                    "are treated as lacking it", name, (long long)n_empty);
+        log_warning(hooks,
+                    "modality '%s': %lld cells have no counts of the model's features and "
+                    "are treated as lacking it",
+                    name, (long long)n_empty);
 }
 
 scw_status model_prepare(cells *out, model_coverage *coverage, const scw_model *m,
@@ -243,8 +254,10 @@ scw_status model_prepare(cells *out, model_coverage *coverage, const scw_model *
         report_coverage(m, k, &coverage[k], from, out->x[k].n_empty, out->n, hooks);
     }
     if (n_shared == 0)
-        FAIL(SCW_EDATA, "the query has none of the model's modalities (the first is '%s', the "
-             "query's '%s')", m->modality[0].name, query->modalities[0].name);
+        FAIL(SCW_EDATA,
+             "the query has none of the model's modalities (the first is '%s', the "
+             "query's '%s')",
+             m->modality[0].name, query->modalities[0].name);
 done:
     if (st != SCW_OK) cells_clear(out);
     return st;
@@ -254,7 +267,8 @@ done:
 
 static void copy_out(float *to, const tensor *from)
 {
-    for (int64_t e = 0; to && e < from->size; e++) to[e] = (float)from->value[e];
+    for (int64_t e = 0; to && e < from->size; e++)
+        to[e] = (float)from->value[e];
 }
 
 static scw_status infer_block(const scw_model *m, const params *p, tape *t, const cells *c,
@@ -295,7 +309,8 @@ scw_status model_infer(const scw_model *m, const params *p, const cells *c, cons
     TRY(tape_new(&t));
     if (!rows) {
         TRY(mem_new(&all, n));
-        for (int64_t i = 0; i < n; i++) all[i] = i;
+        for (int64_t i = 0; i < n; i++)
+            all[i] = i;
         rows = all;
     }
     for (int64_t from = 0; from < n; from += INFER_ROWS) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A fitted model: the network, what its inputs and classes are called, and how counts become inputs. */
+/* A fitted model: the network, what its inputs and classes are called, and how counts become
+ * inputs. */
 #ifndef MODELS_MODEL_H
 #define MODELS_MODEL_H
 
@@ -38,19 +39,19 @@ struct scw_model {
 SCW_CHECKED scw_status model_new(scw_model **out, const scw_model_kind *kind,
                                  const matilda_options *options);
 
-/* Network sizes that follow from the model's modalities, classes and options. `components` [k]: width
- * of modality k's fitted projection, 0 for none. */
+/* Network sizes that follow from the model's modalities, classes and options. `components` [k]:
+ * width of modality k's fitted projection, 0 for none. */
 void model_config(const scw_model *m, const int64_t *components, matilda_config *out);
 
 /* What a query has of the model's features. */
 typedef struct model_coverage {
     int64_t n_vars, n_found, n_present; /* features of the model, found; cells with the modality */
-    bool by_kind; /* the modality was found under another name */
+    bool by_kind;                       /* the modality was found under another name */
 } model_coverage;
 
 /* The query's cells as the model's input; coverage [n_modalities]. SCW_EDATA when no modality is
- * shared, when a shared one has less than options.min_coverage of the features (all are then named),
- * or the values are not counts. Warnings say what is missing. */
+ * shared, when a shared one has less than options.min_coverage of the features (all are then
+ * named), or the values are not counts. Warnings say what is missing. */
 SCW_CHECKED scw_status model_prepare(cells *out, model_coverage *coverage, const scw_model *m,
                                      const scw_dataset *query, const scw_hooks *hooks);
 

@@ -15,14 +15,15 @@ typedef struct model_batch {
     int n_modalities;
     affine_sparse x[MODEL_MAX_MODALITIES]; /* [n, F_m] each */
     const int32_t *labels;                 /* [n] class or -1, or NULL */
-    const real *weight;                    /* [n] weight of a cell in the classification loss, or NULL */
-    const real *eps;                       /* given latent noise [n, z], or NULL: random */
+    const real *weight; /* [n] weight of a cell in the classification loss, or NULL */
+    const real *eps;    /* given latent noise [n, z], or NULL: random */
 } model_batch;
 
 typedef struct model_outputs {
     tensor *mu, *logvar; /* [n, z] posterior */
     tensor *z;           /* [n, z] the sample, or mu at inference */
-    tensor *logits;      /* [n, C] */
+    tensor *logits;      /* [n, C] of the latent; outside training of the final answer */
+    tensor *mean_logits; /* [n, C] of the posterior mean; NULL where not asked */
     tensor *recon[MODEL_MAX_MODALITIES]; /* [n, F_m]; only where asked */
 } model_outputs;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The models there are. How to add one: write its network and options beside matilda.c, its training
- * plan in src/train, and add a row here. */
+/* The models there are. How to add one: write its network and options beside matilda.c, its
+ * training plan in src/train, and add a row here. */
 #include <string.h>
 
 #include "models/matilda_options.h"

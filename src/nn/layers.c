@@ -17,7 +17,7 @@ static const char *join(char out[NAME_SIZE], const char *name, const char *part)
 }
 
 scw_status nn_linear_add(nn_linear *out, params *p, const char *name, int64_t n_in, int64_t n_out,
-                         bool bias, int group)
+                         bool bias, int group, int vector_group)
 {
     scw_status st = SCW_OK;
     char full[NAME_SIZE];
@@ -29,7 +29,7 @@ scw_status nn_linear_add(nn_linear *out, params *p, const char *name, int64_t n_
                    bound, true, group));
     if (bias)
         TRY(params_add(p, &out->bias, join(full, name, "bias"), 1, &n_out, PARAM_UNIFORM, -bound,
-                       bound, true, group));
+                       bound, true, vector_group));
 done:
     return st;
 }
@@ -47,14 +47,14 @@ scw_status nn_block_add(nn_block *out, params *p, const char *name, const nn_blo
     int64_t shape[2] = {o->sparse_input ? o->n_in : o->n_out, o->sparse_input ? o->n_out : o->n_in};
     double bound = 1.0 / sqrt((double)o->n_in);
 
-    *out = (nn_block){.relu = o->relu, .sparse_input = o->sparse_input, .drop = o->drop,
-                      .stream = o->stream};
+    *out = (nn_block){
+        .relu = o->relu, .sparse_input = o->sparse_input, .drop = o->drop, .stream = o->stream};
     TRY(params_add(p, &out->weight, join(full, name, "weight"), 2, shape, PARAM_UNIFORM, -bound,
                    bound, true, o->group));
     TRY(params_add(p, &out->gamma, join(full, name, "norm.weight"), 1, &o->n_out, PARAM_ONE, 0, 0,
-                   true, o->group));
+                   true, o->vector_group));
     TRY(params_add(p, &out->beta, join(full, name, "norm.bias"), 1, &o->n_out, PARAM_ZERO, 0, 0,
-                   true, o->group));
+                   true, o->vector_group));
     TRY(params_add(p, &out->running_mean, join(full, name, "norm.running_mean"), 1, &o->n_out,
                    PARAM_ZERO, 0, 0, false, 0));
     TRY(params_add(p, &out->running_var, join(full, name, "norm.running_var"), 1, &o->n_out,
@@ -80,7 +80,8 @@ static tensor *after_linear(const nn_pass *pass, const nn_block *b, tensor *h)
 
 tensor *nn_block_apply(const nn_pass *pass, const nn_block *b, tensor *x)
 {
-    return after_linear(pass, b, op_linear(pass->t, x, op_param(pass->t, pass->p, b->weight), NULL));
+    return after_linear(pass, b,
+                        op_linear(pass->t, x, op_param(pass->t, pass->p, b->weight), NULL));
 }
 
 tensor *nn_block_apply_sparse(const nn_pass *pass, const nn_block *b, const affine_sparse *x,

@@ -22,7 +22,7 @@ typedef struct nn_linear {
 
 /* "<name>.weight" and "<name>.bias", both U(-1/sqrt(fan_in), 1/sqrt(fan_in)) (specs section 1). */
 SCW_CHECKED scw_status nn_linear_add(nn_linear *out, params *p, const char *name, int64_t n_in,
-                                     int64_t n_out, bool bias, int group);
+                                     int64_t n_out, bool bias, int group, int vector_group);
 tensor *nn_linear_apply(const nn_pass *pass, const nn_linear *layer, tensor *x);
 
 /* Matilda's block (specs 3.3): Linear without bias -> ReLU (optional) -> BatchNorm -> Dropout. */
@@ -39,7 +39,8 @@ typedef struct nn_block_options {
     bool relu, sparse_input;
     double drop;
     uint32_t stream;
-    int group;
+    int group;        /* optimizer group of the weight */
+    int vector_group; /* of the norm's weight and bias */
 } nn_block_options;
 
 SCW_CHECKED scw_status nn_block_add(nn_block *out, params *p, const char *name,

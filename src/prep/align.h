@@ -14,7 +14,8 @@ typedef struct alignment {
     uint8_t *has_feature; /* [n_vars] */
 } alignment;
 
-/* Exact names first; if fewer than half are found, once more ignoring case, Ensembl version suffixes
+/* Exact names first; if fewer than half are found, once more ignoring case, Ensembl version
+ * suffixes
  * ("ENSG0001.5") and the separators . - _ and space (antibody names are spelt many ways). */
 SCW_CHECKED scw_status alignment_build(alignment *out, const strings *model_names,
                                        const strings *query_names);

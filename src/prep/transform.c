@@ -11,10 +11,14 @@
 const char *transform_name(transform_kind kind)
 {
     switch (kind) {
-    case TRANSFORM_MATILDA: return "matilda";
-    case TRANSFORM_LOG: return "log";
-    case TRANSFORM_CLR: return "clr";
-    case TRANSFORM_TFIDF: return "tfidf";
+    case TRANSFORM_MATILDA:
+        return "matilda";
+    case TRANSFORM_LOG:
+        return "log";
+    case TRANSFORM_CLR:
+        return "clr";
+    case TRANSFORM_TFIDF:
+        return "tfidf";
     }
     return "?";
 }
@@ -43,7 +47,8 @@ void prepared_clear(prepared *p)
 static double row_sum(const matrix *m, int64_t i)
 {
     double s = 0.0;
-    for (int64_t e = m->indptr[i]; e < m->indptr[i + 1]; e++) s += (double)m->values[e];
+    for (int64_t e = m->indptr[i]; e < m->indptr[i + 1]; e++)
+        s += (double)m->values[e];
     return s;
 }
 
@@ -55,15 +60,19 @@ static void transform_row(const transform *t, double target, int64_t n_features,
 
     switch (t->kind) {
     case TRANSFORM_MATILDA:
-        for (int64_t e = 0; e < n; e++) v[e] = (float)log2((double)v[e] * target / s + 1.0);
+        for (int64_t e = 0; e < n; e++)
+            v[e] = (float)log2((double)v[e] * target / s + 1.0);
         break;
     case TRANSFORM_LOG:
-        for (int64_t e = 0; e < n; e++) v[e] = (float)log1p((double)v[e] * target / s);
+        for (int64_t e = 0; e < n; e++)
+            v[e] = (float)log1p((double)v[e] * target / s);
         break;
     case TRANSFORM_CLR:
-        for (int64_t e = 0; e < n; e++) log_sum += log1p((double)v[e]);
+        for (int64_t e = 0; e < n; e++)
+            log_sum += log1p((double)v[e]);
         log_sum = exp(log_sum / (double)n_features);
-        for (int64_t e = 0; e < n; e++) v[e] = (float)log1p((double)v[e] / log_sum);
+        for (int64_t e = 0; e < n; e++)
+            v[e] = (float)log1p((double)v[e] / log_sum);
         break;
     case TRANSFORM_TFIDF:
         for (int64_t e = 0; e < n; e++)
@@ -194,7 +203,8 @@ static void zscore_row(prepared *p, int64_t i)
 {
     double sum = 0.0, squares = 0.0, f = (double)p->y.n_cols;
 
-    for (int64_t e = p->y.indptr[i]; e < p->y.indptr[i + 1]; e++) sum += (double)p->y.values[e];
+    for (int64_t e = p->y.indptr[i]; e < p->y.indptr[i + 1]; e++)
+        sum += (double)p->y.values[e];
     double mean = sum / f;
     for (int64_t e = p->y.indptr[i]; e < p->y.indptr[i + 1]; e++) {
         double d = (double)p->y.values[e] - mean;
@@ -214,7 +224,8 @@ static scw_status apply_cell_scaling(prepared *p)
     TRY(mem_new(&p->row_scale, p->y.n_rows));
     TRY(mem_new(&p->row_shift, p->y.n_rows));
     PARALLEL_FOR
-    for (int64_t i = 0; i < p->y.n_rows; i++) zscore_row(p, i);
+    for (int64_t i = 0; i < p->y.n_rows; i++)
+        zscore_row(p, i);
 done:
     return st;
 }
@@ -264,7 +275,8 @@ scw_status transform_apply(prepared *out, const transform *t, const matrix *coun
              (long long)t->n_vars, (long long)counts->n_cols);
     if (has_feature) {
         n_features = 0;
-        for (int64_t j = 0; j < t->n_vars; j++) n_features += has_feature[j];
+        for (int64_t j = 0; j < t->n_vars; j++)
+            n_features += has_feature[j];
     }
     TRY(matrix_rows_csr(&out->y, counts, NULL, counts->n_rows));
     TRY(apply_presence(out, present));
@@ -279,8 +291,7 @@ done:
     return st;
 }
 
-scw_status transform_check_counts(const matrix *counts, const char *modality,
-                                  bool allow_fractional)
+scw_status transform_check_counts(const matrix *counts, const char *modality, bool allow_fractional)
 {
     scw_status st = SCW_OK;
     matrix_summary s;

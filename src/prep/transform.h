@@ -51,13 +51,13 @@ void transform_clear(transform *t);
 
 /* Cells ready for the network. */
 typedef struct prepared {
-    matrix y;          /* CSR */
-    float *row_scale;  /* a [n_rows] or NULL */
-    float *row_shift;  /* b [n_rows] or NULL */
-    float *col_scale;  /* c [n_cols] or NULL */
-    float *col_shift;  /* t [n_cols] or NULL */
-    float *present;    /* [n_rows] 1, or 0 where the cell lacks the modality; NULL: all present */
-    int64_t n_empty;   /* present cells without a single count: they enter as the training mean */
+    matrix y;         /* CSR */
+    float *row_scale; /* a [n_rows] or NULL */
+    float *row_shift; /* b [n_rows] or NULL */
+    float *col_scale; /* c [n_cols] or NULL */
+    float *col_shift; /* t [n_cols] or NULL */
+    float *present;   /* [n_rows] 1, or 0 where the cell lacks the modality; NULL: all present */
+    int64_t n_empty;  /* present cells without a single count: they enter as the training mean */
 } prepared;
 
 /* `counts`: CSR, columns in the order of the fit. `has_feature` [n_vars] or NULL: 0 where the query
@@ -69,8 +69,8 @@ SCW_CHECKED scw_status transform_apply(prepared *out, const transform *t, const 
                                        bool file_target);
 void prepared_clear(prepared *p);
 
-/* Counts fit for training or a query? SCW_EDATA names the modality and what is wrong: NaN, infinite,
- * negative, or (unless allowed) fractional values. */
+/* Counts fit for training or a query? SCW_EDATA names the modality and what is wrong: NaN,
+ * infinite, negative, or (unless allowed) fractional values. */
 SCW_CHECKED scw_status transform_check_counts(const matrix *counts, const char *modality,
                                               bool allow_fractional);
 

@@ -93,7 +93,8 @@ static scw_status add_array(scw_results *r, const answer *a, const char *name, f
     array.values = *values;
     *values = NULL;
     for (int64_t i = 0; i < a->n; i++)
-        for (int64_t k = 0; !a->covered[i] && k < width; k++) array.values[i * width + k] = NAN;
+        for (int64_t k = 0; !a->covered[i] && k < width; k++)
+            array.values[i * width + k] = NAN;
     TRY(results_add_array(r, &array));
 done:
     results_array_clear(&array);
@@ -110,8 +111,7 @@ static scw_status set_record(scw_results *r, const scw_model *m, const scw_task_
 
     if (!failed && request->command)
         failed |= json_object_set_new(record, "command", json_string(request->command));
-    if (!failed)
-        failed |= json_object_set(record, "seed", json_object_get(m->record, "seed"));
+    if (!failed) failed |= json_object_set(record, "seed", json_object_get(m->record, "seed"));
     for (int k = 0; !failed && k < m->n_modalities; k++) {
         (void)snprintf(key, sizeof key, "features_found_%s", m->modality[k].name);
         failed |= json_object_set_new(record, key, json_integer(coverage[k].n_found));

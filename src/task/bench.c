@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* scweave bench: what this machine can do, and how near a training step comes to it.
  *
- * The limit of a step is the time its arithmetic takes at the measured peak of products plus the time
- * its unavoidable memory traffic takes at the measured bandwidth. Traffic: the optimizer's pass over
- * values, gradients and two moments (read all, write all). Activations of a batch fit in cache and are
- * not counted. */
+ * The limit of a step is the time its arithmetic takes at the measured peak of products plus the
+ * time its unavoidable memory traffic takes at the measured bandwidth. Traffic: the optimizer's
+ * pass over values, gradients and two moments (read all, write all). Activations of a batch fit in
+ * cache and are not counted. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@
 #include "scweave/evaluate.h"
 #include "train/fit.h"
 
-#define SHORT_RUN 60  /* steps */
+#define SHORT_RUN 60 /* steps */
 #define LONG_RUN 360
 #define OPTIMIZER_BYTES (8.0 * sizeof(float)) /* a parameter and step: 4 arrays read, 4 written */
 
@@ -59,7 +59,8 @@ static scw_status timed_fit(double *seconds, double *steps, step_cost *cost, con
     options.validation = 0.0;
     options.augmentation = AUGMENT_OFF;
     TRY(mem_new(&rows, ref->n));
-    for (int64_t i = 0; i < ref->n; i++) rows[i] = i;
+    for (int64_t i = 0; i < ref->n; i++)
+        rows[i] = i;
     double start = clock_wall();
     TRY(fit_model(&m, kind, ref, rows, ref->n, &options, 1, NULL));
     *seconds = clock_wall() - start;
@@ -84,9 +85,8 @@ static scw_status bench_setting(json_t *list, const char *path, const char *pres
     if (preset) TRY(kind->preset(&options, preset));
     TRY(timed_fit(&short_time, &short_steps, &cost, ref, kind, &options, SHORT_RUN));
     TRY(timed_fit(&long_time, &long_steps, &cost, ref, kind, &options, LONG_RUN));
-    double step = long_steps > short_steps
-                      ? (long_time - short_time) / (long_steps - short_steps)
-                      : long_time / long_steps;
+    double step = long_steps > short_steps ? (long_time - short_time) / (long_steps - short_steps)
+                                           : long_time / long_steps;
     double arithmetic = cost.flops / (gflops * 1e9), traffic = cost.bytes / (gbs * 1e9);
     json_t *row = json_pack("{s:s, s:s, s:I, s:f, s:f, s:f, s:f}", "file", path, "settings",
                             preset ? preset : "default", "n_obs", (json_int_t)ref->n, "step_ms",
@@ -129,7 +129,8 @@ scw_status scw_bench(char **out_json, const char *const *paths, int n_paths, int
                     kernel_isa(), "products", kernel_gemm_name(), "fp32_gflops", fp32,
                     "bf16_gflops", bf16, "bandwidth_gb_per_s", gbs, "steps", list);
     if (!all) FAIL(SCW_ENOMEM, "out of memory");
-    for (int k = 0; k < n_paths; k++) TRY(bench_file(list, paths[k], fp32, gbs, hooks));
+    for (int k = 0; k < n_paths; k++)
+        TRY(bench_file(list, paths[k], fp32, gbs, hooks));
     dumped = json_dumps(all, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
     if (!dumped) FAIL(SCW_ENOMEM, "out of memory");
     TRY(mem_strdup(out_json, dumped));

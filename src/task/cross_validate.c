@@ -33,8 +33,8 @@ typedef struct fold {
     const reference *ref;
     int64_t *train, *test; /* rows of the reference */
     int64_t n_train, n_test;
-    int32_t *truth;        /* [n_test] reference classes */
-    int32_t *predicted;    /* [n_test] */
+    int32_t *truth;                      /* [n_test] reference classes */
+    int32_t *predicted;                  /* [n_test] */
     double figure[N_METHODS][N_FIGURES]; /* NaN: not measured */
 } fold;
 
@@ -53,7 +53,8 @@ static scw_status fold_init(fold *f, const reference *ref, const splits *s, int3
 
     *f = (fold){.ref = ref};
     for (int m = 0; m < N_METHODS; m++)
-        for (int q = 0; q < N_FIGURES; q++) f->figure[m][q] = NAN;
+        for (int q = 0; q < N_FIGURES; q++)
+            f->figure[m][q] = NAN;
     TRY(mem_new(&f->train, ref->n));
     TRY(mem_new(&f->test, ref->n));
     TRY(mem_new(&f->truth, ref->n));
@@ -80,8 +81,7 @@ static scw_status measure(fold *f, int method)
     scw_status st = SCW_OK;
     classification c = {0};
 
-    TRY(classification_measure(&c, f->truth, f->predicted, f->n_test,
-                               (int32_t)f->ref->classes.n));
+    TRY(classification_measure(&c, f->truth, f->predicted, f->n_test, (int32_t)f->ref->classes.n));
     f->figure[method][ACCURACY] = c.accuracy;
     f->figure[method][MACRO_F1] = c.macro_f1;
 done:
@@ -167,7 +167,9 @@ typedef struct features {
 
 static transform_kind baseline_transform(modality_kind kind)
 {
-    return kind == MODALITY_ADT ? TRANSFORM_CLR : kind == MODALITY_ATAC ? TRANSFORM_TFIDF : TRANSFORM_LOG;
+    return kind == MODALITY_ADT    ? TRANSFORM_CLR
+           : kind == MODALITY_ATAC ? TRANSFORM_TFIDF
+                                   : TRANSFORM_LOG;
 }
 
 /* y of the listed rows under the fitted transform. */
@@ -231,8 +233,7 @@ static scw_status add_features(features *x, int64_t at, const fold *f, int k)
     TRY(transform_fit(&t, &counts, &options));
     TRY(transformed(&train, from, &t, f->train, f->n_train));
     TRY(transformed(&test, from, &t, f->test, f->n_test));
-    if (!whole)
-        TRY(pca_fit(&fit, &train, &(pca_options){.k = baseline_width(f, k), .seed = 0}));
+    if (!whole) TRY(pca_fit(&fit, &train, &(pca_options){.k = baseline_width(f, k), .seed = 0}));
     TRY(put_columns(x->train, x->width, at, &train, whole ? NULL : &fit));
     TRY(put_columns(x->test, x->width, at, &test, whole ? NULL : &fit));
 done:
@@ -253,11 +254,13 @@ static scw_status run_baselines(fold *f)
     const int32_t n_classes = (int32_t)f->ref->classes.n;
     logistic_options options = logistic_defaults();
 
-    for (int k = 0; k < f->ref->n_modalities; k++) x.width += baseline_width(f, k);
+    for (int k = 0; k < f->ref->n_modalities; k++)
+        x.width += baseline_width(f, k);
     TRY(mem_new(&x.train, f->n_train * x.width));
     TRY(mem_new(&x.test, f->n_test * x.width));
     TRY(mem_new(&y, f->n_train));
-    for (int64_t i = 0; i < f->n_train; i++) y[i] = f->ref->labels[f->train[i]];
+    for (int64_t i = 0; i < f->n_train; i++)
+        y[i] = f->ref->labels[f->train[i]];
     for (int64_t k = 0, at = 0; k < f->ref->n_modalities; at += baseline_width(f, (int)k), k++)
         TRY(add_features(&x, at, f, (int)k));
     TRY(logistic_fit(&fit, x.train, f->n_train, x.width, y, n_classes, &options));
@@ -267,7 +270,8 @@ static scw_status run_baselines(fold *f)
                     BASELINE_NEIGHBOURS));
     TRY(measure(f, NEIGHBOURS));
     int32_t most = majority_class(y, f->n_train, n_classes);
-    for (int64_t i = 0; i < f->n_test; i++) f->predicted[i] = most;
+    for (int64_t i = 0; i < f->n_test; i++)
+        f->predicted[i] = most;
     TRY(measure(f, MAJORITY));
 done:
     mem_free(x.train);
@@ -310,10 +314,12 @@ static json_t *summary_json(const fold *folds, int64_t n, const scw_model_kind *
         json_t *figures = json_object();
         for (int q = 0; q < N_FIGURES; q++) {
             double sum = 0.0, squares = 0.0;
-            for (int64_t k = 0; k < n; k++) sum += folds[k].figure[m][q];
+            for (int64_t k = 0; k < n; k++)
+                sum += folds[k].figure[m][q];
             double mean = sum / (double)n;
             if (isnan(mean)) continue;
-            for (int64_t k = 0; k < n; k++) squares += pow(folds[k].figure[m][q] - mean, 2.0);
+            for (int64_t k = 0; k < n; k++)
+                squares += pow(folds[k].figure[m][q] - mean, 2.0);
             (void)snprintf(key, sizeof key, "%s_mean", figure_names[q]);
             json_object_set_new(figures, key, json_real(mean));
             (void)snprintf(key, sizeof key, "%s_sd", figure_names[q]);
@@ -335,8 +341,8 @@ static scw_status report(char **out, const fold *folds, const splits *s, const s
         json_array_append_new(list, fold_json(&folds[k], s->names.at[k], kind));
     json_t *all = json_pack("{s:I, s:o, s:o}", "seed", (json_int_t)seed, "folds", list, "summary",
                             summary_json(folds, s->names.n, kind));
-    dumped = all ? json_dumps(all, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6))
-                 : NULL;
+    dumped =
+        all ? json_dumps(all, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6)) : NULL;
     if (!dumped) FAIL(SCW_ENOMEM, "out of memory in the report of the folds");
     TRY(mem_strdup(out, dumped));
 done:
@@ -372,7 +378,8 @@ scw_status scw_model_cross_validate(char **out_json, const scw_model_kind *kind,
     }
     TRY(report(out_json, folds, &s, kind, request->seed));
 done:
-    for (int64_t k = 0; folds && k < s.names.n; k++) fold_clear(&folds[k]);
+    for (int64_t k = 0; folds && k < s.names.n; k++)
+        fold_clear(&folds[k]);
     mem_free(folds);
     splits_clear(&s);
     reference_clear(&ref);

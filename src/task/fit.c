@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* scweave fit. */
+#include "train/fit.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/threads.h"
-#include "train/fit.h"
 
 /* Classes of one cell are learnt, but cannot be checked: say so once. */
 static void report_classes(const reference *r, const scw_hooks *hooks)
@@ -12,7 +12,8 @@ static void report_classes(const reference *r, const scw_hooks *hooks)
 
     for (int64_t c = 0; c < r->classes.n; c++) {
         int64_t n = 0;
-        for (int64_t i = 0; i < r->n; i++) n += r->labels[i] == c;
+        for (int64_t i = 0; i < r->n; i++)
+            n += r->labels[i] == c;
         single += n == 1;
     }
     log_info(hooks, "%lld cells, %lld classes, %d modalities", (long long)r->n,
@@ -21,8 +22,10 @@ static void report_classes(const reference *r, const scw_hooks *hooks)
         log_info(hooks, "  %s: %lld features", r->modality[k].name,
                  (long long)r->modality[k].features->n);
     if (single > 0)
-        log_warning(hooks, "%lld classes have a single cell; what is learnt from one cell is not to "
-                    "be relied on", (long long)single);
+        log_warning(hooks,
+                    "%lld classes have a single cell; what is learnt from one cell is not to "
+                    "be relied on",
+                    (long long)single);
 }
 
 scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind, const scw_dataset *data,
@@ -39,7 +42,8 @@ scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind, const scw_
     TRY(reference_build(&ref, data, request->label_key, request->modalities, o->fractional, hooks));
     report_classes(&ref, hooks);
     TRY(mem_new(&rows, ref.n));
-    for (int64_t i = 0; i < ref.n; i++) rows[i] = i;
+    for (int64_t i = 0; i < ref.n; i++)
+        rows[i] = i;
     TRY(fit_model(out, kind, &ref, rows, ref.n, o, request->seed, hooks));
     if (json_object_set_new((*out)->record, "label_key", json_string(request->label_key)) != 0)
         FAIL(SCW_ENOMEM, "out of memory in the training record");

@@ -51,7 +51,8 @@ static scw_status parse_line(splits *out, strings *fold_of, char *line, int cell
     scw_status st = SCW_OK;
     char *cell = field(line, cell_at), *fold = field(line, fold_at);
 
-    if (!cell || !fold) FAIL(SCW_EFORMAT, "%s, line %lld: too few columns", path, (long long)number);
+    if (!cell || !fold)
+        FAIL(SCW_EFORMAT, "%s, line %lld: too few columns", path, (long long)number);
     end_field(cell_at < fold_at ? fold : cell);
     end_field(cell_at < fold_at ? cell : fold);
     int64_t i = name_index_find(cells, cell);
@@ -104,13 +105,14 @@ scw_status splits_read(splits *out, const char *path, const scw_dataset *d)
     FILE *file = fopen(path, "r");
     if (!file) FAIL(SCW_EIO, "%s: cannot open: %s", path, strerror(errno));
     TRY(mem_new(&out->fold, d->n_obs));
-    for (int64_t i = 0; i < d->n_obs; i++) out->fold[i] = -1;
+    for (int64_t i = 0; i < d->n_obs; i++)
+        out->fold[i] = -1;
     TRY(name_index_build(&cells, (const char *const *)d->obs.index.at, d->n_obs, NULL));
     if (!fgets(line, sizeof line, file)) FAIL(SCW_EFORMAT, "%s: the file is empty", path);
     int cell_at = find_header(line, "cell"), fold_at = find_header(line, "fold");
     if (cell_at < 0 || fold_at < 0)
-        FAIL(SCW_EFORMAT, "%s: the header must name the columns 'cell' and 'fold', separated by tabs",
-             path);
+        FAIL(SCW_EFORMAT,
+             "%s: the header must name the columns 'cell' and 'fold', separated by tabs", path);
     while (fgets(line, sizeof line, file)) {
         number++;
         if (!strchr(line, '\n') && !feof(file))

@@ -8,8 +8,8 @@
 
 typedef struct splits {
     int64_t n_obs;
-    int32_t *fold;  /* [n_obs] position in `names`, -1: the table lacks the cell */
-    strings names;  /* of the folds, in code-point order */
+    int32_t *fold; /* [n_obs] position in `names`, -1: the table lacks the cell */
+    strings names; /* of the folds, in code-point order */
 } splits;
 
 SCW_CHECKED scw_status splits_read(splits *out, const char *path, const scw_dataset *d);

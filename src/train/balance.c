@@ -52,7 +52,8 @@ static scw_status take_random(balance_plan *p, const int64_t *members, int64_t n
 
     TRY(mem_new(&order, n_members));
     rng_permutation(order, n_members, key, 0);
-    for (int64_t i = 0; i < n; i++) take(p, members[order[i]], simulated);
+    for (int64_t i = 0; i < n; i++)
+        take(p, members[order[i]], simulated);
 done:
     mem_free(order);
     return st;
@@ -70,11 +71,13 @@ static scw_status take_class(balance_plan *p, const int64_t *members, int64_t n,
         goto done;
     }
     if (n == p->median || !replace_real) {
-        for (int64_t i = 0; i < n; i++) take(p, members[i], false);
+        for (int64_t i = 0; i < n; i++)
+            take(p, members[i], false);
         missing -= n;
     }
     for (; missing >= n; missing -= n)
-        for (int64_t i = 0; i < n; i++) take(p, members[i], true);
+        for (int64_t i = 0; i < n; i++)
+            take(p, members[i], true);
     if (missing > 0) TRY(take_random(p, members, n, missing, true, key));
 done:
     return st;
@@ -90,7 +93,8 @@ scw_status balance_plan_build(balance_plan *out, const int32_t *labels, const in
     *out = (balance_plan){0};
     TRY(mem_new(&counts, n_classes));
     TRY(mem_new(&members, n_rows));
-    for (int64_t i = 0; i < n_rows; i++) counts[labels[rows[i]]]++;
+    for (int64_t i = 0; i < n_rows; i++)
+        counts[labels[rows[i]]]++;
     TRY(median_size(&out->median, counts, n_classes));
     TRY(mem_new(&out->entries, out->median * n_classes));
     for (int c = 0; c < n_classes; c++) {
@@ -148,7 +152,8 @@ scw_status balance_source_init(balance_source *s, const balance_plan *plan, cons
 {
     scw_status st = SCW_OK;
 
-    *s = (balance_source){.plan = plan, .cells = c, .frozen = *net, .params = *net->p, .seed = seed};
+    *s =
+        (balance_source){.plan = plan, .cells = c, .frozen = *net, .params = *net->p, .seed = seed};
     TRY(mem_new(&s->values, net->p->n_values));
     memcpy(s->values, net->p->value, (size_t)net->p->n_values * sizeof *s->values);
     s->params.value = s->values;
@@ -188,7 +193,8 @@ static bool simulate(const balance_source *s, const int64_t *entries, int64_t n,
     tape_reset(s->tape, TAPE_EVAL);
     int64_t *rows = tape_alloc(s->tape, n, sizeof *rows);
     if (!rows) return false;
-    for (int64_t i = 0; i < n; i++) rows[i] = s->plan->entries[entries[i]].row;
+    for (int64_t i = 0; i < n; i++)
+        rows[i] = s->plan->entries[entries[i]].row;
     cells_gather(s->tape, s->cells, rows, n, &batch);
     if (batch.n != n) return false;
     real *eps = entry_noise(s, entries, n, latent_width(s, &pass, &batch));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Matilda's class balancing (specs 3.6): every class gets as many cells as the median class. Larger
- * classes are subsampled; smaller ones are filled with cells simulated by the network of stage 1. */
+ * classes are subsampled; smaller ones are filled with cells simulated by the network of stage 1.
+ */
 #ifndef TRAIN_BALANCE_H
 #define TRAIN_BALANCE_H
 
@@ -36,10 +37,10 @@ void balance_plan_clear(balance_plan *p);
 typedef struct balance_source {
     const balance_plan *plan;
     const cells *cells;
-    network frozen;   /* the network of stage 1, over its own copy of the parameters */
-    params params;    /* views of net's table with `value` replaced */
-    real *values;     /* the copy, owned */
-    tape *tape;       /* for the simulations, owned */
+    network frozen;     /* the network of stage 1, over its own copy of the parameters */
+    params params;      /* views of net's table with `value` replaced */
+    real *values;       /* the copy, owned */
+    tape *tape;         /* for the simulations, owned */
     double *low, *high; /* [n_classes] range of a class's real values */
     uint64_t seed;
 } balance_source;

@@ -12,7 +12,8 @@
 #include "train/shortcut.h"
 #include "train/trainer.h"
 
-#define SMALLEST_SPLIT_CLASS 10 /* classes with fewer cells are not touched by the validation share */
+#define SMALLEST_SPLIT_CLASS                                                                       \
+    10 /* classes with fewer cells are not touched by the validation share */
 
 /* Everything of one fit that must be freed. */
 typedef struct fit_job {
@@ -20,7 +21,7 @@ typedef struct fit_job {
     const reference *ref;
     const int64_t *rows; /* of the reference, in use */
     int64_t n;
-    cells all;           /* the n rows, prepared */
+    cells all;                   /* the n rows, prepared */
     int64_t *train, *validation; /* positions among the n rows */
     int64_t n_train, n_validation;
     uint64_t seed;
@@ -56,7 +57,8 @@ scw_status fit_split(int64_t *train, int64_t *n_train, int64_t *validation, int6
         if (size < SMALLEST_SPLIT_CLASS) continue;
         int64_t take = (int64_t)floor(share * (double)size + 0.5);
         rng_permutation(order, size, rng_make_key(seed, RNG_VALIDATION, 0), (uint32_t)c);
-        for (int64_t k = 0; k < take; k++) held[members[order[k]]] = 1;
+        for (int64_t k = 0; k < take; k++)
+            held[members[order[k]]] = 1;
     }
     *n_train = *n_validation = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -83,13 +85,15 @@ static scw_status set_classes(fit_job *j)
 
     TRY(mem_new(&code, r->classes.n));
     TRY(mem_new(&j->all.labels, j->n));
-    for (int64_t i = 0; i < j->n; i++) code[r->labels[j->rows[i]]] = 1;
+    for (int64_t i = 0; i < j->n; i++)
+        code[r->labels[j->rows[i]]] = 1;
     for (int64_t c = 0; c < r->classes.n; c++) {
         if (!code[c]) continue;
         code[c] = (int32_t)j->model->classes.n;
         TRY(strings_add(&j->model->classes, r->classes.at[c]));
     }
-    for (int64_t i = 0; i < j->n; i++) j->all.labels[i] = code[r->labels[j->rows[i]]];
+    for (int64_t i = 0; i < j->n; i++)
+        j->all.labels[i] = code[r->labels[j->rows[i]]];
     if (j->model->classes.n < 2)
         FAIL(SCW_EDATA, "the training cells have one class only ('%s')", j->model->classes.at[0]);
 done:
@@ -107,7 +111,8 @@ static scw_status set_weights(fit_job *j)
     if (power <= 0.0) return SCW_OK;
     TRY(mem_new(&count, j->model->classes.n));
     TRY(mem_new(&j->all.weight, j->n));
-    for (int64_t i = 0; i < j->n_train; i++) count[j->all.labels[j->train[i]]]++;
+    for (int64_t i = 0; i < j->n_train; i++)
+        count[j->all.labels[j->train[i]]]++;
     for (int64_t i = 0; i < j->n_train; i++)
         total += pow(count[j->all.labels[j->train[i]]], -power);
     for (int64_t i = 0; i < j->n; i++) {
@@ -138,8 +143,7 @@ static scw_status present_training_rows(int64_t **out, int64_t *n, const fit_job
     TRY(mem_new(out, j->n_train));
     for (int64_t i = 0; i < j->n_train; i++)
         if (x->present[j->rows[j->train[i]]]) (*out)[(*n)++] = j->rows[j->train[i]];
-    if (*n < 2)
-        FAIL(SCW_EDATA, "modality '%s': fewer than two training cells have it", x->name);
+    if (*n < 2) FAIL(SCW_EDATA, "modality '%s': fewer than two training cells have it", x->name);
 done:
     return st;
 }
@@ -168,7 +172,8 @@ static scw_status add_modality(fit_job *j, int k)
     }
     TRY(matrix_rows_csr(&used, &x->counts, j->rows, j->n));
     TRY(mem_new(&present, j->n));
-    for (int64_t i = 0; i < j->n; i++) present[i] = x->present[j->rows[i]];
+    for (int64_t i = 0; i < j->n; i++)
+        present[i] = x->present[j->rows[i]];
     TRY(transform_apply(&j->all.x[k], &to->prep, &used, NULL, present, false));
 done:
     matrix_clear(&training);
@@ -191,12 +196,12 @@ scw_status fit_prepare(cells *out, const scw_model *m, const reference *ref, con
     TRY(mem_new(&out->labels, n));
     TRY(name_index_build(&classes, (const char *const *)m->classes.at, m->classes.n, NULL));
     for (int64_t i = 0; i < n; i++)
-        out->labels[i] =
-            (int32_t)name_index_find(&classes, ref->classes.at[ref->labels[rows[i]]]);
+        out->labels[i] = (int32_t)name_index_find(&classes, ref->classes.at[ref->labels[rows[i]]]);
     for (int k = 0; k < m->n_modalities; k++) {
         const reference_modality *x = &ref->modality[k];
         TRY(matrix_rows_csr(&used, &x->counts, rows, n));
-        for (int64_t i = 0; i < n; i++) present[i] = x->present[rows[i]];
+        for (int64_t i = 0; i < n; i++)
+            present[i] = x->present[rows[i]];
         TRY(transform_apply(&out->x[k], &m->modality[k].prep, &used, NULL, present,
                             m->options.file_library != 0));
         matrix_clear(&used);
@@ -231,11 +236,13 @@ static scw_status set_projection(fit_job *j, int k)
     matrix y = {0};
     pca fit = {0};
     int64_t *rows = NULL, n = 0;
+    double variance = 0.0;
 
     if (x->n_components == 0) return SCW_OK;
     real *p = params_value(&j->model->net.p, j->model->net.projection[k]); /* [F, K] */
     if (x->n_components == x->n_vars) {
-        for (int64_t f = 0; f < x->n_vars; f++) p[f * x->n_vars + f] = 1;
+        for (int64_t f = 0; f < x->n_vars; f++)
+            p[f * x->n_vars + f] = 1;
         return SCW_OK;
     }
     TRY(mem_new(&rows, j->n_train));
@@ -243,9 +250,16 @@ static scw_status set_projection(fit_job *j, int k)
         if (j->all.x[k].present[j->train[i]] > 0.0f) rows[n++] = j->train[i];
     TRY(matrix_rows_csr(&y, &j->all.x[k].y, rows, n));
     TRY(pca_fit(&fit, &y, &(pca_options){.k = x->n_components, .seed = j->seed}));
+    for (int64_t c = 0; c < fit.k; c++)
+        variance += fit.variances[c];
+    /* The network's input is x times block_scale; the scores get a total variance of one in turn.
+     */
+    double block = j->model->modality[k].prep.block_scale;
+    double scale =
+        j->model->options.unit_variance && variance > 0.0 ? 1.0 / (block * sqrt(variance)) : 1.0;
     for (int64_t f = 0; f < x->n_vars; f++)
         for (int64_t c = 0; c < fit.k; c++)
-            p[f * x->n_components + c] = (real)fit.components[f * fit.k + c];
+            p[f * x->n_components + c] = (real)(scale * fit.components[f * fit.k + c]);
 done:
     mem_free(rows);
     matrix_clear(&y);
@@ -259,11 +273,14 @@ static scw_status build_network(fit_job *j)
     int64_t components[MODEL_MAX_MODALITIES];
     matilda_config config;
 
-    for (int k = 0; k < j->model->n_modalities; k++) components[k] = projection_width(j, k);
+    for (int k = 0; k < j->model->n_modalities; k++)
+        components[k] = projection_width(j, k);
     model_config(j->model, components, &config);
     TRY(matilda_net_init(&j->model->net, &config, j->seed));
-    for (int k = 0; k < j->model->n_modalities; k++) TRY(set_projection(j, k));
-    if (j->model->options.shortcut) TRY(shortcut_fit(j->model, &j->all, j->train, j->n_train));
+    for (int k = 0; k < j->model->n_modalities; k++)
+        TRY(set_projection(j, k));
+    if (j->model->options.shortcut)
+        TRY(shortcut_fit(j->model, &j->all, j->train, j->n_train, j->seed, j->hooks));
 done:
     return st;
 }
@@ -307,9 +324,13 @@ static scw_status run_stage1(fit_job *j, trainer *t, int64_t epochs)
 {
     const matilda_options *o = &j->model->options;
     row_source source = {&j->all, j->train, j->n_train};
-    train_phase phase = {.name = "stage 1", .source = row_source_as_source(&source),
-                         .n_epochs = epochs, .lr = o->lr, .lr_end = o->lr_end,
-                         .warmup = o->warmup, .patience = o->patience};
+    train_phase phase = {.name = "stage 1",
+                         .source = row_source_as_source(&source),
+                         .n_epochs = epochs,
+                         .lr = o->lr,
+                         .lr_end = o->lr_end,
+                         .warmup = o->warmup,
+                         .patience = o->patience};
     return trainer_run(t, &phase, false);
 }
 
@@ -321,7 +342,8 @@ static scw_status restart(fit_job *j)
 
     TRY(matilda_net_init(&fresh, &j->model->net.config, j->seed + 1));
     memcpy(j->model->net.p.value, fresh.p.value, (size_t)fresh.p.n_values * sizeof(real));
-    for (int k = 0; k < j->model->n_modalities; k++) TRY(set_projection(j, k));
+    for (int k = 0; k < j->model->n_modalities; k++)
+        TRY(set_projection(j, k));
 done:
     matilda_net_clear(&fresh);
     return st;
@@ -335,7 +357,8 @@ static scw_status run_stage2(fit_job *j, trainer *t)
     balance_plan plan = {0};
     balance_source source = {0};
     network net = matilda_network(&j->model->net);
-    balance_options options = {.drop_ties = o->drop_ties, .seed = j->seed,
+    balance_options options = {.drop_ties = o->drop_ties,
+                               .seed = j->seed,
                                .replace_real = o->augmentation == AUGMENT_REPLACE};
 
     TRY(balance_plan_build(&plan, j->all.labels, j->train, j->n_train, (int)j->model->classes.n,
@@ -344,8 +367,10 @@ static scw_status run_stage2(fit_job *j, trainer *t)
                (long long)plan.median);
     TRY(balance_source_init(&source, &plan, &j->all, &net, (int)j->model->classes.n, j->seed));
     if (!o->warm_start) TRY(restart(j));
-    train_phase phase = {.name = "stage 2a", .source = balance_source_as_source(&source),
-                         .n_epochs = o->balance_epochs, .lr = o->balance_lr,
+    train_phase phase = {.name = "stage 2a",
+                         .source = balance_source_as_source(&source),
+                         .n_epochs = o->balance_epochs,
+                         .lr = o->balance_lr,
                          .lr_end = o->balance_lr};
     TRY(trainer_run(t, &phase, true));
     phase.name = "stage 2b";
@@ -392,14 +417,13 @@ static scw_status train(fit_job *j)
     trainer t = {0};
     network net = matilda_network(&j->model->net);
     train_validator validator = {j, validation_score};
-    train_options options = {.seed = j->seed, .batch_size = o->batch_size,
+    train_options options = {.seed = j->seed,
+                             .batch_size = o->batch_size,
                              .optimizer = optimizer_defaults((optimizer_kind)o->optimizer),
                              .average = o->average};
     int64_t epochs = clamp_epochs(o, j->n_train);
 
-    for (int g = 0; g < MATILDA_N_GROUPS; g++) options.optimizer.weight_decay[g] = o->weight_decay;
-    /* The fitted shortcut is the optimum of its own problem: it stays. */
-    options.optimizer.lr_scale[MATILDA_GROUP_SHORTCUT] = 0.0;
+    options.optimizer.weight_decay[MATILDA_GROUP_WEIGHT] = o->weight_decay;
     bool stage2 = o->augmentation != AUGMENT_OFF;
     TRY(trainer_init(&t, &net, &options, epochs + (stage2 ? 2 * o->balance_epochs : 0),
                      j->n_validation > 0 ? &validator : NULL, j->hooks));
@@ -425,12 +449,14 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
     j.all.n = n;
     TRY(set_classes(&j));
     TRY(mem_new(&positions, n));
-    for (int64_t i = 0; i < n; i++) positions[i] = i;
+    for (int64_t i = 0; i < n; i++)
+        positions[i] = i;
     TRY(mem_new(&j.train, n));
     TRY(mem_new(&j.validation, n));
     TRY(fit_split(j.train, &j.n_train, j.validation, &j.n_validation, j.all.labels, positions, n,
                   j.model->classes.n, options->validation, seed));
-    for (int k = 0; k < ref->n_modalities; k++) TRY(add_modality(&j, k));
+    for (int k = 0; k < ref->n_modalities; k++)
+        TRY(add_modality(&j, k));
     TRY(set_weights(&j));
     TRY(build_network(&j));
     TRY(train(&j));

@@ -10,8 +10,8 @@ SCW_CHECKED scw_status fit_model(scw_model **out, const scw_model_kind *kind, co
                                  const int64_t *rows, int64_t n, const matilda_options *options,
                                  uint64_t seed, const scw_hooks *hooks);
 
-/* The listed cells of a reference as input of a model that was fitted on its features; labels are the
- * model's classes, -1 for a class it does not know. */
+/* The listed cells of a reference as input of a model that was fitted on its features; labels are
+ * the model's classes, -1 for a class it does not know. */
 SCW_CHECKED scw_status fit_prepare(cells *out, const scw_model *m, const reference *ref,
                                    const int64_t *rows, int64_t n);
 

@@ -7,7 +7,8 @@
 optimizer_options optimizer_defaults(optimizer_kind kind)
 {
     optimizer_options o = {.kind = kind, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .alpha = 0.99};
-    for (int g = 0; g < OPTIMIZER_MAX_GROUPS; g++) o.lr_scale[g] = 1.0;
+    for (int g = 0; g < OPTIMIZER_MAX_GROUPS; g++)
+        o.lr_scale[g] = 1.0;
     return o;
 }
 
@@ -40,9 +41,13 @@ static void step_run(optimizer *o, params *p, int64_t from, int64_t to, int grou
                        c->eps);
         return;
     }
-    kernel_adam_options a = {.lr = lr, .beta1 = c->beta1, .beta2 = c->beta2, .eps = c->eps,
+    kernel_adam_options a = {.lr = lr,
+                             .beta1 = c->beta1,
+                             .beta2 = c->beta2,
+                             .eps = c->eps,
                              .weight_decay = c->weight_decay[group],
-                             .decoupled = c->kind == OPTIMIZER_ADAMW, .step = o->n_steps};
+                             .decoupled = c->kind == OPTIMIZER_ADAMW,
+                             .step = o->n_steps};
     kernel_adam(to - from, p->value + from, p->grad + from, o->m + from, o->v + from, &a);
 }
 

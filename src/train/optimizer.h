@@ -5,15 +5,19 @@
 
 #include "engine/params.h"
 
-typedef enum optimizer_kind { OPTIMIZER_ADAM = 0, OPTIMIZER_ADAMW, OPTIMIZER_RMSPROP } optimizer_kind;
+typedef enum optimizer_kind {
+    OPTIMIZER_ADAM = 0,
+    OPTIMIZER_ADAMW,
+    OPTIMIZER_RMSPROP
+} optimizer_kind;
 #define OPTIMIZER_CHOICES "adam|adamw|rmsprop"
 
 #define OPTIMIZER_MAX_GROUPS 8
 
 typedef struct optimizer_options {
     optimizer_kind kind;
-    double beta1, beta2, eps, alpha;              /* alpha: RMSprop */
-    double lr_scale[OPTIMIZER_MAX_GROUPS];        /* times the learning rate, by parameter group */
+    double beta1, beta2, eps, alpha;       /* alpha: RMSprop */
+    double lr_scale[OPTIMIZER_MAX_GROUPS]; /* times the learning rate, by parameter group */
     double weight_decay[OPTIMIZER_MAX_GROUPS];
 } optimizer_options;
 
@@ -22,7 +26,7 @@ optimizer_options optimizer_defaults(optimizer_kind kind);
 
 typedef struct optimizer {
     optimizer_options options;
-    real *m, *v;    /* [n_trainable] */
+    real *m, *v;     /* [n_trainable] */
     int64_t n_steps; /* steps done */
 } optimizer;
 

@@ -80,12 +80,10 @@ static scw_status choose_cells(reference *r, const scw_dataset *d, const char *l
     if (unlabelled > 0)
         log_info(hooks, "%lld cells have no label in obs['%s'] and are left out",
                  (long long)unlabelled, label_key);
-    if (r->n == 0)
-        FAIL(SCW_EDATA, "obs['%s']: no cell has both a label and a modality", label_key);
+    if (r->n == 0) FAIL(SCW_EDATA, "obs['%s']: no cell has both a label and a modality", label_key);
     if (r->classes.n < 2)
-        FAIL(SCW_EDATA,
-             "obs['%s'] has one class only ('%s'); a classifier needs at least two", label_key,
-             r->classes.at[0]);
+        FAIL(SCW_EDATA, "obs['%s'] has one class only ('%s'); a classifier needs at least two",
+             label_key, r->classes.at[0]);
 done:
     mem_free(codes);
     return st;
@@ -102,8 +100,8 @@ static scw_status add_modality(reference *r, const modality *m, bool allow_fract
     if (strlen(m->name) >= sizeof((matilda_modality *)0)->name)
         FAIL(SCW_EUNSUPPORTED, "modality name '%s' is longer than 63 bytes", m->name);
     reference_modality *x = &r->modality[r->n_modalities++];
-    *x = (reference_modality){.name = m->name, .kind = modality_guess_kind(m),
-                              .features = &m->var.index};
+    *x = (reference_modality){
+        .name = m->name, .kind = modality_guess_kind(m), .features = &m->var.index};
     TRY(mem_new(&rows, r->n));
     TRY(mem_new(&x->present, r->n));
     for (int64_t i = 0; i < r->n; i++) {
@@ -115,8 +113,10 @@ static scw_status add_modality(reference *r, const modality *m, bool allow_fract
     for (int64_t i = 0; i < r->n; i++)
         n_empty += x->present[i] && x->counts.indptr[i] == x->counts.indptr[i + 1];
     if (n_empty > 0)
-        log_warning(hooks, "modality '%s': %lld cells have no counts at all; they are treated as "
-                    "lacking it", m->name, (long long)n_empty);
+        log_warning(hooks,
+                    "modality '%s': %lld cells have no counts at all; they are treated as "
+                    "lacking it",
+                    m->name, (long long)n_empty);
 done:
     mem_free(rows);
     return st;
@@ -129,7 +129,8 @@ scw_status reference_build(reference *out, const scw_dataset *d, const char *lab
 
     *out = (reference){0};
     if (!label_key || !*label_key)
-        FAIL(SCW_EINVAL, "no label column given: name the obs column with the cell types (--label)");
+        FAIL(SCW_EINVAL,
+             "no label column given: name the obs column with the cell types (--label)");
     if (modalities) TRY(check_list(d, modalities));
     TRY(choose_cells(out, d, label_key, modalities, hooks));
     for (int k = 0; k < d->n_modalities; k++)

@@ -7,7 +7,7 @@
 #include "models/model.h"
 
 typedef struct reference_modality {
-    const char *name;        /* borrowed from the data set */
+    const char *name; /* borrowed from the data set */
     modality_kind kind;
     const strings *features; /* borrowed */
     matrix counts;           /* CSR, a row a cell; empty where absent */

@@ -1,217 +1,289 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "train/shortcut.h"
 
-#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/threads.h"
+#include "base/log.h"
 #include "metric/baseline.h"
+#include "train/inputs.h"
+#include "train/latent_path.h"
 
-#define BLOCK_ROWS 1024
+#define FOLDS 5
+#define MOST_CELLS 2000 /* of the inner cross-validation */
+#define INNER_ITERATIONS 60
+#define FINAL_ITERATIONS 200
+#define LOWEST_PROBABILITY 1e-6
+#define NO_CLASS_BIAS (-30.0) /* of a class that the regression never saw */
 
-/* Projected inputs of all modalities side by side, u [n, p]. */
-typedef struct inputs {
-    int64_t n, p;
-    float *u;
-    int64_t from[MODEL_MAX_MODALITIES]; /* first column of a modality, -1: none */
-    const int32_t *labels;              /* [n], owned */
-    float *weight;                      /* [n] or NULL */
-} inputs;
+static const double penalties[] = {1.0, 3.0, 10.0, 30.0, 100.0};
+static const double reduced[] = {0.0, 0.3}; /* weights tried for a modality instead of 1 */
+#define N_PENALTIES ((int)(sizeof penalties / sizeof *penalties))
+#define N_REDUCED ((int)(sizeof reduced / sizeof *reduced))
 
-static void inputs_clear(inputs *x)
-{
-    mem_free(x->u);
-    mem_free((void *)(uintptr_t)x->labels);
-    mem_free(x->weight);
-    *x = (inputs){0};
-}
+/* --------------------------------------------------------------- inner cross-validation */
 
-static void project_block(const scw_model *m, const model_batch *batch, float *scratch, inputs *x,
-                          int64_t row)
-{
-    for (int k = 0; k < m->n_modalities; k++) {
-        if (x->from[k] < 0) continue;
-        int64_t width = m->net.config.modality[k].n_components;
-        kernel_affine_forward(&batch->x[k], NULL,
-                              params_value(&m->net.p, m->net.projection[k]), width, scratch);
-        for (int64_t i = 0; i < batch->n; i++)
-            memcpy(x->u + (row + i) * x->p + x->from[k], scratch + i * width,
-                   (size_t)width * sizeof(float));
-    }
-}
-
-static scw_status gather_inputs(inputs *x, const scw_model *m, const cells *c, const int64_t *rows,
-                                int64_t n)
+/* Cells dealt to n_folds by class: fold[i], the same share of each class in each. */
+static scw_status deal(int32_t *fold, const int32_t *labels, int64_t n, int64_t n_classes,
+                       int64_t n_folds, uint64_t seed)
 {
     scw_status st = SCW_OK;
-    tape *t = NULL;
-    float *scratch = NULL;
+    int64_t *order = NULL, dealt = 0;
+
+    TRY(mem_new(&order, n));
+    rng_permutation(order, n, rng_make_key(seed, RNG_VALIDATION, 1), 0);
+    for (int64_t c = 0; c < n_classes; c++)
+        for (int64_t k = 0; k < n; k++)
+            if (labels[order[k]] == c) fold[order[k]] = (int32_t)(dealt++ % n_folds);
+done:
+    mem_free(order);
+    return st;
+}
+
+/* Rows of x with fold == k (or != k), modality columns times their weights. */
+static scw_status subset(inputs *out, const inputs *x, const int32_t *fold, int32_t k, bool equal,
+                         const double *weights)
+{
+    scw_status st = SCW_OK;
     int32_t *labels = NULL;
-    model_batch batch;
 
-    *x = (inputs){.n = n};
-    for (int k = 0; k < m->n_modalities; k++) {
-        x->from[k] = m->net.projection[k] >= 0 ? x->p : -1;
-        x->p += m->net.config.modality[k].n_components;
-    }
-    TRY(tape_new(&t));
-    TRY(mem_new(&x->u, n * x->p));
-    TRY(mem_new(&scratch, BLOCK_ROWS * x->p));
-    TRY(mem_new(&labels, n));
-    for (int64_t i = 0; i < n; i++) labels[i] = c->labels[rows[i]];
-    x->labels = labels;
-    if (c->weight) {
-        TRY(mem_new(&x->weight, n));
-        for (int64_t i = 0; i < n; i++) x->weight[i] = c->weight[rows[i]];
-    }
-    for (int64_t row = 0; row < n; row += BLOCK_ROWS) {
-        int64_t size = n - row < BLOCK_ROWS ? n - row : BLOCK_ROWS;
-        tape_reset(t, TAPE_EVAL);
-        cells_gather(t, c, rows + row, size, &batch);
-        TRY(tape_status(t));
-        project_block(m, &batch, scratch, x, row);
-    }
-done:
-    tape_free(t);
-    mem_free(scratch);
-    return st;
-}
-
-/* Class means [C, p] of u. */
-static scw_status class_means(double **out, const inputs *x, int64_t n_classes)
-{
-    scw_status st = SCW_OK;
-    int64_t *count = NULL;
-
-    TRY(mem_new(out, n_classes * x->p));
-    TRY(mem_new(&count, n_classes));
+    *out = *x;
+    out->u = out->weight = NULL;
+    out->labels = NULL;
+    out->n = 0;
+    TRY(mem_new(&out->u, x->n * x->p));
+    TRY(mem_new(&labels, x->n));
+    out->labels = labels;
+    if (x->weight) TRY(mem_new(&out->weight, x->n));
     for (int64_t i = 0; i < x->n; i++) {
-        double *mean = *out + x->labels[i] * x->p;
-        count[x->labels[i]]++;
-        for (int64_t j = 0; j < x->p; j++) mean[j] += (double)x->u[i * x->p + j];
+        if ((fold[i] == k) != equal) continue;
+        for (int64_t j = 0; j < x->p; j++)
+            out->u[out->n * x->p + j] = (float)((double)x->u[i * x->p + j] * weights[j]);
+        if (x->weight) out->weight[out->n] = x->weight[i];
+        labels[out->n++] = x->labels[i];
     }
-    for (int64_t k = 0; k < n_classes; k++)
-        for (int64_t j = 0; j < x->p && count[k] > 0; j++) (*out)[k * x->p + j] /= (double)count[k];
 done:
-    mem_free(count);
+    if (st != SCW_OK) inputs_clear(out);
     return st;
 }
 
-/* Covariance of u within classes, [p, p], divided by n. */
-static scw_status within_covariance(double **out, const inputs *x, int64_t n_classes)
+/* -log p of each test row's class, into loss (in the order of x's rows with fold == k). */
+static scw_status test_losses(double *loss, const logistic *fit, const inputs *test)
 {
     scw_status st = SCW_OK;
-    double *means = NULL, *centred = NULL;
-    const int64_t p = x->p;
+    double *logits = NULL;
+    const int64_t classes = fit->n_classes;
 
-    TRY(class_means(&means, x, n_classes));
-    TRY(mem_new(out, p * p));
-    TRY(mem_new(&centred, x->n * p));
-    for (int64_t i = 0; i < x->n; i++)
-        for (int64_t j = 0; j < p; j++)
-            centred[i * p + j] = (double)x->u[i * p + j] - means[x->labels[i] * p + j];
-    PARALLEL_FOR_IF(p > 32)
-    for (int64_t a = 0; a < p; a++) {
-        double *row = *out + a * p;
-        for (int64_t i = 0; i < x->n; i++) {
-            double v = centred[i * p + a];
-            for (int64_t b = 0; b <= a; b++) row[b] += v * centred[i * p + b];
-        }
+    TRY(mem_new(&logits, test->n * classes));
+    TRY(logistic_predict_logits(logits, fit, test->u, test->n));
+    for (int64_t i = 0; i < test->n; i++) {
+        const double *l = logits + i * classes;
+        double top = -INFINITY, sum = 0.0;
+        for (int64_t c = 0; c < classes; c++)
+            top = fmax(top, l[c]);
+        for (int64_t c = 0; c < classes; c++)
+            sum += exp(l[c] - top);
+        loss[i] = -log(fmax(exp(l[test->labels[i]] - top) / sum, LOWEST_PROBABILITY));
     }
-    for (int64_t a = 0; a < p; a++)
-        for (int64_t b = 0; b <= a; b++)
-            (*out)[b * p + a] = (*out)[a * p + b] = (*out)[a * p + b] / (double)x->n;
 done:
-    mem_free(means);
-    mem_free(centred);
+    mem_free(logits);
     return st;
 }
 
-/* s [p, p] becomes its power -power, through its eigenvectors. */
-static scw_status matrix_power(double *s, int64_t p, double power)
+/* Losses [N_PENALTIES][n] of all rows for the listed penalties, under modality weights. */
+static scw_status cross_losses(double *loss, const scw_model *m, const inputs *x,
+                               const int32_t *fold, const double *weights, const double *c_grid,
+                               int n_grid)
 {
     scw_status st = SCW_OK;
-    double *vectors = NULL, *values = NULL;
-
-    TRY(mem_new(&vectors, p * p));
-    TRY(mem_new(&values, p));
-    memcpy(vectors, s, (size_t)(p * p) * sizeof *s);
-    if (LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', (lapack_int)p, vectors, (lapack_int)p, values))
-        FAIL(SCW_ENUMERIC, "the covariance within classes has no eigenvectors");
-    double floor_value = 1e-12 * fmax(values[p - 1], 1e-300);
-    for (int64_t k = 0; k < p; k++) values[k] = pow(fmax(values[k], floor_value), -power);
-    PARALLEL_FOR_IF(p > 32)
-    for (int64_t a = 0; a < p; a++)
-        for (int64_t b = 0; b < p; b++) {
-            double sum = 0.0;
-            for (int64_t k = 0; k < p; k++)
-                sum += vectors[a * p + k] * values[k] * vectors[b * p + k];
-            s[a * p + b] = sum;
-        }
-done:
-    mem_free(vectors);
-    mem_free(values);
-    return st;
-}
-
-static double total_variance(const float *u, int64_t n, int64_t p)
-{
-    double total = 0.0;
-
-    for (int64_t j = 0; j < p; j++) {
-        double sum = 0.0, squares = 0.0;
-        for (int64_t i = 0; i < n; i++) {
-            sum += (double)u[i * p + j];
-            squares += (double)u[i * p + j] * (double)u[i * p + j];
-        }
-        total += squares - sum * sum / (double)n;
-    }
-    return total / (double)n;
-}
-
-/* out [n, p] = u T, T symmetric. */
-static void multiply(float *out, const float *u, const double *t, int64_t n, int64_t p)
-{
-    PARALLEL_FOR
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t a = 0; a < p; a++) {
-            double sum = 0.0;
-            for (int64_t b = 0; b < p; b++) sum += (double)u[i * p + b] * t[a * p + b];
-            out[i * p + a] = (float)sum;
-        }
-}
-
-/* T and the transformed inputs; with power 0, T is the identity and u stays. */
-static scw_status whiten(double **t, inputs *x, int64_t n_classes, double power, double shrink)
-{
-    scw_status st = SCW_OK;
+    inputs train = {0}, test = {0};
+    double *t = NULL, *part = NULL;
     float *turned = NULL;
-    double trace = 0.0;
-    const int64_t p = x->p;
+    logistic fit = {0}, previous = {0};
 
-    TRY(within_covariance(t, x, n_classes));
-    for (int64_t a = 0; a < p; a++) trace += (*t)[a * p + a];
-    for (int64_t e = 0; e < p * p; e++) (*t)[e] *= 1.0 - shrink;
-    for (int64_t a = 0; a < p; a++)
-        (*t)[a * p + a] += trace > 0.0 ? shrink * trace / (double)p : 1.0;
-    TRY(matrix_power(*t, p, power));
-    TRY(mem_new(&turned, x->n * p));
-    multiply(turned, x->u, *t, x->n, p);
-    double before = total_variance(x->u, x->n, p), after = total_variance(turned, x->n, p);
-    double scale = after > 0.0 ? sqrt(before / after) : 1.0;
-    for (int64_t e = 0; e < p * p; e++) (*t)[e] *= scale;
-    for (int64_t e = 0; e < x->n * p; e++) turned[e] = (float)((double)turned[e] * scale);
-    mem_free(x->u);
-    x->u = turned;
-    turned = NULL;
+    TRY(mem_new(&part, x->n));
+    for (int32_t k = 0; k < FOLDS; k++) {
+        TRY(subset(&train, x, fold, k, false, weights));
+        TRY(subset(&test, x, fold, k, true, weights));
+        if (test.n == 0) continue;
+        TRY(inputs_whiten(&t, &train, m->classes.n, m->options.whiten, m->options.whiten_shrink));
+        TRY(mem_new(&turned, test.n * test.p));
+        inputs_multiply(turned, test.u, t, test.n, test.p);
+        memcpy(test.u, turned, (size_t)(test.n * test.p) * sizeof *turned);
+        for (int g = 0; g < n_grid; g++) {
+            logistic_options o = logistic_defaults();
+            o.c = c_grid[g];
+            o.max_iterations = INNER_ITERATIONS;
+            o.sample_weight = train.weight;
+            o.start_weight = previous.weight; /* the grid rises: each fit starts from the last */
+            o.start_intercept = NULL;
+            TRY(logistic_fit(&fit, train.u, train.n, train.p, train.labels, (int32_t)m->classes.n,
+                             &o));
+            TRY(test_losses(part, &fit, &test));
+            for (int64_t i = 0, at = 0; i < x->n; i++)
+                if (fold[i] == k) loss[g * x->n + i] = part[at++];
+            logistic_clear(&previous);
+            previous = fit;
+            fit = (logistic){0};
+        }
+        logistic_clear(&previous);
+        inputs_clear(&train);
+        inputs_clear(&test);
+        mem_free(t);
+        mem_free(turned);
+        t = NULL;
+        turned = NULL;
+    }
 done:
+    inputs_clear(&train);
+    inputs_clear(&test);
+    mem_free(t);
+    mem_free(part);
     mem_free(turned);
+    logistic_clear(&fit);
+    logistic_clear(&previous);
     return st;
 }
 
-/* S_m = W T, restricted to modality m's columns; the classifier's bias takes the intercept. */
+static double mean(const double *v, int64_t n)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < n; i++)
+        sum += v[i];
+    return sum / (double)n;
+}
+
+/* Is a better than b by more than one standard error of the paired difference? */
+static bool clearly_better(const double *a, const double *b, int64_t n)
+{
+    double sum = 0.0, squares = 0.0;
+
+    for (int64_t i = 0; i < n; i++) {
+        double d = b[i] - a[i];
+        sum += d;
+        squares += d * d;
+    }
+    double average = sum / (double)n;
+    double variance = fmax(0.0, squares / (double)n - average * average);
+    return average > sqrt(variance / (double)n);
+}
+
+static void column_weights(double *out, const inputs *x, const scw_model *m,
+                           const double *by_modality)
+{
+    for (int k = 0; k < m->n_modalities; k++)
+        for (int64_t j = 0; x->from[k] >= 0 && j < m->net.config.modality[k].n_components; j++)
+            out[x->from[k] + j] = by_modality[k];
+}
+
+/* Is one modality better turned down? The best single change counts if it is clearly better. */
+static scw_status choose_weights(double *by_modality, const scw_model *m, const inputs *x,
+                                 const int32_t *fold, double c, const double *full)
+{
+    scw_status st = SCW_OK;
+    double *loss = NULL, *columns = NULL, best = mean(full, x->n);
+    double trial[MODEL_MAX_MODALITIES];
+
+    TRY(mem_new(&loss, x->n));
+    TRY(mem_new(&columns, x->p));
+    for (int k = 0; k < m->n_modalities; k++)
+        for (int r = 0; r < N_REDUCED; r++) {
+            for (int q = 0; q < m->n_modalities; q++)
+                trial[q] = q == k ? reduced[r] : 1.0;
+            column_weights(columns, x, m, trial);
+            TRY(cross_losses(loss, m, x, fold, columns, &c, 1));
+            double average = mean(loss, x->n);
+            if (average >= best || !clearly_better(loss, full, x->n)) continue;
+            best = average;
+            memcpy(by_modality, trial, sizeof trial);
+        }
+done:
+    mem_free(loss);
+    mem_free(columns);
+    return st;
+}
+
+/* At most MOST_CELLS cells of x, with the same share of each class. */
+static scw_status thin(inputs *out, const scw_model *m, const inputs *x, uint64_t seed)
+{
+    scw_status st = SCW_OK;
+    int32_t *part = NULL;
+    double *ones = NULL;
+    int64_t parts = (x->n + MOST_CELLS - 1) / MOST_CELLS;
+
+    TRY(mem_new(&part, x->n));
+    TRY(mem_new(&ones, x->p));
+    for (int64_t j = 0; j < x->p; j++)
+        ones[j] = 1.0;
+    TRY(deal(part, x->labels, x->n, m->classes.n, parts, seed + 1));
+    TRY(subset(out, x, part, 0, true, ones));
+done:
+    mem_free(part);
+    mem_free(ones);
+    return st;
+}
+
+static scw_status choose(double *c, double *by_modality, const scw_model *m, const inputs *all,
+                         uint64_t seed)
+{
+    scw_status st = SCW_OK;
+    inputs x = {0};
+    int32_t *fold = NULL;
+    double *loss = NULL, *ones = NULL;
+    int best = 0, n_used = 0;
+
+    for (int k = 0; k < m->n_modalities; k++) {
+        by_modality[k] = 1.0;
+        n_used += all->from[k] >= 0;
+    }
+    *c = m->options.shortcut_c;
+    if (*c > 0.0 && (n_used < 2 || !m->options.modality_weights)) return SCW_OK;
+    TRY(thin(&x, m, all, seed));
+    TRY(mem_new(&fold, x.n));
+    TRY(mem_new(&loss, N_PENALTIES * x.n));
+    TRY(mem_new(&ones, x.p));
+    for (int64_t j = 0; j < x.p; j++)
+        ones[j] = 1.0;
+    TRY(deal(fold, x.labels, x.n, m->classes.n, FOLDS, seed));
+    const double *grid = *c > 0.0 ? c : penalties;
+    int n_grid = *c > 0.0 ? 1 : N_PENALTIES;
+    TRY(cross_losses(loss, m, &x, fold, ones, grid, n_grid));
+    for (int g = 1; g < n_grid; g++)
+        if (mean(loss + g * x.n, x.n) < mean(loss + best * x.n, x.n)) best = g;
+    *c = grid[best];
+    if (n_used > 1 && m->options.modality_weights)
+        TRY(choose_weights(by_modality, m, &x, fold, *c, loss + best * x.n));
+done:
+    inputs_clear(&x);
+    mem_free(fold);
+    mem_free(loss);
+    mem_free(ones);
+    return st;
+}
+
+/* ------------------------------------------------------------------------------------ fit */
+
+/* The weights become part of the projections, so that everything behind them sees the same input.
+ */
+static void apply_weights(scw_model *m, inputs *x, const double *by_modality)
+{
+    for (int k = 0; k < m->n_modalities; k++) {
+        int handle = m->net.projection[k];
+        if (handle < 0 || by_modality[k] == 1.0) continue;
+        real *p = params_value(&m->net.p, handle);
+        int64_t width = m->net.config.modality[k].n_components;
+        for (int64_t e = 0; e < m->net.config.modality[k].n_vars * width; e++)
+            p[e] = (real)((double)p[e] * by_modality[k]);
+        for (int64_t i = 0; i < x->n; i++)
+            for (int64_t j = 0; j < width; j++) {
+                float *u = &x->u[i * x->p + x->from[k] + j];
+                *u = (float)((double)*u * by_modality[k]);
+            }
+    }
+}
+
+/* S_m = W T, restricted to modality m's columns. */
 static void store(scw_model *m, const inputs *x, const double *t, const logistic *fit)
 {
     const int64_t p = x->p;
@@ -219,7 +291,7 @@ static void store(scw_model *m, const inputs *x, const double *t, const logistic
     for (int k = 0; k < m->n_modalities; k++) {
         if (x->from[k] < 0) continue;
         int64_t width = m->net.config.modality[k].n_components;
-        real *s = params_value(&m->net.p, m->net.shortcut[k].weight); /* [C, width] */
+        real *s = params_value(&m->net.p, m->net.shortcut[k]); /* [C, width] */
         for (int64_t c = 0; c < m->classes.n; c++)
             for (int64_t j = 0; j < width; j++) {
                 double sum = 0.0;
@@ -228,25 +300,59 @@ static void store(scw_model *m, const inputs *x, const double *t, const logistic
                 s[c * width + j] = (real)sum;
             }
     }
-    real *bias = params_value(&m->net.p, m->net.classifier.bias);
-    for (int64_t c = 0; c < m->classes.n; c++) bias[c] = (real)fmax(fit->intercept[c], -30.0);
+    real *bias = params_value(&m->net.p, m->net.shortcut_bias);
+    for (int64_t c = 0; c < m->classes.n; c++)
+        bias[c] = (real)fmax(fit->intercept[c], NO_CLASS_BIAS);
 }
 
-scw_status shortcut_fit(scw_model *m, const cells *c, const int64_t *rows, int64_t n)
+static scw_status record(scw_model *m, double c, const double *by_modality)
+{
+    scw_status st = SCW_OK;
+    json_t *weights = json_object();
+
+    for (int k = 0; k < m->n_modalities; k++)
+        json_object_set_new(weights, m->modality[k].name, json_real(by_modality[k]));
+    int failed = json_object_set_new(m->record, "modality_weights", weights);
+    failed |= json_object_set_new(m->record, "shortcut_c", json_real(c));
+    if (failed) FAIL(SCW_ENOMEM, "out of memory in the training record");
+done:
+    return st;
+}
+
+static void report(const scw_model *m, double c, const double *by_modality, const scw_hooks *hooks)
+{
+    log_detail(hooks, "linear path: C %g", c);
+    for (int k = 0; k < m->n_modalities; k++)
+        if (by_modality[k] != 1.0)
+            log_info(hooks,
+                     "modality '%s' tells the classes apart better at %g of its weight: used "
+                     "so (--modality-weights off keeps it whole)",
+                     m->modality[k].name, by_modality[k]);
+}
+
+scw_status shortcut_fit(scw_model *m, const cells *c, const int64_t *rows, int64_t n, uint64_t seed,
+                        const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     inputs x = {0};
-    double *t = NULL;
+    double *t = NULL, penalty, by_modality[MODEL_MAX_MODALITIES];
     logistic fit = {0};
-    logistic_options options = logistic_defaults();
+    logistic_options o = logistic_defaults();
 
-    TRY(gather_inputs(&x, m, c, rows, n));
+    TRY(inputs_gather(&x, m, c, rows, n));
     if (x.p == 0) goto done;
-    TRY(whiten(&t, &x, m->classes.n, m->options.whiten, m->options.whiten_shrink));
-    options.c = m->options.shortcut_c;
-    options.sample_weight = x.weight;
-    TRY(logistic_fit(&fit, x.u, n, x.p, x.labels, (int32_t)m->classes.n, &options));
+    TRY(choose(&penalty, by_modality, m, &x, seed));
+    TRY(log_check_cancel(hooks));
+    report(m, penalty, by_modality, hooks);
+    TRY(record(m, penalty, by_modality));
+    apply_weights(m, &x, by_modality);
+    TRY(inputs_whiten(&t, &x, m->classes.n, m->options.whiten, m->options.whiten_shrink));
+    o.c = penalty;
+    o.max_iterations = FINAL_ITERATIONS;
+    o.sample_weight = x.weight;
+    TRY(logistic_fit(&fit, x.u, n, x.p, x.labels, (int32_t)m->classes.n, &o));
     store(m, &x, t, &fit);
+    TRY(latent_path_set(m, &x, t, &fit, c, rows));
 done:
     inputs_clear(&x);
     mem_free(t);

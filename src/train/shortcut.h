@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The linear path from the projected inputs to the class scores, fitted as a logistic regression. */
+/* The linear paths from the projected inputs, fitted before the network is trained.
+ *
+ *   shortcut     a logistic regression on the whitened inputs u T:
+ *                minimise sum_i w_i CE_i + 1/(2 C) |W|^2;  S = W T, s = b
+ *   modalities   each enters with a weight (1, or less when that answers better)
+ *   latent path  A = G B T: B holds the directions that the regression uses (its row space) and
+ * then the principal directions of what they leave; G scales each. The classifier on mu then starts
+ * as the regression itself, and the decoders as ridge regressions of x on mu. */
 #ifndef TRAIN_SHORTCUT_H
 #define TRAIN_SHORTCUT_H
 
 #include "models/model.h"
 
-/* Set the shortcut weights and the classifier's bias of m->net from the listed training cells:
- *     minimise sum_i w_i CE_i + 1/(2 C) |W|^2 on T u,   T = S^-power,
- *     S = (1 - shrink) S_w + shrink tr(S_w)/p I,   S_w: covariance within classes,
- * T scaled so that the total variance of T u is that of u. C, power and shrink from the options. */
-SCW_CHECKED scw_status shortcut_fit(scw_model *m, const cells *c, const int64_t *rows, int64_t n);
+/* Choose the penalty and the modalities' weights by cross-validation within the listed cells (at
+ * most 2,000 of them), scale the projections of m->net by the weights, fit, and set the parameters.
+ */
+SCW_CHECKED scw_status shortcut_fit(scw_model *m, const cells *c, const int64_t *rows, int64_t n,
+                                    uint64_t seed, const scw_hooks *hooks);
 
 #endif

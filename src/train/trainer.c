@@ -15,8 +15,13 @@ scw_status trainer_init(trainer *t, const network *net, const train_options *opt
     scw_status st = SCW_OK;
     const size_t bytes = (size_t)net->p->n_values * sizeof(real);
 
-    *t = (trainer){.options = *options, .net = *net, .validator = validator, .hooks = hooks,
-                   .n_epochs_total = n_epochs, .started = clock_wall(), .best_score = -INFINITY};
+    *t = (trainer){.options = *options,
+                   .net = *net,
+                   .validator = validator,
+                   .hooks = hooks,
+                   .n_epochs_total = n_epochs,
+                   .started = clock_wall(),
+                   .best_score = -INFINITY};
     TRY(tape_new(&t->tape));
     TRY(optimizer_init(&t->optimizer, &options->optimizer, net->p));
     if (options->average > 0.0) {
@@ -60,7 +65,8 @@ static void update_average(trainer *t)
     real *average = t->average;
     int64_t n = t->net.p->n_values;
     PARALLEL_FOR_IF(n > 100000)
-    for (int64_t i = 0; i < n; i++) average[i] = keep * average[i] + give * value[i];
+    for (int64_t i = 0; i < n; i++)
+        average[i] = keep * average[i] + give * value[i];
 }
 
 static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *entries, int64_t n,
@@ -84,9 +90,8 @@ static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *
     for (int k = 0; k < losses.n; k++) {
         double v = (double)losses.part[k]->value[0];
         if (!isfinite(v))
-            FAIL(SCW_ENUMERIC,
-                 "%s, step %u: the loss '%s' is not finite (%g); try a smaller --lr", phase->name,
-                 t->step, losses.name[k], v);
+            FAIL(SCW_ENUMERIC, "%s, step %u: the loss '%s' is not finite (%g); try a smaller --lr",
+                 phase->name, t->step, losses.name[k], v);
         sums->loss_name[k] = losses.name[k];
         sums->loss[k] += v * (double)n;
     }
@@ -148,9 +153,15 @@ static void report(const trainer *t, const train_epoch *e)
         values[n++] = e->score;
     }
     double left = elapsed * (double)(t->n_epochs_total - t->epochs_done) / (double)t->epochs_done;
-    scw_progress p = {.phase = e->phase, .step = t->step, .n_steps = -1, .epoch = t->epochs_done,
-                      .n_epochs = t->n_epochs_total, .seconds_elapsed = elapsed,
-                      .seconds_left = left, .n_values = n, .value_names = names,
+    scw_progress p = {.phase = e->phase,
+                      .step = t->step,
+                      .n_steps = -1,
+                      .epoch = t->epochs_done,
+                      .n_epochs = t->n_epochs_total,
+                      .seconds_elapsed = elapsed,
+                      .seconds_left = left,
+                      .n_values = n,
+                      .value_names = names,
                       .values = values};
     log_progress(t->hooks, &p);
 }
@@ -169,7 +180,8 @@ static scw_status one_epoch(trainer *t, const train_phase *phase, int64_t epoch,
         TRY(log_check_cancel(t->hooks));
         TRY(one_step(t, phase, order + k * b, size, e.lr, &e));
     }
-    for (int k = 0; k < e.n_losses; k++) e.loss[k] /= (double)n;
+    for (int k = 0; k < e.n_losses; k++)
+        e.loss[k] /= (double)n;
     e.total /= (double)n;
     t->epochs_done++;
     TRY(validate(t, &e));
@@ -194,7 +206,8 @@ scw_status trainer_run(trainer *t, const train_phase *phase, bool fresh_optimize
         TRY(one_epoch(t, phase, epoch, order));
         int64_t since = t->best_epoch > started_at ? t->best_epoch : started_at;
         if (t->validator && phase->patience > 0 && t->epochs_done - since >= phase->patience) {
-            log_detail(t->hooks, "%s: stopped after epoch %lld, no better validation score since %lld",
+            log_detail(t->hooks,
+                       "%s: stopped after epoch %lld, no better validation score since %lld",
                        phase->name, (long long)t->epochs_done, (long long)t->best_epoch);
             break;
         }

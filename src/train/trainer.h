@@ -2,8 +2,8 @@
 /* The training loop: phases of epochs over a source of batches, named losses, a validation score,
  * averaging of weights, early stopping, progress and cancellation.
  *
- * One step: gather -> forward -> loss -> backward -> optimizer, all on one tape whose arena is reset,
- * so that nothing is allocated after the first step. */
+ * One step: gather -> forward -> loss -> backward -> optimizer, all on one tape whose arena is
+ * reset, so that nothing is allocated after the first step. */
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
@@ -52,11 +52,11 @@ typedef struct trainer {
     const scw_hooks *hooks;
     tape *tape;
     optimizer optimizer;
-    uint32_t step;       /* steps done, over all phases: the address of random numbers */
+    uint32_t step; /* steps done, over all phases: the address of random numbers */
     int64_t n_epochs_total, epochs_done; /* over all phases, for progress */
     double started;
-    real *average;       /* [n_values] or NULL */
-    real *best;          /* [n_values] values with the best score, or NULL */
+    real *average; /* [n_values] or NULL */
+    real *best;    /* [n_values] values with the best score, or NULL */
     double best_score;
     int64_t best_epoch;
     train_epoch *history;
@@ -70,7 +70,8 @@ SCW_CHECKED scw_status trainer_init(trainer *t, const network *net, const train_
 /* Run one phase. fresh_optimizer: start with zero moments. SCW_ENUMERIC when the loss leaves the
  * finite numbers, naming the part; SCW_ECANCELLED. */
 SCW_CHECKED scw_status trainer_run(trainer *t, const train_phase *phase, bool fresh_optimizer);
-/* Put the averaged weights (if averaging), then the best validated ones (if any) into the network. */
+/* Put the averaged weights (if averaging), then the best validated ones (if any) into the network.
+ */
 void trainer_finish(trainer *t);
 void trainer_clear(trainer *t);
 

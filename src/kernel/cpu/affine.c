@@ -123,7 +123,7 @@ static void affine_forward(const affine_sparse *x, const real *w, const real *we
         }
     }
     tile = tile < 1 ? 1 : smaller(tile, TILE_ROWS);
-    PARALLEL_FOR
+    PARALLEL_FOR_IF(x->indptr[x->n_rows] * h > CPU_PARALLEL_MIN)
     for (int64_t r0 = 0; r0 < x->n_rows; r0 += tile)
         forward_tile(x, w, weight, h, r0, smaller(r0 + tile, x->n_rows), out);
 }
@@ -220,7 +220,7 @@ static void affine_backward(const affine_sparse *x, const real *w, const real *w
             gradient_job job = {x, w, weight, g, d_w, d_weight, h,
                                 r0, smaller(r0 + GRADIENT_ROWS, x->n_rows),
                                 from, smaller(GRADIENT_BLOCK, h - from)};
-            PARALLEL_FOR
+            PARALLEL_FOR_IF((x->indptr[x->n_rows] + x->n_cols) * h > CPU_PARALLEL_MIN)
             for (int64_t c = 0; c < chunks; c++)
                 gradient_chunk(&job, x->n_cols * c / chunks, x->n_cols * (c + 1) / chunks);
         }

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Pieces of the report of scw_inspect. All heap failures inside jansson show as SCW_ENOMEM. */
+#ifndef IO_INSPECT_H
+#define IO_INSPECT_H
+
+#include <jansson.h>
+
+#include "data/frame.h"
+#include "data/matrix.h"
+#include "io/h5.h"
+#include "scweave/hooks.h"
+
+/* Set a key, taking over the value; a NULL value is a lack of memory. */
+SCW_CHECKED scw_status inspect_set(json_t *object, const char *key, json_t *value);
+/* JSON string of any bytes; what is not UTF-8 becomes '?'. */
+json_t *inspect_text(const char *text);
+SCW_CHECKED scw_status inspect_problem(json_t *problems, const char *severity, const char *element,
+                                       const char *format, ...) SCW_PRINTF(4, 5);
+
+/* Object for a column: kind, missing values, categories with their most frequent values. */
+SCW_CHECKED scw_status inspect_column(json_t **out, const column *c);
+/* Problems of a frame of cells: columns that could be labels, classes of one cell. */
+SCW_CHECKED scw_status inspect_labels(json_t *problems, const frame *obs, const char *where);
+/* Encoding, version and type of an element, into `object`. */
+SCW_CHECKED scw_status inspect_encoding(json_t *object, hid_t element);
+/* Object for a matrix that was read: values, sparsity; what is odd about them goes to problems. */
+SCW_CHECKED scw_status inspect_values(json_t *object, json_t *problems, const matrix *m,
+                                      const char *where);
+/* The whole report on an open file. */
+SCW_CHECKED scw_status inspect_file(json_t **out, hid_t file, const char *path,
+                                    const scw_hooks *hooks);
+/* Are the entries of each row (or column) of a sparse element in order? Problem if not. */
+SCW_CHECKED scw_status inspect_order(json_t *problems, hid_t element, const char *where);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "io/inspect.h"
+
+#define MOST_FREQUENT 10 /* values of a column that are listed */
+
+scw_status inspect_set(json_t *object, const char *key, json_t *value)
+{
+    if (!value || json_object_set_new_nocheck(object, key, value) != 0)
+        return status_fail(SCW_ENOMEM, "out of memory: report");
+    return SCW_OK;
+}
+
+json_t *inspect_text(const char *text)
+{
+    json_t *value = json_string(text);
+    char *copy = NULL;
+
+    if (value || mem_strdup(&copy, text) != SCW_OK) return value;
+    for (char *p = copy; *p; p++)
+        if ((unsigned char)*p >= 0x80) *p = '?';
+    value = json_string(copy);
+    mem_free(copy);
+    return value;
+}
+
+scw_status inspect_problem(json_t *problems, const char *severity, const char *element,
+                           const char *format, ...)
+{
+    scw_status st = SCW_OK;
+    char text[1200];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    json_t *problem = json_object();
+    if (!problem || json_array_append_new(problems, problem) != 0)
+        FAIL(SCW_ENOMEM, "out of memory: report");
+    TRY(inspect_set(problem, "severity", json_string(severity)));
+    TRY(inspect_set(problem, "element", inspect_text(element)));
+    TRY(inspect_set(problem, "text", inspect_text(text)));
+done:
+    return st;
+}
+
+/* ------------------------------------------------------------------ columns */
+
+static const char *kind_name(column_kind kind)
+{
+    switch (kind) {
+    case COLUMN_FLOAT: return "float";
+    case COLUMN_INT: return "integer";
+    case COLUMN_BOOL: return "boolean";
+    case COLUMN_STRING: return "string";
+    case COLUMN_CATEGORICAL: return "categorical";
+    }
+    return "";
+}
+
+typedef struct tally {
+    const char *name;
+    int64_t count;
+} tally;
+
+static int by_count(const void *a, const void *b)
+{
+    const tally *x = a, *y = b;
+    if (x->count != y->count) return x->count > y->count ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+/* Counts of the classes of a column, largest first. */
+static scw_status tally_classes(tally **out, strings *classes, int64_t *n_missing, const column *c)
+{
+    scw_status st = SCW_OK;
+    int32_t *codes = NULL;
+
+    *n_missing = 0;
+    TRY(column_classes(c, &codes, classes));
+    TRY(mem_new(out, classes->n));
+    for (int64_t k = 0; k < classes->n; k++) (*out)[k].name = classes->at[k];
+    for (int64_t i = 0; i < c->n; i++) {
+        if (codes[i] < 0) (*n_missing)++;
+        else (*out)[codes[i]].count++;
+    }
+    if (classes->n) qsort(*out, (size_t)classes->n, sizeof **out, by_count);
+done:
+    mem_free(codes);
+    return st;
+}
+
+static scw_status add_classes(json_t *object, const column *c)
+{
+    scw_status st = SCW_OK;
+    tally *counts = NULL;
+    strings classes = {0};
+    int64_t n_missing;
+
+    TRY(tally_classes(&counts, &classes, &n_missing, c));
+    TRY(inspect_set(object, "n_missing", json_integer(n_missing)));
+    TRY(inspect_set(object, "n_values", json_integer(classes.n)));
+    json_t *top = json_array();
+    TRY(inspect_set(object, "most_frequent", top));
+    for (int64_t k = 0; k < classes.n && k < MOST_FREQUENT; k++) {
+        json_t *one = json_object();
+        if (!one || json_array_append_new(top, one) != 0)
+            FAIL(SCW_ENOMEM, "out of memory: report");
+        TRY(inspect_set(one, "value", inspect_text(counts[k].name)));
+        TRY(inspect_set(one, "count", json_integer(counts[k].count)));
+    }
+done:
+    mem_free(counts);
+    strings_clear(&classes);
+    return st;
+}
+
+static scw_status add_range(json_t *object, const column *c)
+{
+    scw_status st = SCW_OK;
+    double lowest = INFINITY, highest = -INFINITY;
+    int64_t n_missing = 0;
+
+    for (int64_t i = 0; i < c->n; i++) {
+        double v = c->kind == COLUMN_INT ? (double)c->i64[i] : c->f64[i];
+        if (column_is_missing(c, i) || isnan(v)) {
+            n_missing++;
+            continue;
+        }
+        if (v < lowest) lowest = v;
+        if (v > highest) highest = v;
+    }
+    TRY(inspect_set(object, "n_missing", json_integer(n_missing)));
+    if (isfinite(lowest)) TRY(inspect_set(object, "minimum", json_real(lowest)));
+    if (isfinite(highest)) TRY(inspect_set(object, "maximum", json_real(highest)));
+done:
+    return st;
+}
+
+scw_status inspect_column(json_t **out, const column *c)
+{
+    scw_status st = SCW_OK;
+
+    *out = json_object();
+    TRY(inspect_set(*out, "name", inspect_text(c->name)));
+    TRY(inspect_set(*out, "kind", json_string(kind_name(c->kind))));
+    if (c->kind == COLUMN_CATEGORICAL)
+        TRY(inspect_set(*out, "n_categories", json_integer(c->categories.n)));
+    TRY(c->kind == COLUMN_FLOAT || c->kind == COLUMN_INT ? add_range(*out, c)
+                                                         : add_classes(*out, c));
+done:
+    if (st != SCW_OK) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+scw_status inspect_labels(json_t *problems, const frame *obs, const char *where)
+{
+    scw_status st = SCW_OK;
+    tally *counts = NULL;
+    strings classes = {0};
+    bool any = false;
+
+    for (int64_t i = 0; i < obs->n_columns; i++) {
+        const column *c = &obs->columns[i];
+        int64_t n_missing, n_single = 0;
+        if (c->kind != COLUMN_CATEGORICAL && c->kind != COLUMN_STRING) continue;
+        mem_free(counts);
+        counts = NULL;
+        strings_clear(&classes);
+        TRY(tally_classes(&counts, &classes, &n_missing, c));
+        if (classes.n < 2 || classes.n > obs->n_rows / 2) continue;
+        any = true;
+        for (int64_t k = 0; k < classes.n; k++) n_single += counts[k].count == 1;
+        if (n_single)
+            TRY(inspect_problem(problems, "note", where, "column '%s': %lld of %lld values occur "
+                                "in one cell only, e.g. '%s'", c->name, (long long)n_single,
+                                (long long)classes.n, counts[classes.n - 1].name));
+    }
+    if (!any)
+        TRY(inspect_problem(problems, "note", where, "no column could serve as labels (text with "
+                            "at least two values, shared by cells)"));
+done:
+    mem_free(counts);
+    strings_clear(&classes);
+    return st;
+}
+
+/* ------------------------------------------------------------------ matrices */
+
+scw_status inspect_encoding(json_t *object, hid_t element)
+{
+    scw_status st = SCW_OK;
+    char *type = NULL, *version = NULL;
+    hid_t data = 0;
+    h5_info info;
+
+    if (h5_has_attr(element, "encoding-type")) {
+        TRY(h5_attr_string(&type, element, "encoding-type"));
+        TRY(inspect_set(object, "encoding", inspect_text(type)));
+    }
+    if (h5_has_attr(element, "encoding-version")) {
+        TRY(h5_attr_string(&version, element, "encoding-version"));
+        TRY(inspect_set(object, "encoding_version", inspect_text(version)));
+    }
+    if (!type) {
+        bool sparse = h5_has_attr(element, "h5sparse_format");
+        if (sparse) TRY(h5_attr_string(&type, element, "h5sparse_format"));
+        TRY(inspect_set(object, "encoding",
+                        inspect_text(type ? type
+                                     : h5_kind_of(element) == H5_GROUP ? "group" : "dataset")));
+    }
+    if (h5_kind_of(element) == H5_DATASET) {
+        TRY(h5_describe(&info, element));
+        TRY(inspect_set(object, "dtype", json_string(h5_type_name(&info))));
+    } else if (h5_find(element, "data") == H5_DATASET) {
+        TRY(h5_open(&data, element, "data"));
+        TRY(h5_describe(&info, data));
+        TRY(inspect_set(object, "dtype", json_string(h5_type_name(&info))));
+    }
+done:
+    h5_close(&data);
+    mem_free(type);
+    mem_free(version);
+    return st;
+}
+
+static scw_status judge_values(json_t *problems, const matrix *m, const matrix_summary *s,
+                               const char *where)
+{
+    scw_status st = SCW_OK;
+
+    if (s->n_nan)
+        TRY(inspect_problem(problems, "error", where, "%lld values are NaN", (long long)s->n_nan));
+    if (s->n_infinite)
+        TRY(inspect_problem(problems, "error", where, "%lld values are infinite",
+                            (long long)s->n_infinite));
+    if (s->n_negative)
+        TRY(inspect_problem(problems, "warning", where, "%lld values are negative: these are not "
+                            "counts; look for the counts in raw or a layer",
+                            (long long)s->n_negative));
+    else if (s->n_fractional)
+        TRY(inspect_problem(problems, "warning", where, "%lld values are not whole numbers: these "
+                            "are not counts; look for the counts in raw or a layer",
+                            (long long)s->n_fractional));
+    if (s->n_empty_rows)
+        TRY(inspect_problem(problems, "warning", where, "%lld of %lld cells are empty",
+                            (long long)s->n_empty_rows, (long long)m->n_rows));
+    if (s->n_empty_cols)
+        TRY(inspect_problem(problems, "note", where, "%lld of %lld features are empty",
+                            (long long)s->n_empty_cols, (long long)m->n_cols));
+done:
+    return st;
+}
+
+scw_status inspect_values(json_t *object, json_t *problems, const matrix *m, const char *where)
+{
+    scw_status st = SCW_OK;
+    matrix_summary s;
+
+    TRY(matrix_summarise(&s, m));
+    double all = (double)m->n_rows * (double)m->n_cols;
+    bool counts = !s.n_nan && !s.n_infinite && !s.n_negative && !s.n_fractional;
+    TRY(inspect_set(object, "sparse", json_boolean(m->sparse)));
+    TRY(inspect_set(object, "n_nonzero", json_integer(s.nnz)));
+    TRY(inspect_set(object, "density", json_real(all > 0 ? (double)s.nnz / all : 0)));
+    if (isfinite(s.minimum)) TRY(inspect_set(object, "minimum", json_real(s.minimum)));
+    if (isfinite(s.maximum)) TRY(inspect_set(object, "maximum", json_real(s.maximum)));
+    if (isfinite(s.sum)) TRY(inspect_set(object, "sum", json_real(s.sum)));
+    TRY(inspect_set(object, "counts", json_boolean(counts)));
+    TRY(inspect_set(object, "n_negative", json_integer(s.n_negative)));
+    TRY(inspect_set(object, "n_nan", json_integer(s.n_nan)));
+    TRY(inspect_set(object, "n_infinite", json_integer(s.n_infinite)));
+    TRY(inspect_set(object, "n_fractional", json_integer(s.n_fractional)));
+    TRY(inspect_set(object, "n_empty_cells", json_integer(s.n_empty_rows)));
+    TRY(inspect_set(object, "n_empty_features", json_integer(s.n_empty_cols)));
+    TRY(judge_values(problems, m, &s, where));
+done:
+    return st;
+}
+
+scw_status inspect_order(json_t *problems, hid_t element, const char *where)
+{
+    scw_status st = SCW_OK;
+    hid_t indices = 0, indptr = 0;
+    h5_info n_indices, n_indptr;
+    int32_t *index = NULL;
+    int64_t *pointer = NULL, unsorted = 0, repeated = 0;
+
+    if (h5_kind_of(element) != H5_GROUP) goto done;
+    TRY(h5_open(&indices, element, "indices"));
+    TRY(h5_open(&indptr, element, "indptr"));
+    TRY(h5_describe(&n_indices, indices));
+    TRY(h5_describe(&n_indptr, indptr));
+    TRY(mem_new(&index, n_indices.n));
+    TRY(mem_new(&pointer, n_indptr.n));
+    TRY(h5_read_i32(index, indices, n_indices.n));
+    TRY(h5_read_i64(pointer, indptr, n_indptr.n));
+    for (int64_t i = 0; i + 1 < n_indptr.n; i++) {
+        bool down = false, same = false;
+        for (int64_t k = pointer[i] + 1; k < pointer[i + 1] && k < n_indices.n; k++) {
+            if (k < 1) continue;
+            down |= index[k] < index[k - 1];
+            same |= index[k] == index[k - 1];
+        }
+        unsorted += down;
+        repeated += same;
+    }
+    if (unsorted)
+        TRY(inspect_problem(problems, "note", where, "the indices of %lld rows are not sorted; "
+                            "they are sorted when read", (long long)unsorted));
+    if (repeated)
+        TRY(inspect_problem(problems, "warning", where, "%lld rows hold an index twice; such "
+                            "entries are added up", (long long)repeated));
+done:
+    mem_free(index);
+    mem_free(pointer);
+    h5_close(&indices);
+    h5_close(&indptr);
+    return st;
+}

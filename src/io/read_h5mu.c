@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A multimodal file: annotated matrices under /mod, and frames over all of them.
+ *
+ *   /mod/<name>     as the root of an h5ad         /obs      all cells
+ *   /mod 'mod-order' the order of the names        /obsmap/<name>[i]: 1 + row of cell i in the
+ *                                                  modality, 0: the cell lacks it
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "io/formats.h"
+#include "io/registry.h"
+
+scw_status h5mu_modalities(strings *out, hid_t mod)
+{
+    scw_status st = SCW_OK;
+    strings stated = {0}, there = {0};
+
+    *out = (strings){0};
+    TRY(h5_list(&there, mod));
+    if (h5_has_attr(mod, "mod-order")) TRY(h5_attr_strings(&stated, mod, "mod-order"));
+    for (int pass = 0; pass < 2; pass++) {
+        const strings *from = pass ? &there : &stated;
+        for (int64_t i = 0; i < from->n; i++) {
+            bool known = h5_find(mod, from->at[i]) != H5_ABSENT;
+            for (int64_t e = 0; e < out->n; e++) known &= strcmp(out->at[e], from->at[i]) != 0;
+            if (known) TRY(strings_add(out, from->at[i]));
+        }
+    }
+done:
+    strings_clear(&stated);
+    strings_clear(&there);
+    if (st != SCW_OK) strings_clear(out);
+    return st;
+}
+
+static scw_status check_axis(hid_t file)
+{
+    scw_status st = SCW_OK;
+    int64_t axis = 0;
+
+    if (h5_has_attr(file, "axis")) TRY(h5_attr_ints(&axis, file, "axis", 1));
+    if (axis != 0)
+        FAIL(SCW_EUNSUPPORTED, "%s: joins its modalities along features (axis %lld); only sets "
+             "that share cells (axis 0) are read", h5_where(file), (long long)axis);
+done:
+    return st;
+}
+
+/* Does the map tie cells of one name? A map left over from before a file was filtered does not. */
+static bool map_agrees(const int64_t *rows, const frame *global, const frame *own)
+{
+    for (int64_t i = 0; i < global->n_rows; i++)
+        if (rows[i] >= 0 && strcmp(global->index.at[i], own->index.at[rows[i]]) != 0) return false;
+    return true;
+}
+
+/* Rows from /obsmap/<name>; *rows stays NULL when names must decide. */
+static scw_status read_obsmap(int64_t **rows, hid_t file, const dataset_part *part,
+                              const frame *global, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    hid_t maps = 0, element = 0;
+    h5_info info;
+    uint8_t *used = NULL;
+    const char *name = part->m.name;
+
+    *rows = NULL;
+    if (h5_find(file, "obsmap") != H5_GROUP) goto done;
+    TRY(h5_open_group(&maps, file, "obsmap"));
+    if (h5_find(maps, name) != H5_DATASET) goto done;
+    TRY(h5_open(&element, maps, name));
+    TRY(h5_describe(&info, element));
+    if (info.class != H5_CLASS_INTEGER || info.n != global->n_rows)
+        FAIL(SCW_EFORMAT, "%s: holds %lld %s values, expected %lld row numbers", h5_where(element),
+             (long long)info.n, h5_type_name(&info), (long long)global->n_rows);
+    TRY(mem_new(rows, info.n));
+    TRY(mem_new(&used, part->obs.n_rows));
+    TRY(h5_read_i64(*rows, element, info.n));
+    for (int64_t i = 0; i < info.n; i++) {
+        int64_t row = (*rows)[i];
+        if (row < 0 || row > part->obs.n_rows)
+            FAIL(SCW_EFORMAT, "%s: row %lld of cell %lld is out of range, modality '%s' has %lld "
+                 "cells", h5_where(element), (long long)row, (long long)i, name,
+                 (long long)part->obs.n_rows);
+        if (row > 0 && used[row - 1]++)
+            FAIL(SCW_EFORMAT, "%s: two cells share row %lld", h5_where(element), (long long)row);
+        (*rows)[i] = row - 1;
+    }
+    if (!map_agrees(*rows, global, &part->obs)) {
+        log_warning(hooks, "%s: does not fit the cell names; joining by name", h5_where(element));
+        mem_free(*rows);
+        *rows = NULL;
+    }
+done:
+    if (st != SCW_OK) {
+        mem_free(*rows);
+        *rows = NULL;
+    }
+    mem_free(used);
+    h5_close(&element);
+    h5_close(&maps);
+    return st;
+}
+
+static scw_status read_global(file_parts *out, hid_t file, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    hid_t element = 0;
+
+    if (h5_find(file, "obs") == H5_ABSENT) goto done;
+    TRY(h5_open(&element, file, "obs"));
+    TRY(registry_read_frame(&out->global, element, file, hooks));
+    TRY(check_unique(&out->global.index, "cell", h5_where(element),
+                     "make cell names unique first, e.g. mdata.obs_names_make_unique()"));
+    if (out->global.n_rows == 0) FAIL(SCW_EDATA, "%s: has no cells", h5_where(element));
+    out->has_global = true;
+done:
+    h5_close(&element);
+    return st;
+}
+
+/* A layer that one modality lacks (counts of the proteins may stand in X) is read from X there. */
+static scw_status layer_of(const char **out, hid_t group, const char *layer, bool *found,
+                           const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    char *x = NULL, *var = NULL;
+
+    *out = layer;
+    st = anndata_paths(&x, &var, group, layer);
+    if (st == SCW_OK) *found = true;
+    if (st == SCW_ENOTFOUND && layer) {
+        log_warning(hooks, "%s: has no layer '%s'; X is read", h5_where(group), layer);
+        *out = NULL;
+        st = SCW_OK;
+    }
+    mem_free(x);
+    mem_free(var);
+    return st;
+}
+
+scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    hid_t mod = 0, group = 0;
+    strings names = {0};
+    bool found = false;
+
+    TRY(check_axis(file));
+    st = h5_open_group(&mod, file, "mod");
+    if (st == SCW_ENOTFOUND) st = SCW_EFORMAT;
+    TRY(st);
+    TRY(h5mu_modalities(&names, mod));
+    if (names.n == 0) FAIL(SCW_EDATA, "%s: has no modalities", h5_where(mod));
+    TRY(read_global(out, file, hooks));
+    TRY(mem_new(&out->parts, names.n));
+    for (int64_t k = 0; k < names.n; k++) {
+        const char *layer;
+        dataset_part *part = &out->parts[k];
+        TRY(log_check_cancel(hooks));
+        h5_close(&group);
+        TRY(h5_open_group(&group, mod, names.at[k]));
+        TRY(layer_of(&layer, group, source->layer, &found, hooks));
+        TRY(read_anndata(part, group, names.at[k], layer, hooks));
+        out->n_parts = (int)k + 1;
+        if (out->has_global) TRY(read_obsmap(&part->row_of_obs, file, part, &out->global, hooks));
+    }
+    if (source->layer && !found)
+        FAIL(SCW_ENOTFOUND, "%s: no modality has a layer '%s'", source->path, source->layer);
+done:
+    strings_clear(&names);
+    h5_close(&group);
+    h5_close(&mod);
+    return st;
+}

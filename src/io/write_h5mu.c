@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* An h5mu as the mudata package lays it out:
+ *
+ *   user block   "MuData (format-version=0.1.0;...)"
+ *   /mod/<name>  annotated matrices          /obsmap/<name>, /varmap/<name>   1 + row, or 0
+ *   /obs, /var   frames over all of them     /obsm/<name>, /varm/<name>       presence
+ */
+#include "io/write_h5mu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/atomic_file.h"
+#include "io/write_element.h"
+#include "scweave/version.h"
+
+static scw_status write_presence(hid_t file, const char *map_group, const char *mask_group,
+                                 const char *name, int64_t n, const int64_t *rows)
+{
+    scw_status st = SCW_OK;
+    hid_t maps = 0, masks = 0, d = 0;
+    uint32_t *map = NULL;
+    uint8_t *mask = NULL;
+
+    TRY(mem_new(&map, n));
+    TRY(mem_new(&mask, n));
+    for (int64_t i = 0; i < n; i++) {
+        map[i] = (uint32_t)(rows[i] + 1);
+        mask[i] = rows[i] >= 0;
+    }
+    TRY(write_open_dict(&maps, file, map_group));
+    TRY(write_open_dict(&masks, file, mask_group));
+    TRY(h5_write_array(&d, maps, name, H5T_NATIVE_UINT32, 1, &n, map));
+    TRY(write_encoding(d, "array", "0.2.0"));
+    h5_close(&d);
+    TRY(h5_write_bools(&d, masks, name, n, mask));
+    TRY(write_encoding(d, "array", "0.2.0"));
+done:
+    mem_free(map);
+    mem_free(mask);
+    h5_close(&d);
+    h5_close(&maps);
+    h5_close(&masks);
+    return st;
+}
+
+/* /var, /varmap, /varm: the features of all modalities, one after the other. */
+static scw_status write_features(hid_t file, const scw_dataset *d, const strings *const *var_names)
+{
+    scw_status st = SCW_OK;
+    frame var = {0};
+    int64_t *rows = NULL, start = 0;
+
+    for (int k = 0; k < d->n_modalities; k++)
+        for (int64_t j = 0; j < var_names[k]->n; j++)
+            TRY(strings_add(&var.index, var_names[k]->at[j]));
+    var.n_rows = var.index.n;
+    TRY(write_frame(file, "var", &var));
+    TRY(mem_new(&rows, var.n_rows));
+    for (int k = 0; k < d->n_modalities; k++) {
+        int64_t n = var_names[k]->n;
+        for (int64_t j = 0; j < var.n_rows; j++)
+            rows[j] = j >= start && j < start + n ? j - start : -1;
+        start += n;
+        TRY(write_presence(file, "varmap", "varm", d->modalities[k].name, var.n_rows, rows));
+    }
+done:
+    frame_clear(&var);
+    mem_free(rows);
+    return st;
+}
+
+scw_status h5mu_write_frame_of(hid_t file, const scw_dataset *d, const frame *obs,
+                               const strings *const *var_names)
+{
+    static const char *const dicts[] = {"obsm", "obsp", "obsmap", "varm", "varp", "varmap", "uns"};
+    scw_status st = SCW_OK;
+    hid_t mod = 0, group = 0;
+    strings order = {0};
+    const int64_t axis = 0;
+
+    TRY(write_encoding(file, "MuData", "0.1.0"));
+    TRY(h5_put_attr_string(file, "encoder", "scweave"));
+    TRY(h5_put_attr_string(file, "encoder-version", scw_version()));
+    TRY(h5_put_attr_ints(file, "axis", &axis, 1, true));
+    for (int k = 0; k < d->n_modalities; k++) TRY(strings_add(&order, d->modalities[k].name));
+    if (h5_find(file, "mod") == H5_ABSENT)
+        TRY(h5_make_group(&mod, file, "mod"));
+    else
+        TRY(h5_open_group(&mod, file, "mod"));
+    TRY(h5_put_attr_strings(mod, "mod-order", &order));
+    TRY(write_frame(file, "obs", obs));
+    for (size_t i = 0; i < sizeof dicts / sizeof *dicts; i++) {
+        TRY(write_open_dict(&group, file, dicts[i]));
+        h5_close(&group);
+    }
+    for (int k = 0; k < d->n_modalities; k++)
+        TRY(write_presence(file, "obsmap", "obsm", d->modalities[k].name, d->n_obs,
+                           d->modalities[k].row_of_obs));
+    TRY(write_features(file, d, var_names));
+done:
+    strings_clear(&order);
+    h5_close(&group);
+    h5_close(&mod);
+    return st;
+}
+
+scw_status h5mu_write_userblock(const char *path)
+{
+    scw_status st = SCW_OK;
+    char block[H5MU_USERBLOCK] = {0};
+
+    (void)snprintf(block, sizeof block,
+                   "MuData (format-version=0.1.0;creator=scweave;creator-version=%s)",
+                   scw_version());
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) FAIL(SCW_EIO, "%s: cannot write: %s", path, strerror(errno));
+    ssize_t n = pwrite(fd, block, sizeof block, 0);
+    int failed = n != (ssize_t)sizeof block, why = errno;
+    failed |= close(fd) != 0;
+    if (failed) FAIL(SCW_EIO, "%s: cannot write: %s", path, strerror(why));
+done:
+    return st;
+}
+
+/* Modality that a column name "<modality>:<key>" belongs to, or -1. */
+static int owner_of(const scw_dataset *d, const char *name, const char **key)
+{
+    for (int k = 0; k < d->n_modalities; k++) {
+        size_t n = strlen(d->modalities[k].name);
+        if (strncmp(name, d->modalities[k].name, n) != 0 || name[n] != ':') continue;
+        *key = name + n + 1;
+        return k;
+    }
+    return -1;
+}
+
+scw_status h5mu_global_columns(frame *out, const scw_dataset *d)
+{
+    scw_status st = SCW_OK;
+    const char *key;
+
+    *out = (frame){.n_rows = d->obs.n_rows, .index = d->obs.index};
+    TRY(mem_new(&out->columns, d->obs.n_columns));
+    for (int64_t i = 0; i < d->obs.n_columns; i++)
+        if (owner_of(d, d->obs.columns[i].name, &key) < 0)
+            out->columns[out->n_columns++] = d->obs.columns[i];
+done:
+    return st;
+}
+
+/* The modality's own cells and columns, in the order of its rows. */
+static scw_status own_obs(frame *out, const scw_dataset *d, int which)
+{
+    scw_status st = SCW_OK;
+    const modality *m = &d->modalities[which];
+    int64_t *cells = NULL; /* obs position of each row */
+    column c = {0};
+    textbuf name = {0};
+
+    *out = (frame){.n_rows = m->x.n_rows};
+    TRY(mem_new(&cells, m->x.n_rows));
+    for (int64_t r = 0; r < m->x.n_rows; r++) cells[r] = -1;
+    for (int64_t i = 0; i < d->n_obs; i++)
+        if (m->row_of_obs[i] >= 0) cells[m->row_of_obs[i]] = i;
+    for (int64_t r = 0; r < m->x.n_rows; r++) {
+        text_clear(&name);
+        if (cells[r] < 0) TRY(text_add(&name, "unlisted_%lld", (long long)r));
+        TRY(strings_add(&out->index, cells[r] < 0 ? text_get(&name) : d->obs.index.at[cells[r]]));
+    }
+    for (int64_t i = 0; i < d->obs.n_columns; i++) {
+        const char *key;
+        if (owner_of(d, d->obs.columns[i].name, &key) != which) continue;
+        TRY(column_gather(&c, &d->obs.columns[i], key, cells, m->x.n_rows));
+        TRY(frame_add(out, &c));
+    }
+done:
+    column_clear(&c);
+    text_clear(&name);
+    mem_free(cells);
+    if (st != SCW_OK) frame_clear(out);
+    return st;
+}
+
+static scw_status write_modality(hid_t file, const scw_dataset *d, int which)
+{
+    static const char *const dicts[] = {"layers", "obsm", "obsp", "varm", "varp", "uns"};
+    scw_status st = SCW_OK;
+    const modality *m = &d->modalities[which];
+    hid_t mod = 0, group = 0, dict = 0;
+    frame obs = {0};
+
+    TRY(own_obs(&obs, d, which));
+    TRY(h5_open_group(&mod, file, "mod"));
+    TRY(h5_make_group(&group, mod, m->name));
+    TRY(write_encoding(group, "anndata", "0.1.0"));
+    TRY(write_matrix(group, "X", &m->x));
+    TRY(write_frame(group, "obs", &obs));
+    TRY(write_frame(group, "var", &m->var));
+    for (size_t i = 0; i < sizeof dicts / sizeof *dicts; i++) {
+        TRY(write_open_dict(&dict, group, dicts[i]));
+        h5_close(&dict);
+    }
+done:
+    frame_clear(&obs);
+    h5_close(&dict);
+    h5_close(&group);
+    h5_close(&mod);
+    return st;
+}
+
+scw_status dataset_write_h5mu(const scw_dataset *d, const char *path)
+{
+    scw_status st = SCW_OK;
+    h5_session session;
+    atomic_file f = {0};
+    hid_t file = 0;
+    const strings **var_names = NULL;
+    frame obs = {0};
+
+    h5_session_begin(&session);
+    TRY(atomic_file_begin(&f, path));
+    TRY(mem_new(&var_names, d->n_modalities));
+    for (int k = 0; k < d->n_modalities; k++) var_names[k] = &d->modalities[k].var.index;
+    TRY(h5mu_global_columns(&obs, d));
+    TRY(h5_file_create(&file, f.temporary, H5MU_USERBLOCK));
+    TRY(h5mu_write_frame_of(file, d, &obs, var_names));
+    for (int k = 0; k < d->n_modalities; k++) TRY(write_modality(file, d, k));
+    TRY(h5_file_finish(&file));
+    TRY(h5mu_write_userblock(f.temporary));
+    TRY(atomic_file_commit(&f));
+done:
+    h5_close(&file);
+    mem_free(obs.columns);
+    mem_free(var_names);
+    atomic_file_clear(&f);
+    h5_session_end(&session);
+    return st;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Making multimodal files. */
+#ifndef IO_WRITE_H5MU_H
+#define IO_WRITE_H5MU_H
+
+#include "data/dataset.h"
+#include "io/h5.h"
+
+#define H5MU_USERBLOCK 512 /* the first bytes of the file say "MuData" */
+
+/* Write a data set as a new .h5mu, atomically. Each modality gets its rows of X, its features and its
+ * cells; obs columns named "<modality>:<key>" become column <key> of that modality's obs. */
+SCW_CHECKED scw_status dataset_write_h5mu(const scw_dataset *d, const char *path);
+
+/* Everything of an h5mu but the content of /mod/<name>: attributes, the order of modalities, obs, var
+ * and the maps between them. The group /mod is made where absent. `var_names[k]`: features of modality k. */
+SCW_CHECKED scw_status h5mu_write_frame_of(hid_t file, const scw_dataset *d, const frame *obs,
+                                           const strings *const *var_names);
+/* Write the text into the user block of a closed file. */
+SCW_CHECKED scw_status h5mu_write_userblock(const char *path);
+/* Columns of obs that belong to no single modality: those without a "<modality>:" prefix. Borrowed
+ * columns; free the array only. */
+SCW_CHECKED scw_status h5mu_global_columns(frame *out, const scw_dataset *d);
+
+#endif

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Results go into a copy of the input.
+ *
+ * One file: its bytes are copied to the temporary file beside the target, and the new elements are
+ * added there: whatever the input held, read or not, is in the output. Several .h5ad files: a new
+ * .h5mu takes each whole file as a modality. In both cases the space is asked of the file system
+ * first, because HDF5 recovers badly from a disk that fills up while it writes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/atomic_file.h"
+#include "base/log.h"
+#include "io/element.h"
+#include "io/formats.h"
+#include "io/write_element.h"
+#include "io/write_h5mu.h"
+
+#define COPY_BYTES (1 << 20)
+
+/* ------------------------------------------------------------------ bytes and space */
+
+/* Room for `bytes` in a file without changing its size. File systems that cannot reserve are trusted:
+ * the writing itself is checked too. */
+static scw_status reserve_space(const char *path, const char *target, int64_t bytes)
+{
+    scw_status st = SCW_OK;
+
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) FAIL(SCW_EIO, "%s: cannot write: %s", target, strerror(errno));
+    int rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, bytes), why = errno;
+    (void)close(fd);
+    if (rc != 0 && (why == ENOSPC || why == EDQUOT || why == EFBIG))
+        FAIL(SCW_EIO, "%s: cannot write: about %lld MB are needed: %s", target,
+             (long long)(bytes >> 20) + 1, strerror(why));
+done:
+    return st;
+}
+
+/* Give back what was reserved beyond the end. */
+static void release_space(const char *path)
+{
+    struct stat info;
+
+    if (stat(path, &info) == 0 && truncate(path, info.st_size) != 0) return;
+}
+
+static scw_status copy_bytes(const char *from, const char *to, const char *target,
+                             const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    char *buffer = NULL;
+    int in = -1, out = -1;
+
+    TRY(mem_new(&buffer, COPY_BYTES));
+    in = open(from, O_RDONLY | O_CLOEXEC);
+    if (in < 0) FAIL(SCW_EIO, "%s: cannot open: %s", from, strerror(errno));
+    out = open(to, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    if (out < 0) FAIL(SCW_EIO, "%s: cannot write: %s", target, strerror(errno));
+    for (;;) {
+        TRY(log_check_cancel(hooks));
+        ssize_t n = read(in, buffer, COPY_BYTES);
+        if (n == 0) break;
+        if (n < 0) FAIL(SCW_EIO, "%s: cannot read: %s", from, strerror(errno));
+        for (ssize_t done_bytes = 0; done_bytes < n;) {
+            ssize_t w = write(out, buffer + done_bytes, (size_t)(n - done_bytes));
+            if (w < 0) FAIL(SCW_EIO, "%s: cannot write: %s", target, strerror(errno));
+            done_bytes += w;
+        }
+    }
+done:
+    if (in >= 0) (void)close(in);
+    if (out >= 0 && close(out) != 0 && st == SCW_OK)
+        st = status_fail(SCW_EIO, "%s: cannot write: %s", target, strerror(errno));
+    mem_free(buffer);
+    return st;
+}
+
+/* Bytes the results take at most: uncompressed, with room for HDF5's own structures. */
+static int64_t results_bytes(const scw_results *r, const scw_dataset *d)
+{
+    int64_t names = 0, bytes = 2 << 20;
+
+    for (int64_t i = 0; i < d->obs.index.n; i++) names += (int64_t)strlen(d->obs.index.at[i]) + 48;
+    for (int64_t i = 0; i < r->n_columns; i++) {
+        const column *c = &r->columns[i];
+        bytes += 9 * c->n + 8192;
+        for (int64_t k = 0; k < c->text.n; k++) bytes += (int64_t)strlen(c->text.at[k]) + 48;
+    }
+    for (int64_t i = 0; i < r->n_arrays; i++) {
+        const results_array *a = &r->arrays[i];
+        bytes += a->n_rows * a->n_cols * 4 + (a->col_names.n + 1) * 4096 + names;
+    }
+    return bytes + bytes / 4 + names;
+}
+
+/* ------------------------------------------------------------------ older frames and arrays */
+
+/* Replace the obs of records by a group, so that it can take columns of any kind. */
+static scw_status convert_records(hid_t file, const char *name)
+{
+    scw_status st = SCW_OK;
+    hid_t element = 0;
+    frame f = {0};
+
+    TRY(h5_open(&element, file, name));
+    TRY(element_records_as_stored(&f, element));
+    h5_close(&element);
+    TRY(h5_remove(file, name));
+    TRY(write_legacy_frame(file, name, &f));
+done:
+    h5_close(&element);
+    frame_clear(&f);
+    return st;
+}
+
+/* The same for arrays stored as records, one array a member. */
+static scw_status convert_array_records(hid_t file, const char *name)
+{
+    scw_status st = SCW_OK;
+    hid_t element = 0, group = 0;
+    strings members = {0};
+    double *values = NULL;
+
+    TRY(h5_open(&element, file, name));
+    TRY(h5_members(&members, element));
+    TRY(h5_remove(file, "scweave-converting"));
+    TRY(write_open_dict(&group, file, "scweave-converting"));
+    for (int64_t k = 0; k < members.n; k++) {
+        h5_info info;
+        int64_t width, dim[2];
+        TRY(h5_member_describe(&info, &width, element, members.at[k]));
+        mem_free(values);
+        TRY(mem_new(&values, info.n * width));
+        TRY(h5_member_f64(values, element, members.at[k], info.n * width));
+        dim[0] = info.n;
+        dim[1] = width;
+        TRY(h5_write_array(NULL, group, members.at[k], H5T_NATIVE_DOUBLE, 2, dim, values));
+    }
+    h5_close(&element);
+    h5_close(&group);
+    TRY(h5_remove(file, name));
+    TRY(h5_rename(file, "scweave-converting", name));
+done:
+    mem_free(values);
+    strings_clear(&members);
+    h5_close(&element);
+    h5_close(&group);
+    return st;
+}
+
+static scw_status is_records(bool *out, hid_t file, const char *name)
+{
+    scw_status st = SCW_OK;
+    hid_t element = 0;
+    h5_info info;
+
+    *out = false;
+    if (h5_find(file, name) != H5_DATASET) goto done;
+    TRY(h5_open(&element, file, name));
+    TRY(h5_describe(&info, element));
+    *out = info.class == H5_CLASS_COMPOUND;
+done:
+    h5_close(&element);
+    return st;
+}
+
+/* ------------------------------------------------------------------ adding */
+
+/* rows[i]: result row of the file's cell i. *rows stays NULL when the orders are equal. */
+static scw_status match_rows(int64_t **rows, const strings *file_index, const scw_dataset *d)
+{
+    scw_status st = SCW_OK;
+    name_index index = {0};
+    bool equal = file_index->n == d->n_obs;
+
+    *rows = NULL;
+    for (int64_t i = 0; equal && i < d->n_obs; i++)
+        equal = strcmp(file_index->at[i], d->obs.index.at[i]) == 0;
+    if (equal) goto done;
+    TRY(mem_new(rows, file_index->n));
+    TRY(name_index_build(&index, (const char *const *)d->obs.index.at, d->n_obs, NULL));
+    for (int64_t i = 0; i < file_index->n; i++) {
+        (*rows)[i] = name_index_find(&index, file_index->at[i]);
+        if ((*rows)[i] < 0 || file_index->n != d->n_obs)
+            FAIL(SCW_EDATA, "%s: has changed since it was read (cell '%s')", d->files[0].path,
+                 file_index->at[i]);
+    }
+done:
+    name_index_clear(&index);
+    return st;
+}
+
+static scw_status add_columns(hid_t obs, const scw_results *r, const int64_t *rows)
+{
+    scw_status st = SCW_OK;
+    column c = {0};
+
+    for (int64_t i = 0; i < r->n_columns; i++) {
+        const column *from = &r->columns[i];
+        if (rows) {
+            column_clear(&c);
+            TRY(column_gather(&c, from, from->name, rows, r->n_obs));
+            from = &c;
+        }
+        TRY(write_into_frame(obs, from));
+    }
+done:
+    column_clear(&c);
+    return st;
+}
+
+static scw_status add_arrays(hid_t obsm, const scw_results *r, const int64_t *rows,
+                             const strings *index)
+{
+    scw_status st = SCW_OK;
+    float *values = NULL;
+
+    for (int64_t k = 0; k < r->n_arrays; k++) {
+        results_array a = r->arrays[k]; /* borrows all but the values */
+        if (rows) {
+            mem_free(values);
+            TRY(mem_new(&values, a.n_rows * a.n_cols));
+            for (int64_t i = 0; i < a.n_rows; i++)
+                memcpy(values + i * a.n_cols, a.values + rows[i] * a.n_cols,
+                       (size_t)a.n_cols * sizeof *values);
+            a.values = values;
+        }
+        TRY(write_obsm(obsm, &a, index));
+    }
+done:
+    mem_free(values);
+    return st;
+}
+
+static scw_status add_results(hid_t file, const scw_results *r, const scw_dataset *d,
+                              const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    hid_t obs = 0, obsm = 0, uns = 0;
+    frame bare = {.n_rows = d->n_obs, .index = d->obs.index}, in_file = {0};
+    int64_t *rows = NULL;
+    bool records;
+
+    TRY(is_records(&records, file, "obs"));
+    if (records) {
+        log_info(hooks, "obs is stored as records; it is written as a group, which anndata 0.7 and "
+                 "later read");
+        TRY(convert_records(file, "obs"));
+    }
+    if (h5_find(file, "obs") == H5_ABSENT) TRY(write_frame(file, "obs", &bare));
+    TRY(h5_open_group(&obs, file, "obs"));
+    TRY(element_frame_index(&in_file, obs));
+    TRY(match_rows(&rows, &in_file.index, d));
+    TRY(add_columns(obs, r, rows));
+    if (r->n_arrays) {
+        TRY(is_records(&records, file, "obsm"));
+        if (records) TRY(convert_array_records(file, "obsm"));
+        TRY(write_open_dict(&obsm, file, "obsm"));
+        TRY(add_arrays(obsm, r, rows, &in_file.index));
+    }
+    if (r->record_json) {
+        TRY(write_open_dict(&uns, file, "uns"));
+        TRY(write_record(uns, "scweave", r->record_json));
+    }
+done:
+    mem_free(rows);
+    frame_clear(&in_file);
+    h5_close(&obs);
+    h5_close(&obsm);
+    h5_close(&uns);
+    return st;
+}
+
+/* ------------------------------------------------------------------ one file, several files */
+
+static scw_status write_into_copy(const scw_results *r, const scw_dataset *d, const atomic_file *f,
+                                  const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    hid_t file = 0;
+    struct stat info;
+    const char *input = d->files[0].path;
+
+    if (stat(input, &info) != 0) FAIL(SCW_EIO, "%s: cannot open: %s", input, strerror(errno));
+    TRY(reserve_space(f->temporary, f->target, (int64_t)info.st_size + results_bytes(r, d)));
+    TRY(copy_bytes(input, f->temporary, f->target, hooks));
+    TRY(reserve_space(f->temporary, f->target, (int64_t)info.st_size + results_bytes(r, d)));
+    TRY(h5_file_edit(&file, f->temporary));
+    TRY(add_results(file, r, d, hooks));
+    TRY(h5_file_finish(&file));
+    release_space(f->temporary);
+done:
+    h5_close(&file);
+    return st;
+}
+
+/* Names of the features as the copied modality holds them. */
+static scw_status copied_var_names(strings *out, hid_t file, const char *name)
+{
+    scw_status st = SCW_OK;
+    hid_t mod = 0, group = 0, var = 0;
+    frame f = {0};
+
+    *out = (strings){0};
+    TRY(h5_open_group(&mod, file, "mod"));
+    TRY(h5_open_group(&group, mod, name));
+    TRY(h5_open(&var, group, "var"));
+    TRY(h5_kind_of(var) == H5_GROUP ? element_frame_index(&f, var)
+                                    : element_records_as_stored(&f, var));
+    *out = f.index;
+    f.index = (strings){0};
+done:
+    frame_clear(&f);
+    h5_close(&var);
+    h5_close(&group);
+    h5_close(&mod);
+    return st;
+}
+
+static scw_status copy_modality(hid_t mod, const dataset_file *from)
+{
+    scw_status st = SCW_OK;
+    hid_t source = 0, group = 0;
+
+    TRY(h5_file_open(&source, from->path));
+    TRY(h5_copy(source, "/", mod, from->modality));
+    TRY(h5_open_group(&group, mod, from->modality));
+    if (!h5_has_attr(group, "encoding-type")) TRY(write_encoding(group, "anndata", "0.1.0"));
+done:
+    h5_close(&group);
+    h5_close(&source);
+    return st;
+}
+
+static scw_status write_joined(const scw_results *r, const scw_dataset *d, const atomic_file *f,
+                               const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    hid_t file = 0, mod = 0;
+    strings *names = NULL;
+    const strings **borrowed = NULL;
+    frame obs = {0};
+    struct stat info;
+    int64_t bytes = results_bytes(r, d);
+
+    for (int k = 0; k < d->n_files; k++) {
+        if (stat(d->files[k].path, &info) != 0)
+            FAIL(SCW_EIO, "%s: cannot open: %s", d->files[k].path, strerror(errno));
+        bytes += (int64_t)info.st_size + info.st_size / 8;
+    }
+    TRY(mem_new(&names, d->n_files));
+    TRY(mem_new(&borrowed, d->n_files));
+    TRY(h5mu_global_columns(&obs, d));
+    TRY(h5_file_create(&file, f->temporary, H5MU_USERBLOCK));
+    TRY(reserve_space(f->temporary, f->target, bytes));
+    TRY(h5_make_group(&mod, file, "mod"));
+    for (int k = 0; k < d->n_files; k++) {
+        TRY(log_check_cancel(hooks));
+        TRY(copy_modality(mod, &d->files[k]));
+        TRY(copied_var_names(&names[k], file, d->files[k].modality));
+        borrowed[k] = &names[k];
+    }
+    TRY(h5mu_write_frame_of(file, d, &obs, borrowed));
+    TRY(add_results(file, r, d, hooks));
+    h5_close(&mod);
+    TRY(h5_file_finish(&file));
+    TRY(h5mu_write_userblock(f->temporary));
+    release_space(f->temporary);
+done:
+    h5_close(&mod);
+    h5_close(&file);
+    for (int k = 0; names && k < d->n_files; k++) strings_clear(&names[k]);
+    mem_free(names);
+    mem_free(borrowed);
+    mem_free(obs.columns);
+    return st;
+}
+
+scw_status scw_results_write(const scw_results *results, const scw_dataset *dataset,
+                             const char *path, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    h5_session session;
+    atomic_file f = {0};
+
+    if (!results || !dataset) return status_fail(SCW_EINVAL, "nothing to write");
+    h5_session_begin(&session);
+    if (results->n_obs != dataset->n_obs)
+        FAIL(SCW_EINTERNAL, "results for %lld cells, the data set has %lld",
+             (long long)results->n_obs, (long long)dataset->n_obs);
+    if (dataset->n_files < 1)
+        FAIL(SCW_EINVAL, "the data set was not read from a file, so there is none to add to");
+    TRY(atomic_file_begin(&f, path));
+    TRY(dataset->n_files == 1 ? write_into_copy(results, dataset, &f, hooks)
+                              : write_joined(results, dataset, &f, hooks));
+    TRY(atomic_file_commit(&f));
+done:
+    atomic_file_clear(&f);
+    h5_session_end(&session);
+    return st;
+}

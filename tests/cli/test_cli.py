@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The program as its users meet it: for each command success, misuse and failure; standard output,
+standard error and exit status. Usage: test_cli.py SCWEAVE [unittest arguments]"""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+SCWEAVE = os.path.abspath(sys.argv.pop(1))
+# Under a sanitizer everything takes longer.
+PATIENCE = 300
+# A short training; what it learns is judged elsewhere.
+SHORT = ["--epochs", "2", "--min-steps", "0", "--components", "10", "--threads", "2"]
+CLOSING = re.compile(r"^scweave \d+\.\d+\.\d+: .*: [\d.]+ s wall, [\d.]+ s CPU, \d+ MB peak$")
+
+
+def scweave(*words, folder=None, **options):
+    """Run the program; status, standard output, standard error."""
+    options.setdefault("stdout", subprocess.PIPE)
+    done = subprocess.run([SCWEAVE, *words], cwd=folder, stdin=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False,
+                          **options)
+    return done.returncode, done.stdout, done.stderr
+
+
+class Case(unittest.TestCase):
+    folder = None
+
+    def succeeds(self, *words, **options):
+        status, out, err = scweave(*words, folder=self.folder, **options)
+        self.assertEqual(status, 0, err)
+        return out, err
+
+    def refuses(self, expected, *words, **options):
+        """Misuse: status 2, nothing on stdout, what is wrong and where help is."""
+        status, out, err = scweave(*words, folder=self.folder, **options)
+        self.assertEqual(status, 2, err)
+        self.assertEqual(out, "")
+        self.assertRegex(err, expected)
+        self.assertRegex(err, r"Try 'scweave.*--help'\.\n$")
+
+    def fails(self, expected, *words, **options):
+        """Failure: status 1 and one sentence on stderr that says what and where."""
+        status, out, err = scweave(*words, folder=self.folder, **options)
+        self.assertEqual(status, 1, err)
+        self.assertIn(out, ("", None))
+        self.assertRegex(err.splitlines()[-1], expected)
+        return err
+
+
+class Manners(Case):
+    COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "evaluate", "bench", "help"]
+
+    def test_version_is_quick(self):
+        times = []
+        for _ in range(5):
+            start = time.monotonic()
+            out, err = self.succeeds("--version")
+            times.append(time.monotonic() - start)
+        self.assertRegex(out, r"^scweave \d+\.\d+\.\d+\n$")
+        self.assertEqual(err, "")
+        if os.environ.get("SANITIZER", "none") == "none":
+            self.assertLess(min(times), 0.05)
+
+    def test_help_goes_to_stdout(self):
+        for words in (["--help"], ["-h"], ["help"]):
+            out, err = self.succeeds(*words)
+            self.assertEqual(err, "")
+            for command in self.COMMANDS:
+                self.assertRegex(out, rf"\n  {command} ")
+
+    def test_help_of_each_command(self):
+        for command in self.COMMANDS:
+            out, err = self.succeeds(command, "--help")
+            self.assertTrue(out.startswith(f"Usage: scweave {command} "))
+            self.assertIn("--quiet", out)
+            self.assertEqual(err, "")
+            again, _ = self.succeeds("help", command)
+            self.assertEqual(again, out)
+            self.assertLessEqual(max(map(len, out.splitlines())), 100)
+
+    def test_help_shows_live_values(self):
+        out, _ = self.succeeds("fit", "matilda", "--help")
+        self.assertRegex(out, r"--batch-size N[^\[]*\[64\]")
+        out, _ = self.succeeds("fit", "matilda", "--batch-size", "32", "--help")
+        self.assertRegex(out, r"--batch-size N[^\[]*\[32\]")
+
+    def test_presets_come_first(self):
+        for words in (["--compat", "--smoothing", "0.25"], ["--smoothing", "0.25", "--compat"]):
+            out, _ = self.succeeds("fit", "matilda", *words, "--help")
+            self.assertRegex(out, r"--smoothing P[^\[]*\[0.25\]")
+            self.assertRegex(out, r"--smoothing-classes N[^\[]*\[17\]")
+
+    def test_nothing_is_misuse(self):
+        status, out, err = scweave()
+        self.assertEqual((status, out), (2, ""))
+        self.assertIn("Usage: scweave COMMAND", err)
+
+    def test_unknown_words(self):
+        self.refuses("there is no command 'fitt'; did you mean fit?", "fitt")
+        self.refuses("there is no option '--versoin'", "--versoin")
+        self.refuses("there is no option --lable; did you mean --label?", "fit", "matilda",
+                     "--lable", "x")
+        self.refuses("there is no option -x", "inspect", "-x")
+        self.refuses("there is no model 'matlida'(.|\n)*matilda", "fit", "matlida", "x.h5mu")
+        self.refuses("name the model first(.|\n)*matilda", "fit")
+        self.refuses("there is no command 'nonsense'", "help", "nonsense")
+
+    def test_values_are_strict(self):
+        self.refuses("'abc' is not a whole number", "example", "x.h5mu", "--cells", "abc")
+        self.refuses("not a whole number", "example", "x.h5mu", "--cells=")
+        self.refuses("not a whole number", "example", "x.h5mu", "--cells", "1e3")
+        self.refuses("out of range, expected", "example", "x.h5mu", "--cells", "-3")
+        self.refuses("--cells needs a value", "example", "x.h5mu", "--cells")
+        self.refuses("--cells needs a value", "example", "--cells", "--seed", "1", "x.h5mu")
+        self.refuses("'maybe' is not on or off", "inspect", "x.h5mu", "--json=maybe")
+        self.refuses("--no-json takes no value", "inspect", "x.h5mu", "--no-json=on")
+        self.refuses("'red' is not one of adam", "fit", "matilda", "x.h5mu", "--optimizer", "red")
+
+    def test_manual_page(self):
+        out, _ = self.succeeds("help", "--man")
+        self.assertTrue(out.startswith(".TH SCWEAVE 1"))
+        for option in ("\\-\\-batch\\-size", "\\-\\-label", "\\-\\-embed", "\\-\\-layer"):
+            self.assertIn(option, out)
+        if shutil.which("groff"):
+            check = subprocess.run(["groff", "-man", "-ww", "-z", "-Tutf8"], input=out, text=True,
+                                   stderr=subprocess.PIPE, check=True)
+            self.assertEqual(check.stderr, "")
+
+    def test_data_that_cannot_be_written_is_a_failure(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            self.fails("cannot write to standard output", "help", stdout=full)
+
+    def test_misuse_of_each_command(self):
+        self.refuses("name the files", "inspect")
+        self.refuses("name one file", "example")
+        self.refuses("name one file", "example", "a", "b")
+        self.refuses("name the reference", "fit", "matilda", "--label", "k", "-o", "m")
+        self.refuses("--label is missing", "fit", "matilda", "a.h5mu", "-o", "m")
+        self.refuses("--output is missing", "fit", "matilda", "a.h5mu", "--label", "k")
+        self.refuses("--cv writes no model", "fit", "matilda", "a.h5mu", "--label", "k",
+                     "--cv", "s.tsv", "-o", "m")
+        for command in ("annotate", "embed"):
+            self.refuses("--model is missing", command, "a.h5mu", "-o", "b.h5mu")
+            self.refuses("name the query", command, "-m", "m", "-o", "b.h5mu")
+            self.refuses("--output is missing", command, "-m", "m", "a.h5mu")
+        self.refuses("there is no option --embed", "embed", "-m", "m", "a.h5mu", "--embed")
+        self.refuses("name one file", "evaluate", "--label", "k", "--prediction", "p")
+        self.refuses("--label is missing", "evaluate", "a.h5mu", "--prediction", "p")
+        self.refuses("say what to judge", "evaluate", "a.h5mu", "--label", "k")
+        self.refuses("name one command", "help", "fit", "embed")
+
+
+class Job(Case):
+    """Commands that work on data, in a folder of their own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="scweave-cli-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        for name, seed in (("reference", "1"), ("query", "2")):
+            cls.must("example", f"{name}.h5mu", "--cells", "300", "--seed", seed)
+        cls.must("fit", "matilda", "reference.h5mu", "--label", "cell_type", "-o",
+                 "model.safetensors", *SHORT)
+        cls.must("annotate", "-m", "model.safetensors", "query.h5mu", "-o", "annotated.h5mu",
+                 "--embed")
+        with open(cls.path("text.h5mu"), "w", encoding="utf-8") as file:
+            file.write("this is not HDF5\n")
+
+    @classmethod
+    def must(cls, *words):
+        status, _, err = scweave(*words, folder=cls.folder)
+        if status:
+            raise RuntimeError(f"scweave {' '.join(words)}: {status}\n{err}")
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.folder, name)
+
+    def content(self, name):
+        with open(self.path(name), "rb") as file:
+            return file.read()
+
+    def tearDown(self):
+        left = [f for f in os.listdir(self.folder) if ".tmp" in f]
+        self.assertEqual(left, [], "temporary files are left")
+
+    # ---------------------------------------------------------------------------- example
+    def test_example(self):
+        out, err = self.succeeds("example", "small.h5mu", "--cells", "100", "--seed", "5")
+        self.assertEqual(out, "")
+        self.assertRegex(err.splitlines()[-1], CLOSING)
+        _, err = self.succeeds("example", "again.h5mu", "--cells", "100", "--seed", "5", "--quiet")
+        self.assertEqual(err, "")
+        self.fails("no/such/a.h5mu", "example", "no/such/a.h5mu")
+
+    # ---------------------------------------------------------------------------- inspect
+    def test_inspect(self):
+        out, err = self.succeeds("inspect", "reference.h5mu")
+        for word in ("rna", "adt", "atac", "300", "cell_type"):
+            self.assertIn(word, out)
+        self.assertRegex(err.splitlines()[-1], CLOSING)
+        out, _ = self.succeeds("inspect", "--json", "-q", "reference.h5mu")
+        self.assertIn("problems", json.loads(out))
+
+    def test_inspect_looks_at_every_file(self):
+        status, out, err = scweave("inspect", "absent.h5mu", "query.h5mu", folder=self.folder)
+        self.assertEqual(status, 1)
+        self.assertIn("query.h5mu", out)
+        self.assertIn("absent.h5mu", err)
+
+    # -------------------------------------------------------------------------------- fit
+    def fit(self, output, *words):
+        return ["fit", "matilda", "reference.h5mu", "--label", "cell_type", "-o", output, *SHORT,
+                *words]
+
+    def test_fit_talks_on_stderr(self):
+        out, err = self.succeeds(*self.fit("m1.safetensors", "-v"))
+        self.assertEqual(out, "")
+        self.assertRegex(err, r"epoch \d+/\d+")
+        self.assertNotIn("\r", err)
+        self.assertRegex(err.splitlines()[-1], CLOSING)
+
+    def test_fit_describes_itself(self):
+        out, _ = self.succeeds(*self.fit("m2.safetensors", "--json"))
+        facts = json.loads(out)
+        self.assertEqual(facts["kind"], "matilda")
+
+    def test_fit_repeats_to_the_byte(self):
+        self.succeeds(*self.fit("m3.safetensors"))
+        self.succeeds(*self.fit("m4.safetensors", "--threads", "1", "-q"))
+        self.assertEqual(self.content("m3.safetensors"), self.content("m4.safetensors"))
+        self.succeeds(*self.fit("m5.safetensors", "--seed", "2"))
+        self.assertNotEqual(self.content("m3.safetensors"), self.content("m5.safetensors"))
+
+    def test_fit_refuses(self):
+        self.fails("absent.h5mu", "fit", "matilda", "absent.h5mu", "--label", "k", "-o", "x")
+        self.fails("text.h5mu", "fit", "matilda", "text.h5mu", "--label", "k", "-o", "x")
+        self.fails("^scweave fit: .*", "fit", "matilda", ".", "--label", "k", "-o", "x")
+        self.fails("no_such_key", "fit", "matilda", "reference.h5mu", "--label", "no_such_key",
+                   "-o", "x")
+        self.fails("proteome", *self.fit("x", "--modalities", "rna,proteome"))
+        self.assertFalse(os.path.exists(self.path("x")))
+
+    def test_fit_looks_at_the_output_first(self):
+        err = self.fails("no/such/place", "fit", "matilda", "absent.h5mu", "--label", "k",
+                         "-o", "no/such/place")
+        self.assertNotIn("absent", err)
+        self.refuses("is one of the data files", *self.fit("reference.h5mu"))
+        os.symlink("reference.h5mu", self.path("link.h5mu"))
+        self.refuses("is one of the data files", *self.fit("link.h5mu"))
+
+    def interrupt(self, name, *signals):
+        output = self.path(name)
+        words = ["fit", "matilda", "reference.h5mu", "--label", "cell_type", "-v", "-o", output,
+                 "--min-steps", "1000000", "--max-steps", "0"]
+
+        def default_signals():
+            for number in signals:
+                signal.signal(number, signal.SIG_DFL)
+        with subprocess.Popen([SCWEAVE, *words], cwd=self.folder, stderr=subprocess.PIPE,
+                              text=True, preexec_fn=default_signals) as run:
+            time.sleep(1.0)
+            for number in signals:
+                run.send_signal(number)
+            _, err = run.communicate(timeout=PATIENCE)
+        self.assertEqual(run.returncode, 130, err)
+        self.assertFalse(os.path.exists(output))
+        return err
+
+    def test_interruption(self):
+        self.assertIn("stopped at the user's request", self.interrupt("i1", signal.SIGINT))
+        self.assertIn("stopped at the user's request", self.interrupt("i2", signal.SIGTERM))
+        self.interrupt("i3", signal.SIGINT, signal.SIGTERM)
+
+    # ------------------------------------------------------------------------ validation
+    def splits(self, name, n_folds):
+        out, _ = self.succeeds("inspect", "--json", "-q", "reference.h5mu")
+        self.assertTrue(out)
+        import h5py  # pylint: disable=import-outside-toplevel
+        with h5py.File(self.path("reference.h5mu"), "r") as file:
+            index = file["obs"].attrs["_index"]
+            cells = [c.decode() if isinstance(c, bytes) else c for c in file["obs"][index][:]]
+        with open(self.path(name), "w", encoding="utf-8") as table:
+            table.write("cell\tfold\n")
+            for k, cell in enumerate(cells):
+                table.write(f"{cell}\t{k % n_folds}\n")
+
+    def test_cross_validation(self):
+        self.splits("splits.tsv", 2)
+        words = ["fit", "matilda", "reference.h5mu", "--label", "cell_type", "--cv", "splits.tsv",
+                 *SHORT]
+        out, err = self.succeeds(*words)
+        self.assertRegex(err.splitlines()[-1], CLOSING)
+        for method in ("matilda", "logistic", "majority"):
+            self.assertRegex(out, rf"{method}.* \d\.\d+ ± \d\.\d+ +\d\.\d+ ± \d\.\d+")
+        out, _ = self.succeeds(*words, "--json")
+        report = json.loads(out)
+        self.assertEqual(len(report["folds"]), 2)
+        self.assertIn("accuracy_mean", report["summary"]["matilda"])
+        self.fails("absent.tsv", "fit", "matilda", "reference.h5mu", "--label", "cell_type",
+                   "--cv", "absent.tsv", *SHORT)
+
+    # -------------------------------------------------------------------- annotate, embed
+    def test_annotate(self):
+        import h5py  # pylint: disable=import-outside-toplevel
+        out, err = self.succeeds("annotate", "-m", "model.safetensors", "query.h5mu", "-o", "a.h5mu")
+        self.assertEqual(out, "")
+        self.assertRegex(err.splitlines()[-1], CLOSING)
+        with h5py.File(self.path("a.h5mu"), "r") as file:
+            self.assertIn("matilda_label", file["obs"])
+            self.assertIn("matilda_confidence", file["obs"])
+            self.assertNotIn("X_matilda", file.get("obsm", {}))
+        with h5py.File(self.path("annotated.h5mu"), "r") as file:
+            self.assertEqual(file["obsm/X_matilda"].shape[0], 300)
+            self.assertIn("scweave", file["uns"])
+
+    def test_annotate_in_place(self):
+        shutil.copy(self.path("query.h5mu"), self.path("place.h5mu"))
+        self.succeeds("annotate", "-m", "model.safetensors", "place.h5mu", "-o", "place.h5mu",
+                      "--embed")
+        out, _ = self.succeeds("evaluate", "place.h5mu", "--label", "cell_type", "--prediction",
+                               "matilda_label")
+        self.assertIn("accuracy", out)
+
+    def test_embed(self):
+        import h5py  # pylint: disable=import-outside-toplevel
+        self.succeeds("embed", "-m", "model.safetensors", "query.h5mu", "-o", "e.h5mu")
+        with h5py.File(self.path("e.h5mu"), "r") as file, \
+                h5py.File(self.path("annotated.h5mu"), "r") as both:
+            self.assertNotIn("matilda_label", file["obs"])
+            self.assertTrue((file["obsm/X_matilda"][:] == both["obsm/X_matilda"][:]).all())
+
+    def test_apply_refuses(self):
+        for command in ("annotate", "embed"):
+            self.fails("absent.safetensors", command, "-m", "absent.safetensors", "query.h5mu",
+                       "-o", "x")
+            self.fails("text.h5mu", command, "-m", "text.h5mu", "query.h5mu", "-o", "x")
+            self.fails("absent.h5mu", command, "-m", "model.safetensors", "absent.h5mu", "-o", "x")
+            self.fails("no/such/x", command, "-m", "absent.safetensors", "absent.h5mu",
+                       "-o", "no/such/x")
+            self.refuses("is the model file", command, "-m", "model.safetensors", "query.h5mu",
+                         "-o", "model.safetensors")
+        self.assertFalse(os.path.exists(self.path("x")))
+
+    # --------------------------------------------------------------------------- evaluate
+    def test_evaluate(self):
+        words = ["evaluate", "annotated.h5mu", "--label", "cell_type", "--prediction",
+                 "matilda_label", "--embedding", "X_matilda"]
+        out, err = self.succeeds(*words)
+        for word in ("accuracy", "macro-F1", "precision", "ARI", "Jaccard"):
+            self.assertIn(word, out)
+        self.assertRegex(err.splitlines()[-1], CLOSING)
+        out, _ = self.succeeds(*words, "--json", "-q")
+        report = json.loads(out)
+        self.assertEqual(report["n_obs"], 300)
+        self.assertGreater(report["annotation"]["accuracy"], 0.2)
+        self.assertEqual(set(report["clustering"]) & {"ari", "nmi", "fm", "jaccard"},
+                         {"ari", "nmi", "fm", "jaccard"})
+
+    def test_evaluate_refuses(self):
+        self.fails("absent.h5mu", "evaluate", "absent.h5mu", "--label", "k", "--prediction", "p")
+        self.fails("'k'|k:", "evaluate", "annotated.h5mu", "--label", "k", "--prediction",
+                   "matilda_label")
+        self.fails("X_none", "evaluate", "annotated.h5mu", "--label", "cell_type", "--embedding",
+                   "X_none")
+
+    def test_bench_refuses(self):
+        self.fails("absent.h5mu", "bench", "absent.h5mu")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Every fast kernel, for every instruction set this CPU has, against the reference, in single
+ * precision: shapes with edges (0, 1, primes, one past a block, large). All kernels of a table run on
+ * a case and leave named results; two lists of results are compared, so a kernel cannot be forgotten
+ * in one test and tested in another. Tolerance: 2e-5 of the largest value (ref sums in double). */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/rng.h"
+#include "base/threads.h"
+#include "kernel/table.h"
+
+#define TOLERANCE 2e-5
+#define MOST_RESULTS 32
+
+typedef struct result {
+    const char *name;
+    real *at;
+    int64_t n;
+} result;
+
+typedef struct results {
+    arena memory;
+    result of[MOST_RESULTS];
+    int n;
+} results;
+
+static real *new_values(results *r, int64_t n)
+{
+    real *at = arena_alloc(&r->memory, n, sizeof *at);
+    assert_non_null(at);
+    return at;
+}
+
+/* Normal numbers, the same for the same stream. */
+static real *random_values(results *r, int64_t n, uint32_t stream)
+{
+    real *at = new_values(r, n);
+    rng_fill_normal(at, n, rng_make_key(7, RNG_TEST, stream), 0);
+    return at;
+}
+
+static real *positive_values(results *r, int64_t n, uint32_t stream)
+{
+    real *at = random_values(r, n, stream);
+    for (int64_t e = 0; e < n; e++) at[e] = fabsf(at[e]) + 0.1f;
+    return at;
+}
+
+static real *keep(results *r, const char *name, real *at, int64_t n)
+{
+    assert_true(r->n < MOST_RESULTS);
+    r->of[r->n++] = (result){name, at, n};
+    return at;
+}
+
+static void keep_number(results *r, const char *name, double x)
+{
+    real *at = new_values(r, 1);
+    at[0] = (real)x;
+    (void)keep(r, name, at, 1);
+}
+
+static void results_reset(results *r)
+{
+    arena_reset(&r->memory);
+    r->n = 0;
+}
+
+/* ------------------------------------------------------------- the cases */
+
+typedef struct test_case {
+    int64_t rows, cols, h;
+    int parts; /* as in sample_affine of engine/ops.h */
+    bool weighted;
+    double density;
+} test_case;
+
+static void run_flat(const kernel_table *t, const test_case *c, results *r)
+{
+    int64_t n = c->rows * c->cols;
+    real *x = random_values(r, n, 1), *y = random_values(r, n, 2), *wide = new_values(r, n);
+
+    for (int64_t e = 0; e < n; e++) wide[e] = -40 * fabsf(x[e]); /* also below the normal range */
+    t->relu(n, x, keep(r, "relu", new_values(r, n), n));
+    t->relu_backward(n, x, y, keep(r, "relu_backward", random_values(r, n, 3), n));
+    t->add(n, x, y, keep(r, "add", new_values(r, n), n));
+    t->accumulate(n, 1.5f, x, keep(r, "accumulate", random_values(r, n, 3), n));
+    t->scale(n, -0.7f, x, keep(r, "scale", new_values(r, n), n));
+    t->multiply(n, x, y, keep(r, "multiply", new_values(r, n), n));
+    t->multiply_accumulate(n, x, y, keep(r, "multiply_accumulate", random_values(r, n, 3), n));
+    t->exp(n, x, keep(r, "exp", new_values(r, n), n));
+    real *small = keep(r, "exp wide", new_values(r, n), n);
+    t->exp(n, wide, small);
+    for (int64_t e = 0; e < n; e++) small[e] = logf(small[e] + 1e-37f);
+    keep_number(r, "sum", t->sum(n, x));
+    keep_number(r, "sum_squares", t->sum_squares(n, x));
+}
+
+static void run_matrix(const kernel_table *t, const test_case *c, results *r)
+{
+    int64_t rows = c->rows, cols = c->cols, n = rows * cols;
+    real *x = random_values(r, n, 1), *g = random_values(r, n, 2);
+    real *gamma = random_values(r, cols, 3), *beta = random_values(r, cols, 4);
+    real *mean = keep(r, "batch_norm mean", new_values(r, cols), cols);
+    real *inv_std = keep(r, "batch_norm inv_std", new_values(r, cols), cols);
+    real *run_mean = keep(r, "running_mean", random_values(r, cols, 5), cols);
+    real *run_var = keep(r, "running_var", positive_values(r, cols, 6), cols);
+
+    memset(mean, 0, (size_t)cols * sizeof *mean);
+    memset(inv_std, 0, (size_t)cols * sizeof *inv_std);
+    t->add_bias(rows, cols, x, gamma, keep(r, "add_bias", new_values(r, n), n));
+    t->column_sums(rows, cols, g, keep(r, "column_sums", random_values(r, cols, 7), cols));
+    t->softmax(rows, cols, x, keep(r, "softmax", new_values(r, n), n));
+    t->log_softmax(rows, cols, x, keep(r, "log_softmax", new_values(r, n), n));
+    t->batch_norm_eval(rows, cols, x, gamma, beta, 1e-3f, run_mean, run_var,
+                       keep(r, "batch_norm_eval", new_values(r, n), n));
+    if (rows == 1) return; /* no variance: 1 / sqrt(eps) of rounding noise would be compared */
+    t->batch_norm_train(rows, cols, x, gamma, beta, 1e-3f, 0.1f, run_mean, run_var, mean, inv_std,
+                        keep(r, "batch_norm_train", new_values(r, n), n));
+    t->batch_norm_backward(rows, cols, x, gamma, mean, inv_std, g,
+                           keep(r, "batch_norm d_x", random_values(r, n, 8), n),
+                           keep(r, "batch_norm d_gamma", random_values(r, cols, 9), cols),
+                           keep(r, "batch_norm d_beta", random_values(r, cols, 10), cols));
+    t->batch_norm_backward(rows, cols, x, gamma, mean, inv_std, g, NULL,
+                           keep(r, "without d_x: d_gamma", random_values(r, cols, 9), cols),
+                           keep(r, "without d_x: d_beta", random_values(r, cols, 10), cols));
+}
+
+static affine_sparse random_affine(results *r, const test_case *c)
+{
+    rng_key key = rng_make_key(8, RNG_TEST, 0);
+    int64_t *indptr = arena_alloc(&r->memory, c->rows + 1, sizeof *indptr), nnz = 0;
+    int32_t *indices = arena_alloc(&r->memory, c->rows * c->cols, sizeof *indices);
+    real *weight = new_values(r, c->rows);
+
+    assert_true(indptr && indices);
+    for (int64_t i = 0; i < c->rows; i++) {
+        indptr[i] = nnz;
+        weight[i] = i % 3 == 0 ? 0.0f : 1.0f;
+        for (int64_t j = 0; j < c->cols; j++)
+            if (rng_uniform(key, 0, (uint64_t)(i * c->cols + j)) < c->density)
+                indices[nnz++] = (int32_t)j;
+    }
+    indptr[c->rows] = nnz;
+    return (affine_sparse){
+        .n_rows = c->rows, .n_cols = c->cols, .indptr = indptr, .indices = indices,
+        .values = random_values(r, nnz, 11),
+        .row_scale = c->parts & 1 ? random_values(r, c->rows, 12) : NULL,
+        .row_shift = c->parts & 2 ? random_values(r, c->rows, 13) : NULL,
+        .col_scale = c->parts & 4 ? random_values(r, c->cols, 14) : NULL,
+        .col_shift = c->parts & 8 ? random_values(r, c->cols, 15) : NULL,
+        .row_weight = c->parts & 16 ? weight : NULL};
+}
+
+static void run_affine(const kernel_table *t, const test_case *c, results *r)
+{
+    int64_t n = c->rows * c->cols, n_weight = c->cols * c->h, n_out = c->rows * c->h;
+    affine_sparse x = random_affine(r, c);
+    real *w = c->weighted ? random_values(r, c->cols, 1) : NULL;
+    real *weight = random_values(r, n_weight, 2), *g = random_values(r, n_out, 3);
+    real *p = random_values(r, n, 4);
+    real *d_w = c->weighted ? keep(r, "d_w", random_values(r, c->cols, 5), c->cols) : NULL;
+
+    t->affine_forward(&x, w, weight, c->h, keep(r, "forward", new_values(r, n_out), n_out));
+    t->affine_backward(&x, w, weight, c->h, g, d_w,
+                       keep(r, "d_weight", random_values(r, n_weight, 6), n_weight), NULL);
+    keep_number(r, "squared_error", t->affine_squared_error(&x, p));
+    t->affine_squared_error_backward(&x, p, 0.3f, keep(r, "d_p", random_values(r, n, 7), n));
+}
+
+static void run_optimizers(const kernel_table *t, const test_case *c, results *r)
+{
+    int64_t n = c->rows * c->cols;
+    kernel_adam_options o = {.lr = 0.02, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
+                             .weight_decay = 0.01, .step = 3, .decoupled = c->weighted};
+
+    t->adam(n, keep(r, "adam theta", random_values(r, n, 1), n),
+            keep(r, "adam grad", random_values(r, n, 2), n),
+            keep(r, "adam m", random_values(r, n, 3), n),
+            keep(r, "adam v", positive_values(r, n, 4), n), &o);
+    t->rmsprop(n, keep(r, "rmsprop theta", random_values(r, n, 1), n),
+               keep(r, "rmsprop grad", random_values(r, n, 2), n),
+               keep(r, "rmsprop v", positive_values(r, n, 4), n), 0.02, 0.99, 1e-8);
+}
+
+/* ------------------------------------------------------------- comparing */
+
+/* Name of the first result that differs by more than the tolerance, or NULL. NaN differs. */
+static const char *first_difference(const results *found, const results *expected,
+                                    double tolerance, double *error)
+{
+    assert_int_equal(found->n, expected->n);
+    for (int k = 0; k < expected->n; k++) {
+        const result *a = &found->of[k], *b = &expected->of[k];
+        double scale = 1.0;
+        for (int64_t e = 0; e < b->n; e++) scale = fmax(scale, fabs((double)b->at[e]));
+        for (int64_t e = 0; e < b->n; e++) {
+            *error = fabs((double)a->at[e] - (double)b->at[e]) / scale;
+            if (!(*error <= tolerance)) return b->name;
+        }
+    }
+    return NULL;
+}
+
+static const char *first_changed_bits(const results *a, const results *b)
+{
+    for (int k = 0; k < b->n; k++)
+        if (b->of[k].n > 0 &&
+            memcmp(a->of[k].at, b->of[k].at, (size_t)b->of[k].n * sizeof(real)) != 0)
+            return b->of[k].name;
+    return NULL;
+}
+
+typedef void run_fn(const kernel_table *t, const test_case *c, results *r);
+
+static const kernel_table *reference(void)
+{
+    int k = 0;
+    while (kernel_table_at(k + 1)) k++;
+    assert_string_equal(kernel_table_at(k)->isa, "ref");
+    return kernel_table_at(k);
+}
+
+static void compare(run_fn *run, const test_case *c)
+{
+    static results expected, found;
+    double error;
+
+    results_reset(&expected);
+    run(reference(), c, &expected);
+    for (int k = 0; kernel_table_at(k) != reference(); k++) {
+        results_reset(&found);
+        run(kernel_table_at(k), c, &found);
+        const char *name = first_difference(&found, &expected, TOLERANCE, &error);
+        if (name)
+            fail_msg("%s, %s [%lld, %lld] h %lld parts %d: error %.2e", name,
+                     kernel_table_at(k)->isa, (long long)c->rows, (long long)c->cols,
+                     (long long)c->h, c->parts, error);
+    }
+}
+
+static const test_case shapes[] = {
+    {.rows = 0, .cols = 5}, {.rows = 5, .cols = 0}, {.rows = 1, .cols = 1}, {.rows = 1, .cols = 7},
+    {.rows = 7, .cols = 1}, {.rows = 2, .cols = 3}, {.rows = 3, .cols = 64},
+    {.rows = 13, .cols = 65}, {.rows = 64, .cols = 185}, {.rows = 67, .cols = 1009},
+    {.rows = 1, .cols = 8191}, {.rows = 1, .cols = 8193}, {.rows = 3, .cols = 40009},
+    {.rows = 1031, .cols = 37}};
+
+static void over_shapes(run_fn *run)
+{
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+        test_case c = shapes[k];
+        compare(run, &c);
+        c.weighted = true;
+        compare(run, &c);
+    }
+}
+
+static void flat_kernels(void **state)
+{
+    (void)state;
+    over_shapes(run_flat);
+}
+
+static void matrix_kernels(void **state)
+{
+    (void)state;
+    over_shapes(run_matrix);
+}
+
+static void optimizer_kernels(void **state)
+{
+    (void)state;
+    over_shapes(run_optimizers);
+}
+
+static void affine_kernels(void **state)
+{
+    static const test_case cases[] = {
+        {.rows = 0, .cols = 5, .h = 3}, {.rows = 5, .cols = 0, .h = 3},
+        {.rows = 4, .cols = 6, .h = 0}, {.rows = 1, .cols = 1, .h = 1, .density = 1},
+        {.rows = 7, .cols = 11, .h = 1, .density = 0.5},
+        {.rows = 5, .cols = 3, .h = 17, .density = 0},
+        {.rows = 13, .cols = 101, .h = 64, .density = 0.3},
+        {.rows = 33, .cols = 401, .h = 185, .density = 0.05},
+        {.rows = 2, .cols = 3, .h = 4099, .density = 1},
+        {.rows = 1031, .cols = 5, .h = 3, .density = 0.2}};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (int parts = 0; parts < 64; parts++) {
+            test_case c = cases[k];
+            c.parts = parts % 32;
+            c.weighted = parts >= 32;
+            compare(run_affine, &c);
+        }
+}
+
+/* ------------------------------------------------------------- threads */
+
+static void same_bits(run_fn *run, const test_case *c)
+{
+    static results one, more;
+
+    for (int k = 0; kernel_table_at(k) != reference(); k++) {
+        threads_set(1);
+        results_reset(&one);
+        run(kernel_table_at(k), c, &one);
+        for (int n = 2; n <= 3; n++) {
+            threads_set(n);
+            results_reset(&more);
+            run(kernel_table_at(k), c, &more);
+            const char *name = first_changed_bits(&more, &one);
+            if (name)
+                fail_msg("%s, %s: other bits with %d threads", name, kernel_table_at(k)->isa, n);
+        }
+    }
+    threads_set(0);
+}
+
+static void threads_do_not_change_bits(void **state)
+{
+    test_case c = {.rows = 67, .cols = 2003, .h = 47, .parts = 31, .density = 0.1};
+
+    (void)state;
+    same_bits(run_flat, &c);
+    same_bits(run_matrix, &c);
+    same_bits(run_optimizers, &c);
+    for (int weighted = 0; weighted < 2; weighted++)
+        for (int parts = 0; parts < 32; parts += 31) {
+            c.parts = parts;
+            c.weighted = weighted;
+            same_bits(run_affine, &c);
+        }
+}
+
+/* ------------------------------------------------------------- products */
+
+static void compare_product(const kernel_gemm_row *row, results *r, int64_t m, int64_t n, int64_t k,
+                            int way, double tolerance)
+{
+    bool trans_a = way & 1, trans_b = way & 2;
+    real beta = (way & 4) ? 1.0f : 0.0f;
+    static results found, expected;
+    double error;
+
+    results_reset(r);
+    results_reset(&found);
+    results_reset(&expected);
+    real *a = random_values(r, m * k, 1), *b = random_values(r, k * n, 2);
+    real *c = keep(&found, "product", random_values(&found, m * n, 3), m * n);
+    real *d = keep(&expected, "product", random_values(&expected, m * n, 3), m * n);
+    if (beta == 0)
+        for (int64_t e = 0; e < m * n; e++) c[e] = d[e] = NAN; /* must not be read */
+    reference()->gemm(trans_a, trans_b, m, n, k, a, b, beta, d);
+    if (row) {
+        if (!row->gemm(trans_a, trans_b, m, n, k, a, b, beta, c)) return;
+    } else {
+        kernel_gemm(trans_a, trans_b, m, n, k, a, b, beta, c);
+    }
+    if (first_difference(&found, &expected, tolerance, &error))
+        fail_msg("product by %s, [%lld, %lld, %lld] way %d: error %.2e", row ? row->name : "front",
+                 (long long)m, (long long)n, (long long)k, way, error);
+}
+
+static const int64_t products[][3] = {{1, 1, 1}, {1, 7, 3}, {7, 1, 3}, {5, 3, 1}, {17, 13, 11},
+                                      {64, 100, 185}, {64, 1009, 100}, {100, 509, 64},
+                                      {2, 3, 1000}, {129, 65, 257}};
+
+static void products_agree(void **state)
+{
+    static results memory;
+
+    (void)state;
+    for (size_t s = 0; s < sizeof products / sizeof *products; s++)
+        for (int way = 0; way < 8; way++) {
+            const int64_t *p = products[s];
+            for (const kernel_gemm_row *row = kernel_gemm_rows(); row->name; row++)
+                compare_product(row, &memory, p[0], p[1], p[2], way, TOLERANCE);
+            compare_product(NULL, &memory, p[0], p[1], p[2], way, TOLERANCE);
+        }
+    static const int64_t empty[][3] = {{0, 3, 2}, {3, 0, 2}, {3, 2, 0}};
+    for (int s = 0; s < 3; s++)
+        for (int way = 0; way < 8; way++)
+            compare_product(NULL, &memory, empty[s][0], empty[s][1], empty[s][2], way, TOLERANCE);
+    arena_clear(&memory.memory);
+}
+
+/* ------------------------------------------------------------- the test itself */
+
+static void wrong_relu(int64_t n, const real *x, real *y)
+{
+    reference()->relu(n, x, y);
+    if (n > 100) y[100] += 1e-3f;
+}
+
+static void sees_a_broken_kernel(void **state)
+{
+    static results expected, found;
+    test_case c = {.rows = 3, .cols = 64};
+    kernel_table broken = *reference();
+    double error;
+
+    (void)state;
+    broken.relu = wrong_relu;
+    results_reset(&expected);
+    results_reset(&found);
+    run_flat(reference(), &c, &expected);
+    run_flat(&broken, &c, &found);
+    const char *name = first_difference(&found, &expected, TOLERANCE, &error);
+    assert_non_null(name);
+    assert_string_equal(name, "relu");
+    assert_string_equal(first_changed_bits(&found, &expected), "relu");
+}
+
+static void nan_stays_visible(void **state)
+{
+    real x[3] = {NAN, 1, -INFINITY}, y[3];
+
+    (void)state;
+    for (int k = 0; kernel_table_at(k); k++) {
+        const kernel_table *t = kernel_table_at(k);
+        t->relu(3, x, y);
+        assert_true(isnan(y[0]) && y[1] == 1 && y[2] == 0);
+        t->exp(3, x, y);
+        assert_true(isnan(y[0]) && fabsf(y[1] - 2.7182818f) < 1e-6f && y[2] == 0);
+        t->softmax(1, 3, x, y);
+        assert_true(isnan(y[0]) || isnan(y[1]));
+        assert_true(isnan(t->sum(3, x)));
+        real big[2] = {89, 1000};
+        t->exp(2, big, y);
+        assert_true(isinf(y[0]) && isinf(y[1]));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(flat_kernels),
+        cmocka_unit_test(matrix_kernels),
+        cmocka_unit_test(optimizer_kernels),
+        cmocka_unit_test(affine_kernels),
+        cmocka_unit_test(threads_do_not_change_bits),
+        cmocka_unit_test(products_agree),
+        cmocka_unit_test(sees_a_broken_kernel),
+        cmocka_unit_test(nan_stays_visible),
+    };
+    print_message("instruction set %s, products by %s\n", kernel_isa(), kernel_gemm_name());
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

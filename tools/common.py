@@ -22,7 +22,7 @@ def output(*command, **options):
 
 def run(module, root, build):
     """Run one check; print its problems and its verdict; True if there were none."""
-    problems = 0
+    problems = looked_at = 0
     steps = module.check(root, build)
     while True:
         try:
@@ -30,6 +30,10 @@ def run(module, root, build):
             problems += 1
         except StopIteration as end:
             looked_at = end.value or 0
+            break
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"{module.NAME}: {error}")
+            problems += 1
             break
     if not looked_at:
         print(f"{module.NAME}: found nothing to look at")

@@ -90,10 +90,18 @@ static void add_duration(char *line, size_t size, double seconds)
         add(line, size, "%d h %02d min", (int)(s / 3600), (int)(s / 60 % 60));
 }
 
+/* Share of the work that is done, by steps or, where their number is open, by epochs; negative when
+ * unknown. */
+static double share(const scw_progress *p)
+{
+    if (p->n_steps > 0) return (double)p->step / (double)p->n_steps;
+    return p->n_epochs > 0 ? (double)p->epoch / (double)p->n_epochs : -1.0;
+}
+
 static void describe(char *line, size_t size, const scw_progress *p)
 {
     line[0] = '\0';
-    if (p->n_steps > 0) add(line, size, "%3.0f %%", 100.0 * (double)p->step / (double)p->n_steps);
+    if (share(p) >= 0) add(line, size, "%3.0f %%", 100.0 * share(p));
     if (p->phase) add(line, size, "  %s", p->phase);
     if (p->n_epochs > 0)
         add(line, size, "  epoch %lld/%lld", (long long)p->epoch, (long long)p->n_epochs);
@@ -123,8 +131,8 @@ static void on_progress(void *user, const scw_progress *p)
         describe(line, sizeof line, p);
         (void)fprintf(stderr, "\r%.*s\033[K", width - 1, line);
         session.line_shown = 1;
-    } else if (session.verbose && p->n_steps > 0) {
-        int tenth = (int)(10 * p->step / p->n_steps);
+    } else if (session.verbose && share(p) >= 0) {
+        int tenth = (int)(10.0 * share(p));
         if (tenth == session.last_tenth) return;
         session.last_tenth = tenth;
         describe(line, sizeof line, p);

@@ -28,9 +28,13 @@
 #define N_CHROMOSOMES 22 /* that background peaks are spread over */
 #define CELL_BLOCK 128   /* cells whose dense counts exist at a time */
 
-#define MEDIAN_RNA 2500.0
+#define MEDIAN_RNA 2000.0
 #define WRONG_LABELS 0.02
 #define DOUBLETS 0.02
+
+/* Features and the profiles of the types are drawn from this seed, cells from the caller's: sets of
+ * different seeds are other cells of the same tissue, so that a model of one serves the other. */
+#define PANEL_SEED 1
 
 /* Sub-streams of RNG_EXAMPLE. */
 enum { STREAM_CELL = 1, STREAM_GENE, STREAM_PROTEIN, STREAM_PEAK, STREAM_RNA, STREAM_ADT, STREAM_ATAC };
@@ -96,10 +100,10 @@ static double gene_mean(gene_family family, int64_t g, int type, rng_key key)
     case MARKER:
         level = level_at(example_genes[g].levels, type);
         return level ? 0.10 * pow(2.05, level - 1) * exp(0.12 * in_type) : 0.02;
-    case ABUNDANT: return 11.0 * exp(0.9 * own + 0.15 * in_type);
-    case RIBOSOMAL: return 30.0 * exp(0.7 * own) * ribosomal[type];
+    case ABUNDANT: return 18.0 * exp(1.1 * own + 0.15 * in_type);
+    case RIBOSOMAL: return 17.0 * exp(0.7 * own) * ribosomal[type];
     case MITOCHONDRIAL: return 16.0 * exp(0.8 * own + 0.1 * in_type);
-    case OTHER: return 0.035 * exp(1.6 * own + 0.25 * in_type);
+    case OTHER: return 0.012 * exp(1.7 * own + 0.25 * in_type);
     }
     return 0.0;
 }
@@ -187,7 +191,7 @@ static scw_status make_rna(profiles *p, uint64_t seed)
             }
         }
     }
-    for (int b = 0; b < N_BATCHES; b++) add_ambient(p, b, b == 0 ? 0.03 : 0.06);
+    for (int b = 0; b < N_BATCHES; b++) add_ambient(p, b, b == 0 ? 0.015 : 0.03);
 done:
     return st;
 }
@@ -264,7 +268,7 @@ static double peak_rate(const peak *q, int64_t index, int type, rng_key key)
         return 0.022 * own * own * exp(0.3 * in_type);
     }
     int level = level_at(example_genes[q->gene].levels, type);
-    return (level >= 5 ? 0.17 : level >= 3 ? 0.07 : 0.012) * own;
+    return (level >= 5 ? 0.21 : level >= 3 ? 0.07 : 0.012) * own;
 }
 
 static scw_status make_atac(profiles *p, peak *peaks, uint64_t seed)
@@ -326,7 +330,7 @@ static cell draw_cell(rng_key key, int64_t i)
         c.lean = 0.3 + 0.3 * lean;
     } else {
         c.other = example_types[c.type].neighbour;
-        c.lean = 0.9 * pow(lean, 6.0); /* most cells hardly lean, a few are half-way */
+        c.lean = 0.7 * pow(lean, 24.0); /* most cells hardly lean, a few are half-way */
     }
     if (wrong < WRONG_LABELS) {
         c.label = draw_type(wrong / WRONG_LABELS, c.batch);
@@ -530,9 +534,9 @@ scw_status example_make(scw_dataset **out, int64_t n_obs, uint64_t seed)
     TRY(mem_new(&cells, n_obs));
     d->n_obs = n_obs;
     for (int64_t i = 0; i < n_obs; i++) cells[i] = draw_cell(stream_key(seed, STREAM_CELL), i);
-    TRY(make_rna(&rna, seed));
-    TRY(make_adt(&adt, seed));
-    TRY(make_atac(&atac, peaks, seed));
+    TRY(make_rna(&rna, PANEL_SEED));
+    TRY(make_adt(&adt, PANEL_SEED));
+    TRY(make_atac(&atac, peaks, PANEL_SEED));
     TRY(add_obs(d, cells));
     TRY(add_modality(d, "rna", &rna, cells, 0, true, stream_key(seed, STREAM_RNA)));
     TRY(add_modality(d, "adt", &adt, cells, 1, false, stream_key(seed, STREAM_ADT)));

@@ -59,7 +59,10 @@ static scw_status read_coded(column *out, const char *name, hid_t codes, hid_t c
     if (info.rank != 1 || info.class != H5_CLASS_INTEGER)
         FAIL(SCW_EFORMAT, "%s: holds %s values in %d dimensions, expected a vector of integer codes",
              h5_where(codes), h5_type_name(&info), info.rank);
-    TRY(element_array_column(&values, categories, name, 0));
+    /* Newer files mask missing strings even here; both readers stop at datasets, so a file cannot
+     * nest categories in categories. */
+    TRY(h5_kind_of(categories) == H5_GROUP ? element_nullable(&values, categories, name, 0)
+                                           : element_array_column(&values, categories, name, 0));
     TRY(column_init(out, name, COLUMN_CATEGORICAL, info.n));
     TRY(column_texts(&out->categories, &values));
     TRY(h5_read_i32(out->codes, codes, info.n));

@@ -37,7 +37,20 @@ static bool is_h5ad(hid_t file)
 
 static bool is_cell_ranger(hid_t file)
 {
-    return h5_find(file, "matrix/barcodes") == H5_DATASET;
+    strings groups = {0};
+    textbuf path = {0};
+    bool yes = false;
+
+    /* Version 3 has one group "matrix"; version 2 one group for each genome. */
+    if (h5_list(&groups, file) != SCW_OK) return false;
+    for (int64_t i = 0; i < groups.n && i < 8 && !yes; i++) {
+        text_clear(&path);
+        if (text_add(&path, "%s/barcodes", groups.at[i]) != SCW_OK) break;
+        yes = h5_find(file, text_get(&path)) == H5_DATASET;
+    }
+    text_clear(&path);
+    strings_clear(&groups);
+    return yes;
 }
 
 static bool is_loom(hid_t file)

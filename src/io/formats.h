@@ -39,6 +39,9 @@ scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source,
  * told from var['feature_types']. `layer` as in scw_source. */
 SCW_CHECKED scw_status read_anndata(dataset_part *out, hid_t group, const char *name,
                                     const char *layer, const scw_hooks *hooks);
+/* "rna", "adt" or "atac" by what var says the features are; "rna" when it says nothing. */
+SCW_CHECKED scw_status guess_modality(char **out, const frame *var, const char *where,
+                                      const scw_hooks *hooks);
 /* Where the matrix and the features of a layer stand in the group. SCW_ENOTFOUND lists what there is. */
 SCW_CHECKED scw_status anndata_paths(char **x, char **var, hid_t group, const char *layer);
 /* SCW_EDATA naming the first name that occurs twice. */

@@ -4,7 +4,8 @@
  * A stream is a row of instructions:
  *   000LLLLL                    copy the next L + 1 bytes
  *   LLLooooo [llllllll] oooooooo  repeat L + 2 bytes (L = 7: add the next byte) from offset o + 1 back
- * The third client value of the filter is the number of bytes of an uncompressed chunk. */
+ * The third client value of the filter is the number of bytes of an uncompressed chunk; some writers
+ * leave it out, and the size must be found by trying. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -12,7 +13,9 @@
 
 #define LZF_FILTER 32000
 
-/* Bytes written, or 0: the stream is damaged or longer than out_size. */
+#define TOO_SMALL SIZE_MAX
+
+/* Bytes written, 0: the stream is damaged, or TOO_SMALL: it is longer than out_size. */
 static size_t expand(uint8_t *out, size_t out_size, const uint8_t *in, size_t in_size)
 {
     size_t o = 0, i = 0;
@@ -21,7 +24,8 @@ static size_t expand(uint8_t *out, size_t out_size, const uint8_t *in, size_t in
         size_t control = in[i++];
         if (control < 32) {
             size_t n = control + 1;
-            if (n > in_size - i || n > out_size - o) return 0;
+            if (n > in_size - i) return 0;
+            if (n > out_size - o) return TOO_SMALL;
             memcpy(out + o, in + i, n);
             o += n;
             i += n;
@@ -35,7 +39,8 @@ static size_t expand(uint8_t *out, size_t out_size, const uint8_t *in, size_t in
         n += 2;
         if (i >= in_size) return 0;
         size_t back = ((control & 31) << 8 | in[i++]) + 1;
-        if (back > o || n > out_size - o) return 0;
+        if (back > o) return 0;
+        if (n > out_size - o) return TOO_SMALL;
         for (size_t end = o + n; o < end; o++) out[o] = out[o - back]; /* may overlap itself */
     }
     return o;
@@ -47,13 +52,18 @@ static size_t filter(unsigned flags, size_t n_values, const unsigned values[], s
     /* Declining to compress is allowed: the chunk is then stored as it is. */
     if (!(flags & H5Z_FLAG_REVERSE)) return 0;
 
-    size_t size = n_values >= 3 && values[2] ? values[2] : *buffer_size;
-    /* No stream expands more than 264-fold: 3 bytes give at most 264. */
-    if (size > n_bytes * 264 + 264) return 0;
-    uint8_t *out = H5allocate_memory(size ? size : 1, 0);
-    if (!out) return 0;
-    size_t n = expand(out, size, *buffer, n_bytes);
-    if (n == 0) {
+    size_t size = n_values >= 3 && values[2] ? values[2] : 4 * n_bytes + 64;
+    size_t most = n_bytes * 88 + 264; /* 3 bytes give at most 264 */
+    uint8_t *out = NULL;
+    size_t n = TOO_SMALL;
+    while (n == TOO_SMALL && size <= 2 * most) {
+        (void)H5free_memory(out);
+        out = H5allocate_memory(size, 0);
+        if (!out) return 0;
+        n = expand(out, size, *buffer, n_bytes);
+        if (n == TOO_SMALL) size *= 2;
+    }
+    if (n == 0 || n == TOO_SMALL) {
         (void)H5free_memory(out);
         return 0;
     }

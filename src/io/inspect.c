@@ -12,6 +12,7 @@
 typedef struct report {
     json_t *root;
     json_t *problems;
+    bool *labels; /* some column could serve as labels */
     const scw_hooks *hooks;
 } report;
 
@@ -127,9 +128,14 @@ static scw_status look_at_anndata(json_t *object, frame *obs, const report *r, h
 {
     scw_status st = SCW_OK;
     frame var = {0};
+    char *name = NULL;
 
     TRY(look_at_frame(obs, r, group, "obs", "cell", where));
     TRY(look_at_frame(&var, r, group, "var", "feature", where));
+    if (!json_object_get(object, "name")) {
+        TRY(guess_modality(&name, &var, where, NULL));
+        TRY(inspect_set(object, "name", inspect_text(name)));
+    }
     bool have_obs = obs->index_name != NULL, have_var = var.index_name != NULL;
     if (have_obs) TRY(inspect_set(object, "n_obs", json_integer(obs->n_rows)));
     if (have_var) TRY(inspect_set(object, "n_vars", json_integer(var.n_rows)));
@@ -145,6 +151,7 @@ static scw_status look_at_anndata(json_t *object, frame *obs, const report *r, h
         if (json_array_append_new(columns, inspect_text(var.columns[j].name)) != 0)
             FAIL(SCW_ENOMEM, "out of memory: report");
 done:
+    mem_free(name);
     frame_clear(&var);
     return st;
 }
@@ -211,7 +218,7 @@ static scw_status look_at_h5ad(const report *r, hid_t file, json_t *modalities)
     TRY(inspect_set(object, "n_present", json_integer(obs.n_rows)));
     TRY(inspect_set(r->root, "n_obs", json_integer(obs.n_rows)));
     TRY(add_columns(r->root, &obs));
-    TRY(inspect_labels(r->problems, &obs, "/obs"));
+    TRY(inspect_labels(r->labels, r->problems, &obs, "/obs"));
 done:
     frame_clear(&obs);
     return st;
@@ -255,6 +262,7 @@ static scw_status look_at_modality(json_t *list, const report *r, hid_t mod, con
     }
     TRY(look_at_anndata(object, &obs, r, group, text_get(&where)));
     TRY(add_columns(object, &obs));
+    TRY(inspect_labels(r->labels, r->problems, &obs, text_get(&where)));
     if (global->index_name && obs.index_name)
         TRY(count_present(object, r, global, &obs, text_get(&where)));
 done:
@@ -292,7 +300,7 @@ static scw_status look_at_h5mu(const report *r, hid_t file, json_t *modalities)
         TRY(log_check_cancel(r->hooks));
         TRY(look_at_modality(modalities, r, mod, names.at[k], &obs));
     }
-    if (obs.index_name) TRY(inspect_labels(r->problems, &obs, "/obs"));
+    if (obs.index_name) TRY(inspect_labels(r->labels, r->problems, &obs, "/obs"));
     TRY(found(r, list_group(r->root, "obsm", file, "obsm"), "/obsm"));
 done:
     frame_clear(&obs);
@@ -335,6 +343,9 @@ static scw_status look_at_file(const report *r, hid_t file)
                             "are told from the shape of the elements"));
     TRY(format->holds_all ? look_at_h5mu(r, file, modalities) : look_at_h5ad(r, file, modalities));
     TRY(found(r, look_at_record(r, file), "/uns/scweave"));
+    if (!*r->labels)
+        TRY(inspect_problem(r->problems, "note", "/obs", "no column could serve as labels (text with "
+                            "at least two values, shared by cells)"));
 done:
     return st;
 }
@@ -342,7 +353,8 @@ done:
 scw_status inspect_file(json_t **out, hid_t file, const char *path, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    report r = {json_object(), json_array(), hooks};
+    bool labels = false;
+    report r = {json_object(), json_array(), &labels, hooks};
 
     *out = NULL;
     if (!r.root || !r.problems) FAIL(SCW_ENOMEM, "out of memory: report");
@@ -369,7 +381,7 @@ scw_status scw_inspect(char **out, const char *path, const scw_hooks *hooks)
     TRY(h5_file_open(&file, path));
     TRY(inspect_file(&root, file, path, hooks));
     /* jansson's memory comes from malloc, as scw_free expects. */
-    *out = json_dumps(root, JSON_INDENT(2));
+    *out = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     if (!*out) FAIL(SCW_ENOMEM, "out of memory: report");
 done:
     json_decref(root);

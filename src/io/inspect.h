@@ -19,8 +19,9 @@ SCW_CHECKED scw_status inspect_problem(json_t *problems, const char *severity, c
 
 /* Object for a column: kind, missing values, categories with their most frequent values. */
 SCW_CHECKED scw_status inspect_column(json_t **out, const column *c);
-/* Problems of a frame of cells: columns that could be labels, classes of one cell. */
-SCW_CHECKED scw_status inspect_labels(json_t *problems, const frame *obs, const char *where);
+/* Looks for columns that could be labels; *any is set if there is one. Problems: classes of one cell. */
+SCW_CHECKED scw_status inspect_labels(bool *any, json_t *problems, const frame *obs,
+                                      const char *where);
 /* Encoding, version and type of an element, into `object`. */
 SCW_CHECKED scw_status inspect_encoding(json_t *object, hid_t element);
 /* Object for a matrix that was read: values, sparsity; what is odd about them goes to problems. */

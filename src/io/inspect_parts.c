@@ -162,12 +162,11 @@ done:
     return st;
 }
 
-scw_status inspect_labels(json_t *problems, const frame *obs, const char *where)
+scw_status inspect_labels(bool *any, json_t *problems, const frame *obs, const char *where)
 {
     scw_status st = SCW_OK;
     tally *counts = NULL;
     strings classes = {0};
-    bool any = false;
 
     for (int64_t i = 0; i < obs->n_columns; i++) {
         const column *c = &obs->columns[i];
@@ -178,16 +177,13 @@ scw_status inspect_labels(json_t *problems, const frame *obs, const char *where)
         strings_clear(&classes);
         TRY(tally_classes(&counts, &classes, &n_missing, c));
         if (classes.n < 2 || classes.n > obs->n_rows / 2) continue;
-        any = true;
+        *any = true;
         for (int64_t k = 0; k < classes.n; k++) n_single += counts[k].count == 1;
         if (n_single)
             TRY(inspect_problem(problems, "note", where, "column '%s': %lld of %lld values occur "
                                 "in one cell only, e.g. '%s'", c->name, (long long)n_single,
                                 (long long)classes.n, counts[classes.n - 1].name));
     }
-    if (!any)
-        TRY(inspect_problem(problems, "note", where, "no column could serve as labels (text with "
-                            "at least two values, shared by cells)"));
 done:
     mem_free(counts);
     strings_clear(&classes);

@@ -115,8 +115,8 @@ static const char *kind_of_feature(const char *type)
     return NULL;
 }
 
-static scw_status guess_name(char **out, const frame *var, const char *where,
-                             const scw_hooks *hooks)
+scw_status guess_modality(char **out, const frame *var, const char *where,
+                          const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     int32_t *codes = NULL;
@@ -164,7 +164,7 @@ scw_status read_anndata(dataset_part *out, hid_t group, const char *name, const 
     if (name)
         TRY(mem_strdup(&m->name, name));
     else
-        TRY(guess_name(&m->name, &m->var, where, hooks));
+        TRY(guess_modality(&m->name, &m->var, where, hooks));
 done:
     mem_free(x_path);
     mem_free(var_path);

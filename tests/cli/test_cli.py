@@ -16,7 +16,9 @@ SCWEAVE = os.path.abspath(sys.argv.pop(1))
 # Under a sanitizer everything takes longer.
 PATIENCE = 300
 # A short training; what it learns is judged elsewhere.
-SHORT = ["--epochs", "2", "--min-steps", "0", "--components", "10", "--threads", "2"]
+SHORT = ["--epochs", "2", "--min-steps", "0", "--components", "10", "--threads", "2",
+         "--modality-weights", "off"]
+N_CELLS = 200
 CLOSING = re.compile(r"^scweave \d+\.\d+\.\d+: .*: [\d.]+ s wall, [\d.]+ s CPU, \d+ MB peak$")
 
 
@@ -59,7 +61,7 @@ class Manners(Case):
 
     def test_version_is_quick(self):
         times = []
-        for _ in range(5):
+        while len(times) < 20 and min(times, default=1.0) > 0.05:  # others may use the machine
             start = time.monotonic()
             out, err = self.succeeds("--version")
             times.append(time.monotonic() - start)
@@ -165,7 +167,7 @@ class Job(Case):
         cls.folder = tempfile.mkdtemp(prefix="scweave-cli-")
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         for name, seed in (("reference", "1"), ("query", "2")):
-            cls.must("example", f"{name}.h5mu", "--cells", "300", "--seed", seed)
+            cls.must("example", f"{name}.h5mu", "--cells", str(N_CELLS), "--seed", seed)
         cls.must("fit", "matilda", "reference.h5mu", "--label", "cell_type", "-o",
                  "model.safetensors", *SHORT)
         cls.must("annotate", "-m", "model.safetensors", "query.h5mu", "-o", "annotated.h5mu",
@@ -203,7 +205,7 @@ class Job(Case):
     # ---------------------------------------------------------------------------- inspect
     def test_inspect(self):
         out, err = self.succeeds("inspect", "reference.h5mu")
-        for word in ("rna", "adt", "atac", "300", "cell_type"):
+        for word in ("rna", "adt", "atac", str(N_CELLS), "cell_type"):
             self.assertIn(word, out)
         self.assertRegex(err.splitlines()[-1], CLOSING)
         out, _ = self.succeeds("inspect", "--json", "-q", "reference.h5mu")
@@ -230,7 +232,7 @@ class Job(Case):
     def test_fit_describes_itself(self):
         out, _ = self.succeeds(*self.fit("m2.safetensors", "--json"))
         facts = json.loads(out)
-        self.assertEqual(facts["kind"], "matilda")
+        self.assertEqual(facts["model"], "matilda")
 
     def test_fit_repeats_to_the_byte(self):
         self.succeeds(*self.fit("m3.safetensors"))
@@ -266,7 +268,8 @@ class Job(Case):
                 signal.signal(number, signal.SIG_DFL)
         with subprocess.Popen([SCWEAVE, *words], cwd=self.folder, stderr=subprocess.PIPE,
                               text=True, preexec_fn=default_signals) as run:
-            time.sleep(1.0)
+            run.stderr.readline()  # it has begun
+            time.sleep(0.3)
             for number in signals:
                 run.send_signal(number)
             _, err = run.communicate(timeout=PATIENCE)
@@ -298,8 +301,8 @@ class Job(Case):
                  *SHORT]
         out, err = self.succeeds(*words)
         self.assertRegex(err.splitlines()[-1], CLOSING)
-        for method in ("matilda", "logistic", "majority"):
-            self.assertRegex(out, rf"{method}.* \d\.\d+ ± \d\.\d+ +\d\.\d+ ± \d\.\d+")
+        for method in ("matilda", "logistic regression", "k nearest neighbours", "largest class"):
+            self.assertRegex(out, rf"{method} +\d\.\d+ ± \d\.\d+ +\d\.\d+ ± \d\.\d+")
         out, _ = self.succeeds(*words, "--json")
         report = json.loads(out)
         self.assertEqual(len(report["folds"]), 2)
@@ -318,7 +321,7 @@ class Job(Case):
             self.assertIn("matilda_confidence", file["obs"])
             self.assertNotIn("X_matilda", file.get("obsm", {}))
         with h5py.File(self.path("annotated.h5mu"), "r") as file:
-            self.assertEqual(file["obsm/X_matilda"].shape[0], 300)
+            self.assertEqual(file["obsm/X_matilda"].shape[0], N_CELLS)
             self.assertIn("scweave", file["uns"])
 
     def test_annotate_in_place(self):
@@ -359,7 +362,7 @@ class Job(Case):
         self.assertRegex(err.splitlines()[-1], CLOSING)
         out, _ = self.succeeds(*words, "--json", "-q")
         report = json.loads(out)
-        self.assertEqual(report["n_obs"], 300)
+        self.assertEqual(report["n_obs"], N_CELLS)
         self.assertGreater(report["annotation"]["accuracy"], 0.2)
         self.assertEqual(set(report["clustering"]) & {"ari", "nmi", "fm", "jaccard"},
                          {"ari", "nmi", "fm", "jaccard"})

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Fast kernels of affine-sparse matrices.
  *
- * Forward and backward walk the matrix in tiles of rows by blocks of features, so that a row of the
- * weight matrix is fetched once for a tile and stays in cache while the tile's non-zeros use it:
+ * Both products walk the matrix in blocks of features, so that a row of the weight matrix is fetched
+ * once and stays in cache while the non-zeros of its block use it:
  *
  *              features ->
  *     row i    .x..|x.x.|....|x      one cursor a row, moving to the right block by block
  *     row i+1  x...|..x.|.x..|.
+ *
+ * A row of the result is `h` columns wide and is summed in registers, as a span of up to VEC_MOST
+ * vectors; the last vector of a row ends at column h and so overlaps the one before it, which is sound
+ * because a span reads all it needs before it writes. A width below one vector goes lane by lane.
  *
  * The dense part of x (the shifts b and t) never meets a single element: it enters as two vectors,
  * sum_j w_j W_j and sum_j t_j w_j W_j forward, sum_i b_i g_i and sum_i g_i backward. */
@@ -38,11 +42,56 @@ static inline void axpy(int64_t n, float v, const real *x, real *y)
     for (int64_t e = 0; e < n; e++) y[e] += v * x[e];
 }
 
+/* ------------------------------------------------------------- spans of columns */
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#define EACH_SPAN_8(case_)                                                                         \
+    case_(1) case_(2) case_(3) case_(4) case_(5) case_(6) case_(7) case_(8)
+#if VEC_MOST == 12
+#define EACH_SPAN(case_) EACH_SPAN_8(case_) case_(9) case_(10) case_(11) case_(12)
+#else
+#define EACH_SPAN(case_) EACH_SPAN_8(case_)
+#endif
+
+/* n vectors from column `from`; the last of them starts at from + last. n = 0: narrower than one. */
+typedef struct span {
+    int n;
+    int64_t from, last;
+} span;
+
+/* Number of spans of h columns for so many workers: enough to fit registers; more, while they stay
+ * four vectors wide. */
+static int64_t span_count(int64_t h, int64_t workers)
+{
+    int64_t vectors = (h + VEC_LANES - 1) / VEC_LANES;
+    int64_t least = (vectors + VEC_MOST - 1) / VEC_MOST, wanted = smaller(workers, vectors / 4);
+
+    if (h < VEC_LANES) return h > 0 ? 1 : 0;
+    return least > wanted ? least : wanted;
+}
+
+static span span_at(int64_t h, int64_t spans, int64_t k)
+{
+    int64_t vectors = (h + VEC_LANES - 1) / VEC_LANES;
+    int64_t v0 = vectors * k / spans, v1 = vectors * (k + 1) / spans;
+    int64_t last = (v1 - 1) * VEC_LANES;
+
+    if (h < VEC_LANES) return (span){0, 0, 0};
+    if (last > h - VEC_LANES) last = h - VEC_LANES;
+    return (span){(int)(v1 - v0), v0 * VEC_LANES, last - v0 * VEC_LANES};
+}
+
 /* ------------------------------------------------------------- forward */
 
 #define SHIFT_COLS 512  /* columns of the shift vectors held on the stack */
 #define SHIFT_SLICES 16 /* slices of the features, fixed: their sums are added in order */
-#define TILE_ROWS 32
+#define TILE_ROWS 64
+#define FEATURE_BLOCK 64 /* features whose weights stay in the nearest caches */
 
 /* plain[e] = sum_j w_j W_je and tilted[e] = sum_j t_j w_j W_je for columns from..from+width-1. */
 static void shift_slice(const affine_sparse *x, const real *w, const real *weight, int64_t h,
@@ -78,28 +127,88 @@ static void shift_vectors(const affine_sparse *x, const real *w, const real *wei
     }
 }
 
-/* Rows r0..r1-1 (at most TILE_ROWS) of out += diag(a) Y diag(c w) W. */
+/* Non-zeros at..end-1 of one row, times a row factor. */
+typedef struct row_run {
+    const affine_sparse *x;
+    const real *w; /* feature weights or NULL */
+    float scale;
+    int64_t at, end;
+} row_run;
+
+static inline float run_value(const row_run *r, int64_t at, int64_t j)
+{
+    float v = r->scale * r->x->values[at];
+    if (r->x->col_scale) v *= r->x->col_scale[j];
+    if (r->w) v *= r->w[j];
+    return v;
+}
+
+/* n vectors of out += sum over the run of v W_j. `last` is where the last vector starts, counted from
+ * the span's first column. */
+static inline __attribute__((always_inline)) void run_span(int n, const row_run *r,
+                                                           const real *weight, int64_t h,
+                                                           int64_t last, real *out)
+{
+    vec sum[VEC_MOST];
+
+    UNROLL
+    for (int k = 0; k < n - 1; k++) sum[k] = VEC_READ(out + k * VEC_LANES);
+    sum[n - 1] = VEC_READ(out + last);
+    for (int64_t at = r->at; at < r->end; at++) {
+        int64_t j = r->x->indices[at];
+        const real *row = weight + j * h;
+        float v = run_value(r, at, j);
+        UNROLL
+        for (int k = 0; k < n - 1; k++) sum[k] += v * VEC_READ(row + k * VEC_LANES);
+        sum[n - 1] += v * VEC_READ(row + last);
+    }
+    UNROLL
+    for (int k = 0; k < n - 1; k++) VEC_AT(out + k * VEC_LANES) = sum[k];
+    VEC_AT(out + last) = sum[n - 1];
+}
+
+/* The width must be a constant for the sums to be registers. */
+static void run_spans(int n, const row_run *r, const real *weight, int64_t h, int64_t last,
+                      real *out)
+{
+    switch (n) {
+#define CASE(n_) case n_: run_span(n_, r, weight, h, last, out); break;
+        EACH_SPAN(CASE)
+#undef CASE
+    default: /* fewer columns than lanes */
+        for (int64_t at = r->at; at < r->end; at++) {
+            int64_t j = r->x->indices[at];
+            axpy(h, run_value(r, at, j), weight + j * h, out);
+        }
+    }
+}
+
+/* Ask for a row of W that the next block will want: the non-zeros come in no order that the hardware
+ * could foresee. With many rows in the tile nearly every feature is wanted by one of them. */
+static inline void fetch_ahead(const real *weight, int64_t h, span s, int64_t j, int64_t n_cols)
+{
+    if (j >= n_cols) return;
+    for (int64_t e = 0; e < s.last + VEC_LANES; e += 16) __builtin_prefetch(weight + j * h + e);
+}
+
+/* Rows r0..r1-1 (at most TILE_ROWS) of out += diag(a) Y diag(c w) W, one span of columns. */
 static void forward_tile(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                         int64_t r0, int64_t r1, real *out)
+                         span s, int64_t r0, int64_t r1, real *out)
 {
     int64_t cursor[TILE_ROWS];
-    int64_t block = 65536 / (h > 0 ? h : 1); /* features whose weights fill 256 KiB */
+    bool ahead = r1 - r0 >= FEATURE_BLOCK / 2;
 
-    if (block < 16) block = 16;
     for (int64_t i = r0; i < r1; i++) cursor[i - r0] = x->indptr[i];
-    for (int64_t j0 = 0; j0 < x->n_cols; j0 += block) {
+    for (int64_t j0 = 0; j0 < x->n_cols; j0 += FEATURE_BLOCK) {
         for (int64_t i = r0; i < r1; i++) {
-            int64_t at = cursor[i - r0], end = x->indptr[i + 1];
-            float a = x->row_scale ? x->row_scale[i] : 1.0f;
+            int64_t at = cursor[i - r0], row_end = x->indptr[i + 1], end = at;
             if (!present(x, i)) continue;
-            for (; at < end && x->indices[at] < j0 + block; at++) {
-                int64_t j = x->indices[at];
-                float v = a * x->values[at];
-                if (x->col_scale) v *= x->col_scale[j];
-                if (w) v *= w[j];
-                axpy(h, v, weight + j * h, out + i * h);
-            }
-            cursor[i - r0] = at;
+            while (end < row_end && x->indices[end] < j0 + FEATURE_BLOCK) end++;
+            if (ahead) fetch_ahead(weight + s.from, h, s, j0 + FEATURE_BLOCK + i - r0, x->n_cols);
+            row_run run = {x, w, x->row_scale ? x->row_scale[i] : 1.0f, at, end};
+            if (end > at)
+                run_spans(s.n, &run, weight + s.from, h, s.last, out + i * h + s.from);
+            cursor[i - r0] = end;
         }
     }
 }
@@ -109,7 +218,6 @@ static void affine_forward(const affine_sparse *x, const real *w, const real *we
 {
     real plain[SHIFT_COLS], tilted[SHIFT_COLS];
     bool shifted = x->row_shift || x->col_shift;
-    int64_t tile = x->n_rows / (2 * threads_get());
 
     memset(out, 0, (size_t)(x->n_rows * h) * sizeof *out);
     for (int64_t from = 0; shifted && from < h; from += SHIFT_COLS) {
@@ -122,16 +230,24 @@ static void affine_forward(const affine_sparse *x, const real *w, const real *we
                 out[i * h + from + e] = b * plain[e] + tilted[e];
         }
     }
-    tile = tile < 1 ? 1 : smaller(tile, TILE_ROWS);
+    /* Threads share out columns first: then each reads its own part of W, once. */
+    int64_t threads = threads_get(), spans = span_count(h, threads);
+    int64_t row_tiles = (x->n_rows + TILE_ROWS - 1) / TILE_ROWS;
+    if (row_tiles * spans < threads) row_tiles = smaller(x->n_rows, (threads + spans - 1) / spans);
     PARALLEL_FOR_IF(x->indptr[x->n_rows] * h > CPU_PARALLEL_MIN)
-    for (int64_t r0 = 0; r0 < x->n_rows; r0 += tile)
-        forward_tile(x, w, weight, h, r0, smaller(r0 + tile, x->n_rows), out);
+    for (int64_t task = 0; task < row_tiles * spans; task++) {
+        int64_t tile = task / spans;
+        forward_tile(x, w, weight, h, span_at(h, spans, task % spans),
+                     x->n_rows * tile / row_tiles, x->n_rows * (tile + 1) / row_tiles, out);
+    }
 }
 
 /* ------------------------------------------------------------- backward */
 
-#define GRADIENT_ROWS 512   /* rows of the batch in one go: one cursor each on the stack */
-#define GRADIENT_BLOCK 4096 /* elements of X^T g held in the first-level cache */
+#define GRADIENT_ROWS 256     /* most rows of the batch in one go: one cursor each on the stack */
+#define GRADIENT_ENTRIES 8192 /* non-zeros sorted by feature at once */
+#define GRADIENT_BLOCK 512    /* most features in one go */
+#define GRADIENT_COLS 2048    /* columns of g whose shifts are held on the stack */
 
 typedef struct gradient_job {
     const affine_sparse *x;
@@ -154,58 +270,164 @@ static void gradient_shifts(const gradient_job *k, real *shift_b, real *shift_1)
     }
 }
 
-/* Turn one row of X^T g into its share of d_weight and d_w. */
-static void gradient_finish(const gradient_job *k, int64_t j, const real *product)
-{
-    real *d = k->d_weight + j * k->h + k->from;
+/* The non-zeros of a block of features, sorted by feature and within one by row. */
+typedef struct block_entries {
+    int64_t cursor[GRADIENT_ROWS];
+    int32_t first[GRADIENT_BLOCK + 2]; /* feature j: entries first[j] .. first[j + 1] - 1 */
+    int32_t row[GRADIENT_ENTRIES];     /* offset from r0 */
+    float value[GRADIENT_ENTRIES];     /* a_i c_j y_ij */
+} block_entries;
 
-    if (!k->w) {
-        axpy(k->width, 1.0f, product, d);
-        return;
+/* Counting sort of the entries of features b0..b1-1; the cursors move past them. */
+static void sort_block(const gradient_job *k, int64_t b0, int64_t b1, block_entries *b)
+{
+    const affine_sparse *x = k->x;
+    int32_t *next = b->first + 1; /* where the next entry of feature j goes, one slot ahead */
+
+    memset(b->first, 0, (size_t)(b1 - b0 + 2) * sizeof *b->first);
+    for (int64_t i = k->r0; i < k->r1; i++) {
+        if (!present(x, i)) continue;
+        for (int64_t at = b->cursor[i - k->r0]; at < x->indptr[i + 1] && x->indices[at] < b1; at++)
+            b->first[x->indices[at] - b0 + 2]++;
     }
-    const real *row = k->weight + j * k->h + k->from;
+    for (int64_t j = 0; j < b1 - b0; j++) b->first[j + 2] += b->first[j + 1];
+    for (int64_t i = k->r0; i < k->r1; i++) {
+        int64_t at = b->cursor[i - k->r0];
+        float a = x->row_scale ? x->row_scale[i] : 1.0f;
+        if (!present(x, i)) continue;
+        for (; at < x->indptr[i + 1] && x->indices[at] < b1; at++) {
+            int64_t j = x->indices[at];
+            int32_t to = next[j - b0]++;
+            b->row[to] = (int32_t)(i - k->r0);
+            b->value[to] = a * x->values[at] * (x->col_scale ? x->col_scale[j] : 1.0f);
+        }
+        b->cursor[i - k->r0] = at;
+    }
+}
+
+/* One feature in one span: its row of X^T g, and what that adds to d_weight and d_w. */
+typedef struct feature_run {
+    const block_entries *entries;
+    int32_t first, end;
+    const real *g; /* first row, at the span */
+    int64_t h;
+    const real *shift_b, *shift_1; /* at the span, or NULL */
+    float t, w;
+    const real *weight; /* at the span; NULL without feature weights */
+    real *d_weight;
+    int64_t last;    /* as in run_span */
+    int64_t overlap; /* lanes of the last vector that the one before it holds too */
+} feature_run;
+
+/* sum[k] at column `at` of the span: the shifts' part. */
+static inline vec shift_part(const feature_run *r, int64_t at)
+{
+    vec sum = {0};
+    if (r->shift_b) sum += VEC_READ(r->shift_b + at);
+    if (r->shift_1) sum += r->t * VEC_READ(r->shift_1 + at);
+    return sum;
+}
+
+static inline __attribute__((always_inline)) float feature_span(int n, const feature_run *r)
+{
+    vec sum[VEC_MOST], old[VEC_MOST], dots = {0}, tail;
     float dot = 0;
-    _Pragma("omp simd reduction(+ : dot)")
-    for (int64_t e = 0; e < k->width; e++) dot += product[e] * row[e];
-    k->d_w[j] += dot;
-    axpy(k->width, k->w[j], product, d);
+
+    UNROLL
+    for (int k = 0; k < n; k++) sum[k] = shift_part(r, k < n - 1 ? k * VEC_LANES : r->last);
+    for (int32_t at = r->first; at < r->end; at++) {
+        const real *g = r->g + r->entries->row[at] * r->h;
+        float v = r->entries->value[at];
+        UNROLL
+        for (int k = 0; k < n - 1; k++) sum[k] += v * VEC_READ(g + k * VEC_LANES);
+        sum[n - 1] += v * VEC_READ(g + r->last);
+    }
+    UNROLL
+    for (int k = 0; k < n; k++)
+        old[k] = VEC_READ(r->d_weight + (k < n - 1 ? k * VEC_LANES : r->last));
+    UNROLL
+    for (int k = 0; k < n; k++)
+        VEC_AT(r->d_weight + (k < n - 1 ? k * VEC_LANES : r->last)) = old[k] + r->w * sum[k];
+    if (!r->weight) return 0;
+    UNROLL
+    for (int k = 0; k < n - 1; k++) dots += sum[k] * VEC_READ(r->weight + k * VEC_LANES);
+    tail = sum[n - 1] * VEC_READ(r->weight + r->last);
+    for (int64_t e = 0; e < r->overlap; e++) tail[e] = 0;
+    dots += tail;
+    for (int e = 0; e < VEC_LANES; e++) dot += dots[e];
+    return dot;
+}
+
+/* The same for a width below one vector. */
+static float feature_narrow(int64_t width, const feature_run *r)
+{
+    float dot = 0;
+
+    for (int64_t e = 0; e < width; e++) {
+        float sum = r->shift_b ? r->shift_b[e] : 0;
+        if (r->shift_1) sum += r->t * r->shift_1[e];
+        for (int32_t at = r->first; at < r->end; at++)
+            sum += r->entries->value[at] * r->g[r->entries->row[at] * r->h + e];
+        r->d_weight[e] += r->w * sum;
+        if (r->weight) dot += sum * r->weight[e];
+    }
+    return dot;
+}
+
+static float feature_spans(int n, int64_t width, const feature_run *r)
+{
+    switch (n) {
+#define CASE(n_) case n_: return feature_span(n_, r);
+        EACH_SPAN(CASE)
+#undef CASE
+    default: return feature_narrow(width, r);
+    }
+}
+
+/* Features b0..b1-1, whose entries are sorted. */
+static void gradient_block(const gradient_job *k, int64_t b0, int64_t b1, const block_entries *b,
+                           const real *shift_b, const real *shift_1)
+{
+    int64_t spans = span_count(k->width, 1);
+
+    for (int64_t j = b0; j < b1; j++) {
+        int32_t first = b->first[j - b0], end = b->first[j - b0 + 1];
+        float dot = 0;
+        if (first == end && !shift_b && !shift_1) continue;
+        for (int64_t s = 0; s < spans; s++) {
+            span at = span_at(k->width, spans, s);
+            int64_t from = k->from + at.from, cell = j * k->h + from;
+            feature_run run = {.entries = b, .first = first, .end = end,
+                               .g = k->g + k->r0 * k->h + from, .h = k->h,
+                               .shift_b = shift_b ? shift_b + at.from : NULL,
+                               .shift_1 = shift_1 ? shift_1 + at.from : NULL,
+                               .t = k->x->col_shift ? k->x->col_shift[j] : 0,
+                               .w = k->w ? k->w[j] : 1,
+                               .weight = k->w ? k->weight + cell : NULL,
+                               .d_weight = k->d_weight + cell, .last = at.last,
+                               .overlap = (at.n - 1) * VEC_LANES - at.last};
+            dot += feature_spans(at.n, k->width, &run);
+        }
+        if (k->w) k->d_w[j] += dot;
+    }
 }
 
 /* Features j0..j1-1. */
 static void gradient_chunk(const gradient_job *k, int64_t j0, int64_t j1)
 {
     const affine_sparse *x = k->x;
-    bool shifted = x->row_shift || x->col_shift;
-    real product[GRADIENT_BLOCK], shift_b[GRADIENT_BLOCK], shift_1[GRADIENT_BLOCK];
-    bool touched[GRADIENT_BLOCK];
-    int64_t cursor[GRADIENT_ROWS], width = k->width, block = GRADIENT_BLOCK / width;
+    real shift_b[GRADIENT_COLS], shift_1[GRADIENT_COLS];
+    block_entries entries;
+    int64_t block = smaller(GRADIENT_BLOCK, GRADIENT_ENTRIES / (k->r1 - k->r0));
 
-    if (shifted) gradient_shifts(k, shift_b, shift_1);
+    if (x->row_shift || x->col_shift) gradient_shifts(k, shift_b, shift_1);
     for (int64_t i = k->r0; i < k->r1; i++)
-        cursor[i - k->r0] = lower_bound(x->indices, x->indptr[i], x->indptr[i + 1], j0);
+        entries.cursor[i - k->r0] = lower_bound(x->indices, x->indptr[i], x->indptr[i + 1], j0);
     for (int64_t b0 = j0; b0 < j1; b0 += block) {
         int64_t b1 = smaller(b0 + block, j1);
-        memset(product, 0, (size_t)((b1 - b0) * width) * sizeof *product);
-        for (int64_t j = b0; j < b1; j++) {
-            real *to = product + (j - b0) * width;
-            touched[j - b0] = shifted;
-            if (x->row_shift) axpy(width, 1.0f, shift_b, to);
-            if (x->col_shift) axpy(width, x->col_shift[j], shift_1, to);
-        }
-        for (int64_t i = k->r0; i < k->r1; i++) {
-            int64_t at = cursor[i - k->r0], end = x->indptr[i + 1];
-            float a = x->row_scale ? x->row_scale[i] : 1.0f;
-            if (!present(x, i)) continue;
-            for (; at < end && x->indices[at] < b1; at++) {
-                int64_t j = x->indices[at];
-                float v = a * x->values[at] * (x->col_scale ? x->col_scale[j] : 1.0f);
-                axpy(width, v, k->g + i * k->h + k->from, product + (j - b0) * width);
-                touched[j - b0] = true;
-            }
-            cursor[i - k->r0] = at;
-        }
-        for (int64_t j = b0; j < b1; j++)
-            if (touched[j - b0]) gradient_finish(k, j, product + (j - b0) * width);
+        sort_block(k, b0, b1, &entries);
+        gradient_block(k, b0, b1, &entries, x->row_shift ? shift_b : NULL,
+                       x->col_shift ? shift_1 : NULL);
     }
 }
 
@@ -216,10 +438,10 @@ static void affine_backward(const affine_sparse *x, const real *w, const real *w
 
     (void)scratch;
     for (int64_t r0 = 0; r0 < x->n_rows; r0 += GRADIENT_ROWS)
-        for (int64_t from = 0; from < h; from += GRADIENT_BLOCK) {
+        for (int64_t from = 0; from < h; from += GRADIENT_COLS) {
             gradient_job job = {x, w, weight, g, d_w, d_weight, h,
                                 r0, smaller(r0 + GRADIENT_ROWS, x->n_rows),
-                                from, smaller(GRADIENT_BLOCK, h - from)};
+                                from, smaller(GRADIENT_COLS, h - from)};
             PARALLEL_FOR_IF((x->indptr[x->n_rows] + x->n_cols) * h > CPU_PARALLEL_MIN)
             for (int64_t c = 0; c < chunks; c++)
                 gradient_chunk(&job, x->n_cols * c / chunks, x->n_cols * (c + 1) / chunks);

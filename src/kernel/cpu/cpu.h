@@ -37,6 +37,23 @@ void CPU_NAME(cpu_fill_optimizer)(kernel_table *t);
     PARALLEL_FOR_IF((n_) > CPU_PARALLEL_MIN)                                                       \
     for (int64_t at = 0; at < (n_); at += CPU_BLOCK)
 
+/* A vector of the instruction set at hand (the compilers' own vector types, no intrinsics), readable
+ * from any float address, for the loops whose sums must stay in registers. */
+#if defined(__AVX512F__)
+#define VEC_LANES 16
+#define VEC_MOST 12 /* sums in registers at once */
+#elif defined(__AVX__)
+#define VEC_LANES 8
+#define VEC_MOST 8
+#else
+#define VEC_LANES 4
+#define VEC_MOST 8
+#endif
+typedef float vec __attribute__((vector_size(4 * VEC_LANES), aligned(4), may_alias));
+
+#define VEC_AT(p_) (*(vec *)(p_))
+#define VEC_READ(p_) (*(const vec *)(p_))
+
 static inline int64_t smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;

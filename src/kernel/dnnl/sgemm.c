@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Single precision: dnnl_sgemm is row-major and keeps no state. */
+/* Single precision: dnnl_sgemm is row-major, keeps no state and, inside a parallel loop, runs on one
+ * thread. */
 #include <dnnl.h>
 
 #include "kernel/dnnl/dnnl.h"
+#include "kernel/split.h"
+
+static bool serial(const gemm_part *p)
+{
+    return dnnl_sgemm(p->trans_a ? 'T' : 'N', p->trans_b ? 'T' : 'N', p->m, p->n, p->k, 1.0f, p->a,
+                      p->lda, p->b, p->ldb, p->beta, p->c, p->ldc) == dnnl_success;
+}
 
 bool onednn_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const real *a,
-               const real *b, real beta, real *c)
+                 const real *b, real beta, real *c)
 {
-    return dnnl_sgemm(trans_a ? 'T' : 'N', trans_b ? 'T' : 'N', m, n, k, 1.0f, a, trans_a ? m : k,
-                      b, trans_b ? k : n, beta, c, n) == dnnl_success;
+    gemm_part whole = gemm_whole(trans_a, trans_b, m, n, k, a, b, beta, c);
+    return gemm_split(serial, &whole);
 }

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A product in parts: the longer side of C is cut among our threads, and each part is one serial call
+ * into a library. Measured on the products of training (bench/LOG.md), this beats the libraries' own
+ * threads, and OpenBLAS's pool does not wait busily beside OpenMP's. */
+#ifndef KERNEL_SPLIT_H
+#define KERNEL_SPLIT_H
+
+#include "base/threads.h"
+#include "kernel/kernel.h"
+
+/* op(A) [m, k], op(B) [k, n], C [m, n] with their stored row lengths. */
+typedef struct gemm_part {
+    bool trans_a, trans_b;
+    int64_t m, n, k;
+    const real *a, *b;
+    int64_t lda, ldb, ldc;
+    real beta;
+    real *c;
+} gemm_part;
+
+typedef bool gemm_serial(const gemm_part *part);
+
+#define SPLIT_WORK 400000 /* multiplications from which a second thread pays */
+#define SPLIT_UNIT 16     /* rows or columns: a cut falls between cache lines */
+
+/* False when a part was declined; C is then not to be trusted. */
+static inline bool gemm_split(gemm_serial *serial, const gemm_part *whole)
+{
+    bool by_rows = whole->m > whole->n, good = true;
+    int64_t side = by_rows ? whole->m : whole->n;
+    int64_t units = (side + SPLIT_UNIT - 1) / SPLIT_UNIT;
+    int64_t parts = whole->m * whole->n >= SPLIT_WORK / whole->k ? threads_get() : 1;
+
+    if (parts > units) parts = units;
+    if (parts <= 1) return serial(whole);
+    SCW_PRAGMA(omp parallel for schedule(static) reduction(&& : good))
+    for (int64_t p = 0; p < parts; p++) {
+        int64_t from = SPLIT_UNIT * (units * p / parts);
+        int64_t to = SPLIT_UNIT * (units * (p + 1) / parts);
+        gemm_part part = *whole;
+        if (to > side) to = side;
+        if (by_rows) {
+            part.m = to - from;
+            part.a += whole->trans_a ? from : from * whole->lda;
+            part.c += from * whole->ldc;
+        } else {
+            part.n = to - from;
+            part.b += whole->trans_b ? from * whole->ldb : from;
+            part.c += from;
+        }
+        good = good && serial(&part);
+    }
+    return good;
+}
+
+static inline gemm_part gemm_whole(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k,
+                                   const real *a, const real *b, real beta, real *c)
+{
+    return (gemm_part){trans_a, trans_b, m, n, k, a, b, trans_a ? m : k, trans_b ? k : n, n,
+                       beta, c};
+}
+
+#endif

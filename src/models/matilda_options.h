@@ -11,6 +11,7 @@ typedef enum augmentation { AUGMENT_OFF = 0, AUGMENT_ADD, AUGMENT_REPLACE } augm
 typedef struct matilda_options {
     /* input */
     int rna_transform, adt_transform, atac_transform; /* transform_kind */
+    double library;
     int unit_variance;
     int64_t components, max_dense; /* projection */
     int fractional;

@@ -157,7 +157,8 @@ static scw_status add_modality(fit_job *j, int k)
     int64_t *rows = NULL, n;
     uint8_t *present = NULL;
     transform_options options = {.kind = transform_for(&j->model->options, x->kind),
-                                 .unit_variance = j->model->options.unit_variance != 0};
+                                 .unit_variance = j->model->options.unit_variance != 0,
+                                 .target = j->model->options.library};
 
     j->model->n_modalities = j->all.n_modalities = k + 1;
     to->kind = x->kind;

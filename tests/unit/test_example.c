@@ -114,17 +114,17 @@ static double mean_in(const scw_dataset *d, int k, const char *feature, const ch
     const modality *m = &d->modalities[k];
     const column *truth = frame_find(&d->obs, "truth");
     double sum = 0.0;
-    int64_t n = 0, column = -1;
+    int64_t n = 0, at = -1;
 
     for (int64_t j = 0; j < m->var.index.n; j++)
-        if (strcmp(m->var.index.at[j], feature) == 0) column = j;
-    assert_true(column >= 0);
+        if (strcmp(m->var.index.at[j], feature) == 0) at = j;
+    assert_true(at >= 0);
     for (int64_t i = 0; i < d->n_obs; i++) {
         if (strcmp(truth->categories.at[truth->codes[i]], type) != 0) continue;
         n++;
-        if (!m->x.sparse) sum += (double)m->x.values[i * m->x.n_cols + column];
+        if (!m->x.sparse) sum += (double)m->x.values[i * m->x.n_cols + at];
         for (int64_t e = m->x.sparse ? m->x.indptr[i] : 0; m->x.sparse && e < m->x.indptr[i + 1]; e++)
-            if (m->x.indices[e] == column) sum += (double)m->x.values[e];
+            if (m->x.indices[e] == at) sum += (double)m->x.values[e];
     }
     return sum / (double)n;
 }
@@ -185,7 +185,7 @@ static void memory_runs_out_anywhere(void **state)
     scw_dataset *d = make(3, 1);
     scw_dataset_free(d);
     int64_t total = mem_fail_at(0);
-    for (int64_t n = 1; n <= total; n += n < 20 || n > total - 60 ? 1 : 97) {
+    for (int64_t n = 1; n <= total; n += n < 20 || n > total - 20 ? 1 : 401) {
         (void)mem_fail_at(n);
         assert_int_equal(example_make(&d, 3, 1), SCW_ENOMEM);
         assert_null(d);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* probe WHAT IN OUT: read arrays from the file IN, compute, write arrays to OUT; for the comparison
+ * with scikit-learn. IN holds int64 sizes, then the arrays in the order that the code below reads. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "metric/baseline.h"
+#include "metric/classification.h"
+#include "metric/clustering.h"
+#include "metric/kmeans.h"
+#include "prep/pca.h"
+
+static void must(int ok, const char *what)
+{
+    if (ok) return;
+    (void)fprintf(stderr, "probe: %s: %s\n", what, scw_error_message());
+    exit(1);
+}
+
+static void *read_array(FILE *in, int64_t n, size_t size)
+{
+    void *block = calloc(n > 0 ? (size_t)n : 1, size);
+    must(block && fread(block, size, (size_t)n, in) == (size_t)n, "input is short");
+    return block;
+}
+
+static void write_array(FILE *out, const void *block, int64_t n, size_t size)
+{
+    must(fwrite(block, size, (size_t)n, out) == (size_t)n, "cannot write");
+}
+
+/* sizes: n p classes weighted; C; x f32, y i32, sample weights f32, class weights f64
+ * -> weights, intercepts f64 */
+static void logistic_case(FILE *in, FILE *out)
+{
+    int64_t *s = read_array(in, 4, 8);
+    double *c = read_array(in, 1, 8);
+    float *x = read_array(in, s[0] * s[1], 4);
+    int32_t *y = read_array(in, s[0], 4);
+    logistic_options o = logistic_defaults();
+    logistic m;
+
+    o.c = *c;
+    float *sample = read_array(in, s[3] ? s[0] : 0, 4);
+    double *class = read_array(in, s[3] ? s[2] : 0, 8);
+    if (s[3]) {
+        o.sample_weight = sample;
+        o.class_weight = class;
+    }
+    must(logistic_fit(&m, x, s[0], s[1], y, (int32_t)s[2], &o) == SCW_OK, "logistic_fit");
+    write_array(out, m.weight, s[2] * s[1], 8);
+    write_array(out, m.intercept, s[2], 8);
+    logistic_clear(&m);
+    free(s);
+    free(c);
+    free(x);
+    free(y);
+    free(sample);
+    free(class);
+}
+
+/* n_train n_query p classes k; train f32, y i32, query f32 -> i32 */
+static void knn_case(FILE *in, FILE *out)
+{
+    int64_t *s = read_array(in, 5, 8);
+    float *train = read_array(in, s[0] * s[2], 4);
+    int32_t *y = read_array(in, s[0], 4);
+    float *query = read_array(in, s[1] * s[2], 4);
+    int32_t *said = calloc((size_t)s[1], sizeof *said);
+
+    must(said && knn_predict(said, train, y, s[0], query, s[1], s[2], (int32_t)s[3], s[4]) == SCW_OK,
+         "knn_predict");
+    write_array(out, said, s[1], 4);
+    free(s);
+    free(train);
+    free(y);
+    free(query);
+    free(said);
+}
+
+/* n d k seed; x f32 -> inertia f64, clusters i32 */
+static void kmeans_case(FILE *in, FILE *out)
+{
+    int64_t *s = read_array(in, 4, 8);
+    float *x = read_array(in, s[0] * s[1], 4);
+    kmeans k;
+
+    must(kmeans_fit(&k, x, s[0], s[1], &(kmeans_options){.k = s[2], .seed = (uint64_t)s[3]}) == SCW_OK,
+         "kmeans_fit");
+    write_array(out, &k.inertia, 1, 8);
+    write_array(out, k.clusters, s[0], 4);
+    kmeans_clear(&k);
+    free(s);
+    free(x);
+}
+
+/* n classes; truth, prediction i32 -> accuracy macro_f1 balanced ari nmi fm jaccard(pairs) rand f64,
+ * then precision, recall, f1 f64 by class */
+static void figures_case(FILE *in, FILE *out)
+{
+    int64_t *s = read_array(in, 2, 8);
+    int32_t *truth = read_array(in, s[0], 4), *said = read_array(in, s[0], 4);
+    classification c;
+    clustering g;
+
+    must(classification_measure(&c, truth, said, s[0], (int32_t)s[1]) == SCW_OK, "classification");
+    must(clustering_measure(&g, truth, said, s[0]) == SCW_OK, "clustering");
+    const double all[] = {c.accuracy, c.macro_f1, c.balanced_accuracy, g.ari,
+                          g.nmi, g.fm, g.jaccard, g.rand};
+    write_array(out, all, 8, 8);
+    write_array(out, c.precision, s[1], 8);
+    write_array(out, c.recall, s[1], 8);
+    write_array(out, c.f1, s[1], 8);
+    classification_clear(&c);
+    free(s);
+    free(truth);
+    free(said);
+}
+
+/* n p nnz k centred seed; indptr i64, indices i32, values f32, column scale f32
+ * -> components [p, k], variances [k], total f64, scores [n, k] f32 */
+static void pca_case(FILE *in, FILE *out)
+{
+    int64_t *s = read_array(in, 6, 8);
+    matrix m;
+    pca c;
+
+    must(matrix_init_csr(&m, s[0], s[1], s[2]) == SCW_OK, "matrix");
+    must(fread(m.indptr, 8, (size_t)s[0] + 1, in) == (size_t)s[0] + 1, "input is short");
+    must(fread(m.indices, 4, (size_t)s[2], in) == (size_t)s[2], "input is short");
+    must(fread(m.values, 4, (size_t)s[2], in) == (size_t)s[2], "input is short");
+    float *scale = read_array(in, s[1], 4);
+    pca_options o = {.k = s[3], .seed = (uint64_t)s[5], .uncentred = !s[4], .col_scale = scale};
+    must(pca_fit(&c, &m, &o) == SCW_OK, "pca_fit");
+    float *scores = calloc((size_t)(s[0] * c.k), sizeof *scores);
+    must(scores && pca_scores(scores, &c, &m) == SCW_OK, "pca_scores");
+    write_array(out, c.components, c.p * c.k, 8);
+    write_array(out, c.variances, c.k, 8);
+    write_array(out, &c.total_variance, 1, 8);
+    write_array(out, scores, s[0] * c.k, 4);
+    pca_clear(&c);
+    matrix_clear(&m);
+    free(s);
+    free(scale);
+    free(scores);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*run)(FILE *in, FILE *out);
+    } cases[] = {{"logistic", logistic_case}, {"knn", knn_case}, {"kmeans", kmeans_case},
+                 {"figures", figures_case}, {"pca", pca_case}};
+
+    must(argc == 4, "usage: probe WHAT IN OUT");
+    FILE *in = fopen(argv[2], "rb"), *out = fopen(argv[3], "wb");
+    must(in && out, "cannot open the files");
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        if (strcmp(argv[1], cases[k].name) == 0) cases[k].run(in, out);
+    (void)fclose(in);
+    must(fclose(out) == 0, "cannot write");
+    return 0;
+}

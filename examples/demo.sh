@@ -4,21 +4,21 @@
 # to use on your own files.
 set -eu
 
-scweave=$1 folder=$2
-mkdir -p "$folder"
+scweave=$(realpath "$1")
+mkdir -p "$2"
+cd "$2"
 
 step() {
     printf '\n$ scweave %s\n' "$*"
     "$scweave" "$@"
 }
 
-# Two sets of the same types of cells: one to learn from, one to annotate.
-step example "$folder/reference.h5mu" --cells 4000 --seed 1
-step example "$folder/query.h5mu" --cells 2000 --seed 2
-step inspect "$folder/reference.h5mu"
-step fit matilda "$folder/reference.h5mu" --label cell_type -o "$folder/model.safetensors"
-step annotate -m "$folder/model.safetensors" "$folder/query.h5mu" --embed -o "$folder/annotated.h5mu"
-step evaluate "$folder/annotated.h5mu" --label cell_type --prediction matilda_label \
-    --embedding X_matilda
+# Two sets of other cells of the same types: one to learn from, one to annotate.
+step example reference.h5mu --cells 3000 --seed 1
+step example query.h5mu --cells 1500 --seed 2
+step inspect reference.h5mu
+step fit matilda reference.h5mu --label cell_type -o model.safetensors
+step annotate -m model.safetensors query.h5mu --embed -o annotated.h5mu
+step evaluate annotated.h5mu --label cell_type --prediction matilda_label --embedding X_matilda
 
-printf '\nThe annotated copy is %s/annotated.h5mu; muon, scanpy and Seurat readers open it.\n' "$folder"
+printf '\nAll files are in %s; the annotated copy opens in muon, scanpy and Seurat readers.\n' "$2"

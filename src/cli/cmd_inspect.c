@@ -100,7 +100,7 @@ static void print_most_frequent(print_table *t, const json_t *column)
         print_table_cell(t, "%g to %g", print_number(column, "minimum"),
                          print_number(column, "maximum"));
     else
-        print_table_cell(t, "%s%s", text, k < print_number(column, "n_values") ? ", ..." : "");
+        print_table_cell(t, "%s%s", text, (double)k < print_number(column, "n_values") ? ", ..." : "");
 }
 
 static void print_columns(const json_t *columns)

@@ -50,6 +50,14 @@ SCW_CHECKED scw_status check_unique(const strings *names, const char *what, cons
 /* Names of the modalities of an h5mu in their stated order. */
 SCW_CHECKED scw_status h5mu_modalities(strings *out, hid_t mod);
 
+/* SCW_EUNSUPPORTED when the modalities share features instead of cells. */
+SCW_CHECKED scw_status h5mu_check_axis(hid_t file);
+/* Rows from /obsmap/<name> for the cells of `global`, -1: absent. *rows is NULL when there is no map or
+ * it does not fit the names (said in the log), so that names must decide. */
+SCW_CHECKED scw_status h5mu_read_map(int64_t **rows, hid_t file, const char *name,
+                                     const frame *own, const frame *global,
+                                     const scw_hooks *hooks);
+
 /* Open, recognise, read and join; for callers that already hold the open files. */
 SCW_CHECKED scw_status dataset_read(scw_dataset **out, const hid_t *files,
                                     const scw_source *sources, int n_sources,

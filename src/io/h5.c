@@ -133,7 +133,7 @@ static scw_status open_with(hid_t *out, const char *path, unsigned mode)
     hid_t file = H5Fopen(path, mode, fapl);
     if (file < 0) {
         const char *why = h5_reason();
-        if (strstr(why, "lock"))
+        if (strstr(why, "unable to lock file"))
             FAIL(SCW_EIO, "%s: another program has the file open for writing", path);
         FAIL(SCW_EFORMAT, "%s: the HDF5 file is truncated or damaged (%s)", path, why);
     }

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "io/h5.h"
+#include "io/h5_vlen.h"
 
 #define STRING_BLOCK 32768 /* strings read at a time */
 
@@ -119,20 +120,6 @@ scw_status h5_member_i64(int64_t *out, hid_t dataset, const char *member, int64_
 
 /* ------------------------------------------------------------------ strings */
 
-/* HDF5 asks for the bytes of variable-length strings one by one. */
-static void *string_alloc(size_t size, void *user)
-{
-    void *block = NULL;
-    (void)user;
-    return mem_new_raw(&block, (int64_t)size, 1) == SCW_OK ? block : NULL;
-}
-
-static void string_free(void *block, void *user)
-{
-    (void)user;
-    mem_free(block);
-}
-
 static bool is_utf8(const unsigned char *s, size_t n)
 {
     size_t i = 0;
@@ -176,12 +163,12 @@ done:
 
 typedef struct string_reader {
     source s;
-    hid_t type; /* in memory */
-    hid_t dxpl;
+    hid_t type; /* in memory: the strings, or references to them */
     bool variable;
     bool spaces; /* padded with spaces */
-    size_t size; /* bytes of a fixed-length string */
-    void *block;
+    size_t size; /* bytes of a string or reference */
+    uint8_t *block;
+    h5_vlen heap;
     textbuf scratch;
 } string_reader;
 
@@ -195,17 +182,22 @@ static scw_status reader_init(string_reader *r, source s, int64_t block)
         FAIL(SCW_EFORMAT, "%s: %s%snot strings", h5_where(s.id), s.member ? s.member : "",
              s.member ? ": " : "");
     r->variable = H5Tis_variable_str(type) > 0;
-    r->spaces = H5Tget_strpad(type) == H5T_STR_SPACEPAD;
-    r->size = r->variable ? sizeof(char *) : H5Tget_size(type);
-    r->dxpl = H5Pcreate(H5P_DATASET_XFER);
-    r->type = H5Tcopy(H5T_C_S1);
-    if (r->dxpl < 0 || r->type < 0 ||
-        H5Pset_vlen_mem_manager(r->dxpl, string_alloc, NULL, string_free, NULL) < 0 ||
-        H5Tset_size(r->type, r->variable ? H5T_VARIABLE : r->size) < 0 ||
-        H5Tset_cset(r->type, H5Tget_cset(type)) < 0 ||
-        H5Tset_strpad(r->type, H5Tget_strpad(type)) < 0)
+    if (r->variable) {
+        TRY(h5_vlen_open(&r->heap, s.id));
+        r->size = h5_vlen_size(&r->heap);
+        r->type = H5Tcreate(H5T_OPAQUE, r->size);
+    } else {
+        r->spaces = H5Tget_strpad(type) == H5T_STR_SPACEPAD;
+        r->size = H5Tget_size(type);
+        r->type = H5Tcopy(H5T_C_S1);
+        if (r->type > 0 && (H5Tset_size(r->type, r->size) < 0 ||
+                            H5Tset_cset(r->type, H5Tget_cset(type)) < 0 ||
+                            H5Tset_strpad(r->type, H5Tget_strpad(type)) < 0))
+            h5_close(&r->type);
+    }
+    if (r->type <= 0)
         FAIL(SCW_EFORMAT, "%s: strings of an unknown kind (%s)", h5_where(s.id), h5_reason());
-    TRY(mem_new_raw(&r->block, block, r->size));
+    TRY(mem_new_raw((void **)&r->block, block, r->size));
 done:
     h5_close(&type);
     return st;
@@ -214,25 +206,23 @@ done:
 static void reader_clear(string_reader *r)
 {
     h5_close(&r->type);
-    h5_close(&r->dxpl);
+    h5_vlen_close(&r->heap);
     mem_free(r->block);
     text_clear(&r->scratch);
 }
 
-/* Append the n strings now in the block. The block's own strings stay. */
+/* Append the n strings now in the block. */
 static scw_status take_block(strings *out, string_reader *r, int64_t n)
 {
     scw_status st = SCW_OK;
 
     for (int64_t i = 0; i < n; i++) {
-        const char *bytes;
+        const uint8_t *element = r->block + (size_t)i * r->size;
+        const char *bytes = (const char *)element;
         size_t length;
         if (r->variable) {
-            bytes = ((char **)r->block)[i];
-            if (!bytes) bytes = ""; /* HDF5 stores an empty string as nothing */
-            length = strlen(bytes);
+            TRY(h5_vlen_get(&bytes, &length, &r->heap, r->s.id, element));
         } else {
-            bytes = (char *)r->block + (size_t)i * r->size;
             length = strnlen(bytes, r->size);
             while (r->spaces && length && bytes[length - 1] == ' ') length--;
         }
@@ -246,24 +236,13 @@ static scw_status read_block(strings *out, string_reader *r, hid_t mem, hid_t fi
 {
     scw_status st = SCW_OK;
 
-    /* Attributes are read without a transfer list: HDF5 then allocates with malloc, and
-     * H5Dvlen_reclaim with the same default list frees in kind. */
-    hid_t dxpl = r->s.attribute ? H5P_DEFAULT : r->dxpl;
-    memset(r->block, 0, (size_t)n * r->size);
-    bool read = source_read(r->s, r->type, mem, file, dxpl, r->block) >= 0;
-    if (read)
-        st = take_block(out, r, n);
-    else
-        st = status_fail(SCW_EFORMAT, "%s: cannot read the strings (%s)", h5_where(r->s.id),
-                         h5_reason());
-    if (r->variable) {
-        for (int64_t i = 0; i < n; i++) {
-            char **p = (char **)r->block + i;
-            if (r->s.attribute) (void)H5free_memory(*p);
-            else mem_free(*p);
-            *p = NULL;
-        }
-    }
+    if (r->variable) TRY(h5_vlen_register());
+    herr_t rc = source_read(r->s, r->type, mem, file, H5P_DEFAULT, r->block);
+    if (r->variable) h5_vlen_unregister();
+    if (rc < 0)
+        FAIL(SCW_EFORMAT, "%s: cannot read the strings (%s)", h5_where(r->s.id), h5_reason());
+    TRY(take_block(out, r, n));
+done:
     return st;
 }
 

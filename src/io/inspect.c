@@ -236,7 +236,9 @@ static scw_status count_present(json_t *object, const report *r, const frame *gl
     for (int64_t i = 0; i < global->n_rows; i++)
         n += name_index_find(&index, global->index.at[i]) >= 0;
     TRY(inspect_set(object, "n_present", json_integer(n)));
-    if (n < own->n_rows)
+    if (n == 0)
+        TRY(inspect_problem(r->problems, "error", where, "none of its cells is in /obs"));
+    else if (n < own->n_rows)
         TRY(inspect_problem(r->problems, "warning", where, "%lld of its cells are not in /obs",
                             (long long)(own->n_rows - n)));
 done:
@@ -244,14 +246,15 @@ done:
     return st;
 }
 
-static scw_status look_at_modality(json_t *list, const report *r, hid_t mod, const char *name,
-                                   const frame *global)
+static scw_status look_at_modality(json_t *list, const report *r, hid_t file, hid_t mod,
+                                   const char *name, const frame *global)
 {
     scw_status st = SCW_OK;
     json_t *object;
     hid_t group = 0;
     frame obs = {0};
     textbuf where = {0};
+    int64_t *rows = NULL;
 
     TRY(text_add(&where, "/mod/%s/", name));
     TRY(new_modality(&object, list, name));
@@ -263,9 +266,12 @@ static scw_status look_at_modality(json_t *list, const report *r, hid_t mod, con
     TRY(look_at_anndata(object, &obs, r, group, text_get(&where)));
     TRY(add_columns(object, &obs));
     TRY(inspect_labels(r->labels, r->problems, &obs, text_get(&where)));
-    if (global->index_name && obs.index_name)
+    if (global->index_name && obs.index_name) {
         TRY(count_present(object, r, global, &obs, text_get(&where)));
+        TRY(found(r, h5mu_read_map(&rows, file, name, &obs, global, r->hooks), "/obsmap"));
+    }
 done:
+    mem_free(rows);
     frame_clear(&obs);
     text_clear(&where);
     h5_close(&group);
@@ -279,6 +285,7 @@ static scw_status look_at_h5mu(const report *r, hid_t file, json_t *modalities)
     hid_t mod = 0;
     strings names = {0};
 
+    TRY(found(r, h5mu_check_axis(file), "/"));
     if (h5_find(file, "obs") != H5_ABSENT) {
         TRY(look_at_frame(&obs, r, file, "obs", "cell", "/"));
     } else {
@@ -298,7 +305,7 @@ static scw_status look_at_h5mu(const report *r, hid_t file, json_t *modalities)
     if (names.n == 0) TRY(inspect_problem(r->problems, "error", "/mod", "has no modalities"));
     for (int64_t k = 0; k < names.n; k++) {
         TRY(log_check_cancel(r->hooks));
-        TRY(look_at_modality(modalities, r, mod, names.at[k], &obs));
+        TRY(look_at_modality(modalities, r, file, mod, names.at[k], &obs));
     }
     if (obs.index_name) TRY(inspect_labels(r->labels, r->problems, &obs, "/obs"));
     TRY(found(r, list_group(r->root, "obsm", file, "obsm"), "/obsm"));

@@ -35,7 +35,7 @@ done:
     return st;
 }
 
-static scw_status check_axis(hid_t file)
+scw_status h5mu_check_axis(hid_t file)
 {
     scw_status st = SCW_OK;
     int64_t axis = 0;
@@ -56,15 +56,13 @@ static bool map_agrees(const int64_t *rows, const frame *global, const frame *ow
     return true;
 }
 
-/* Rows from /obsmap/<name>; *rows stays NULL when names must decide. */
-static scw_status read_obsmap(int64_t **rows, hid_t file, const dataset_part *part,
-                              const frame *global, const scw_hooks *hooks)
+scw_status h5mu_read_map(int64_t **rows, hid_t file, const char *name, const frame *own,
+                         const frame *global, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     hid_t maps = 0, element = 0;
     h5_info info;
     uint8_t *used = NULL;
-    const char *name = part->m.name;
 
     *rows = NULL;
     if (h5_find(file, "obsmap") != H5_GROUP) goto done;
@@ -76,19 +74,19 @@ static scw_status read_obsmap(int64_t **rows, hid_t file, const dataset_part *pa
         FAIL(SCW_EFORMAT, "%s: holds %lld %s values, expected %lld row numbers", h5_where(element),
              (long long)info.n, h5_type_name(&info), (long long)global->n_rows);
     TRY(mem_new(rows, info.n));
-    TRY(mem_new(&used, part->obs.n_rows));
+    TRY(mem_new(&used, own->n_rows));
     TRY(h5_read_i64(*rows, element, info.n));
     for (int64_t i = 0; i < info.n; i++) {
         int64_t row = (*rows)[i];
-        if (row < 0 || row > part->obs.n_rows)
+        if (row < 0 || row > own->n_rows)
             FAIL(SCW_EFORMAT, "%s: row %lld of cell %lld is out of range, modality '%s' has %lld "
                  "cells", h5_where(element), (long long)row, (long long)i, name,
-                 (long long)part->obs.n_rows);
+                 (long long)own->n_rows);
         if (row > 0 && used[row - 1]++)
             FAIL(SCW_EFORMAT, "%s: two cells share row %lld", h5_where(element), (long long)row);
         (*rows)[i] = row - 1;
     }
-    if (!map_agrees(*rows, global, &part->obs)) {
+    if (!map_agrees(*rows, global, own)) {
         log_warning(hooks, "%s: does not fit the cell names; joining by name", h5_where(element));
         mem_free(*rows);
         *rows = NULL;
@@ -148,7 +146,7 @@ scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source, cons
     strings names = {0};
     bool found = false;
 
-    TRY(check_axis(file));
+    TRY(h5mu_check_axis(file));
     st = h5_open_group(&mod, file, "mod");
     if (st == SCW_ENOTFOUND) st = SCW_EFORMAT;
     TRY(st);
@@ -165,7 +163,9 @@ scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source, cons
         TRY(layer_of(&layer, group, source->layer, &found, hooks));
         TRY(read_anndata(part, group, names.at[k], layer, hooks));
         out->n_parts = (int)k + 1;
-        if (out->has_global) TRY(read_obsmap(&part->row_of_obs, file, part, &out->global, hooks));
+        if (out->has_global)
+            TRY(h5mu_read_map(&part->row_of_obs, file, names.at[k], &part->obs, &out->global,
+                              hooks));
     }
     if (source->layer && !found)
         FAIL(SCW_ENOTFOUND, "%s: no modality has a layer '%s'", source->path, source->layer);

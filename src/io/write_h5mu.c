@@ -173,7 +173,7 @@ static scw_status own_obs(frame *out, const scw_dataset *d, int which)
         TRY(strings_add(&out->index, cells[r] < 0 ? text_get(&name) : d->obs.index.at[cells[r]]));
     }
     for (int64_t i = 0; i < d->obs.n_columns; i++) {
-        const char *key;
+        const char *key = NULL;
         if (owner_of(d, d->obs.columns[i].name, &key) != which) continue;
         TRY(column_gather(&c, &d->obs.columns[i], key, cells, m->x.n_rows));
         TRY(frame_add(out, &c));

@@ -22,6 +22,7 @@
 #define DECLARE_CPU(isa_)                                                                          \
     void cpu_fill_affine_##isa_(kernel_table *t);                                                  \
     void cpu_fill_elementwise_##isa_(kernel_table *t);                                             \
+    void cpu_fill_gemm_##isa_(kernel_table *t);                                                    \
     void cpu_fill_norm_##isa_(kernel_table *t);                                                    \
     void cpu_fill_optimizer_##isa_(kernel_table *t);
 #define ADD_CPU(name_, isa_)                                                                       \
@@ -29,6 +30,7 @@
         kernel_table *added = add_table(name_);                                                    \
         cpu_fill_affine_##isa_(added);                                                             \
         cpu_fill_elementwise_##isa_(added);                                                        \
+        cpu_fill_gemm_##isa_(added);                                                               \
         cpu_fill_norm_##isa_(added);                                                               \
         cpu_fill_optimizer_##isa_(added);                                                          \
     } while (0)
@@ -44,7 +46,6 @@ DECLARE_CPU(avx512)
 static kernel_table tables[MOST_TABLES];
 static int n_tables;
 static _Atomic(const kernel_table *) chosen;
-static atomic_bool use_bf16;
 
 static kernel_table *add_table(const char *isa)
 {
@@ -117,23 +118,17 @@ const kernel_gemm_row *kernel_gemm_rows(void)
 
 const char *kernel_gemm_name(void)
 {
-    return gemm_rows[0].name ? gemm_rows[0].name : "ref";
+    return gemm_rows[0].name ? gemm_rows[0].name : "own";
 }
 
 bool kernel_use_bf16(bool on)
 {
-#ifdef HAVE_ONEDNN
-    bool can = on && onednn_has_bf16();
-#else
-    bool can = false;
-#endif
-    atomic_store(&use_bf16, can);
-    return can == on;
+    return !on; /* a request for fp32 is always met */
 }
 
 bool kernel_get_bf16(void)
 {
-    return atomic_load(&use_bf16);
+    return false;
 }
 
 void kernel_follow_threads(void)
@@ -152,11 +147,6 @@ void kernel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, co
             for (int64_t e = 0; e < m * n; e++) c[e] = 0;
         return;
     }
-#ifdef HAVE_ONEDNN
-    if (atomic_load_explicit(&use_bf16, memory_order_relaxed) &&
-        onednn_gemm_bf16(trans_a, trans_b, m, n, k, a, b, beta, c))
-        return;
-#endif
     for (const kernel_gemm_row *row = gemm_rows; row->name; row++)
         if (row->gemm(trans_a, trans_b, m, n, k, a, b, beta, c)) return;
     table()->gemm(trans_a, trans_b, m, n, k, a, b, beta, c);

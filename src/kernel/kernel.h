@@ -39,8 +39,8 @@ typedef struct affine_sparse {
 void kernel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const real *a,
                  const real *b, real beta, real *c);
 
-/* Choose bf16 inputs with fp32 accumulation for products from now on, where the CPU has it.
- * Returns false (and stays with fp32) where not. */
+/* Choose bf16 inputs with fp32 accumulation for products from now on. Returns false, and stays with
+ * fp32, where there is no such implementation: at present everywhere. */
 bool kernel_use_bf16(bool on);
 bool kernel_get_bf16(void);
 
@@ -118,7 +118,7 @@ void kernel_follow_threads(void);
 
 /* Name of the instruction set the CPU kernels use here: "avx512f", "avx2", "default", "ref". */
 const char *kernel_isa(void);
-/* Name of the first implementation of products: "onednn", "cblas", "ref". */
+/* Name of the first implementation of products: "onednn", "cblas", "own". */
 const char *kernel_gemm_name(void);
 
 #endif

@@ -18,22 +18,25 @@ typedef struct gemm_part {
     real *c;
 } gemm_part;
 
-typedef bool gemm_serial(const gemm_part *part);
+/* May not fail: other parts have been added to C by then. */
+typedef void gemm_serial(const gemm_part *part);
 
 #define SPLIT_WORK 400000 /* multiplications from which a second thread pays */
 #define SPLIT_UNIT 16     /* rows or columns: a cut falls between cache lines */
 
-/* False when a part was declined; C is then not to be trusted. */
-static inline bool gemm_split(gemm_serial *serial, const gemm_part *whole)
+static inline void gemm_split(gemm_serial *serial, const gemm_part *whole)
 {
-    bool by_rows = whole->m > whole->n, good = true;
+    bool by_rows = whole->m > whole->n;
     int64_t side = by_rows ? whole->m : whole->n;
     int64_t units = (side + SPLIT_UNIT - 1) / SPLIT_UNIT;
     int64_t parts = whole->m * whole->n >= SPLIT_WORK / whole->k ? threads_get() : 1;
 
     if (parts > units) parts = units;
-    if (parts <= 1) return serial(whole);
-    SCW_PRAGMA(omp parallel for schedule(static) reduction(&& : good))
+    if (parts <= 1) {
+        serial(whole);
+        return;
+    }
+    PARALLEL_FOR
     for (int64_t p = 0; p < parts; p++) {
         int64_t from = SPLIT_UNIT * (units * p / parts);
         int64_t to = SPLIT_UNIT * (units * (p + 1) / parts);
@@ -48,9 +51,21 @@ static inline bool gemm_split(gemm_serial *serial, const gemm_part *whole)
             part.b += whole->trans_b ? from * whole->ldb : from;
             part.c += from;
         }
-        good = good && serial(&part);
+        serial(&part);
     }
-    return good;
+}
+
+/* By the definition: for a part that a library refuses. */
+static inline void gemm_plain(const gemm_part *p)
+{
+    for (int64_t i = 0; i < p->m; i++)
+        for (int64_t j = 0; j < p->n; j++) {
+            double sum = p->beta == 0 ? 0.0 : (double)(p->beta * p->c[i * p->ldc + j]);
+            for (int64_t e = 0; e < p->k; e++)
+                sum += (double)(p->trans_a ? p->a[e * p->lda + i] : p->a[i * p->lda + e]) *
+                       (double)(p->trans_b ? p->b[j * p->ldb + e] : p->b[e * p->ldb + j]);
+            p->c[i * p->ldc + j] = (real)sum;
+        }
 }
 
 static inline gemm_part gemm_whole(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k,

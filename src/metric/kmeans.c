@@ -289,7 +289,11 @@ static void make_start(desk *w, int start, const kmeans_options *options)
     const rows *r = w->rows;
     int64_t iterations;
 
-    seed_centres(w, rng_make_key(options->seed, RNG_KMEANS, 0), (uint32_t)start);
+    if (options->start)
+        for (int64_t e = 0; e < w->k * r->d; e++)
+            w->centres[e] = options->start[e] - r->mean[e % r->d];
+    else
+        seed_centres(w, rng_make_key(options->seed, RNG_KMEANS, 0), (uint32_t)start);
     double inertia = lloyd(w, options->max_iterations, options->tolerance, &iterations);
     if (inertia >= w->best.inertia) return;
     w->best_start = start;
@@ -327,7 +331,11 @@ scw_status kmeans_fit(kmeans *out, const float *x, int64_t n, int64_t d,
     if (how.k < 1)
         FAIL(SCW_EINVAL, "k-means: %lld clusters asked for, expected 1 or more", (long long)how.k);
     if (n < 1) FAIL(SCW_EDATA, "k-means: there are no rows");
+    if (how.start && how.k > n)
+        FAIL(SCW_EINVAL, "k-means: %lld centres to start from for %lld rows", (long long)how.k,
+             (long long)n);
     if (how.n_starts <= 0) how.n_starts = 10;
+    if (how.start) how.n_starts = 1;
     if (how.max_iterations <= 0) how.max_iterations = 300;
     if (!(how.tolerance > 0.0)) how.tolerance = 1e-4;
     TRY(rows_init(&r, x));

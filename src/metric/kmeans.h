@@ -15,6 +15,8 @@ typedef struct kmeans_options {
     double tolerance;       /* a start ends when the centres' squared movement is below this share of the
                              * mean column variance; 0: 1e-4; it also ends when no row changes */
     uint64_t seed;
+    const double *start;    /* [k, d] centres to start from, once, instead of drawn ones; or NULL.
+                             * k must then not exceed the number of rows */
 } kmeans_options;
 
 typedef struct kmeans {

@@ -18,7 +18,8 @@ const scw_option matilda_option_table[] = {
     {"atac-transform", SCW_OPTION_CHOICE, AT(atac_transform), "tfidf", 0, 0, TRANSFORM_CHOICES,
      "KIND", "Input", "the same for chromatin"},
     {"library", SCW_OPTION_REAL, AT(library), "0", 0, 1e9, NULL, "N", "Input",
-     "library size that RNA counts are scaled to before the logarithm; 0: the median of the cells"},
+     "library size that RNA counts are scaled to before the logarithm; 0: the median cell's or "
+     "10,000, by cross-validation"},
     {"unit-variance", SCW_OPTION_BOOL, AT(unit_variance), "on", 0, 0, NULL, NULL, "Input",
      "scale each modality to a total variance of one, so that none drowns the others"},
     {"components", SCW_OPTION_INT, AT(components), "50", 0, 1000, NULL, "N", "Input",

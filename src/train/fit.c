@@ -148,7 +148,24 @@ done:
     return st;
 }
 
+/* Names of modality k, before its transform. */
 static scw_status add_modality(fit_job *j, int k)
+{
+    scw_status st = SCW_OK;
+    const reference_modality *x = &j->ref->modality[k];
+    model_modality *to = &j->model->modality[k];
+
+    j->model->n_modalities = j->all.n_modalities = k + 1;
+    to->kind = x->kind;
+    TRY(mem_strdup(&to->name, x->name));
+    TRY(strings_copy(&to->features, x->features));
+done:
+    return st;
+}
+
+/* Fit modality k's transform on the training cells and apply it to all. `library`: what counts are
+ * scaled to, 0: the median cell. */
+static scw_status transform_modality(fit_job *j, int k, double library)
 {
     scw_status st = SCW_OK;
     const reference_modality *x = &j->ref->modality[k];
@@ -158,12 +175,10 @@ static scw_status add_modality(fit_job *j, int k)
     uint8_t *present = NULL;
     transform_options options = {.kind = transform_for(&j->model->options, x->kind),
                                  .unit_variance = j->model->options.unit_variance != 0,
-                                 .target = j->model->options.library};
+                                 .target = library};
 
-    j->model->n_modalities = j->all.n_modalities = k + 1;
-    to->kind = x->kind;
-    TRY(mem_strdup(&to->name, x->name));
-    TRY(strings_copy(&to->features, x->features));
+    transform_clear(&to->prep);
+    prepared_clear(&j->all.x[k]);
     TRY(present_training_rows(&rows, &n, j, k));
     TRY(matrix_rows_csr(&training, &x->counts, rows, n));
     st = transform_fit(&to->prep, &training, &options);
@@ -182,6 +197,12 @@ done:
     mem_free(rows);
     mem_free(present);
     return st;
+}
+
+/* Does the library size matter to modality k? */
+static bool scales_library(const fit_job *j, int k)
+{
+    return transform_for(&j->model->options, j->model->modality[k].kind) == TRANSFORM_LOG;
 }
 
 scw_status fit_prepare(cells *out, const scw_model *m, const reference *ref, const int64_t *rows,
@@ -268,20 +289,86 @@ done:
     return st;
 }
 
+/* A network with new weights and fitted projections, for the transforms as they are. */
 static scw_status build_network(fit_job *j)
 {
     scw_status st = SCW_OK;
     int64_t components[MODEL_MAX_MODALITIES];
     matilda_config config;
 
+    matilda_net_clear(&j->model->net);
     for (int k = 0; k < j->model->n_modalities; k++)
         components[k] = projection_width(j, k);
     model_config(j->model, components, &config);
     TRY(matilda_net_init(&j->model->net, &config, j->seed));
     for (int k = 0; k < j->model->n_modalities; k++)
         TRY(set_projection(j, k));
-    if (j->model->options.shortcut)
-        TRY(shortcut_fit(j->model, &j->all, j->train, j->n_train, j->seed, j->hooks));
+done:
+    return st;
+}
+
+static scw_status build_with_library(fit_job *j, double library)
+{
+    scw_status st = SCW_OK;
+
+    for (int k = 0; k < j->model->n_modalities; k++)
+        if (scales_library(j, k)) TRY(transform_modality(j, k, library));
+    TRY(build_network(j));
+done:
+    return st;
+}
+
+/* The library size decides how much the logarithm bends: with the median cell's, abundant genes
+ * lead; with 10,000, presence and absence do. Which tells the classes apart depends on the data:
+ * the better one in cross-validation is taken. */
+static scw_status choose_library(fit_job *j, shortcut_choice *best)
+{
+    static const double candidates[] = {0.0, 1e4};
+    scw_status st = SCW_OK;
+    double chosen = j->model->options.library, built = chosen;
+    bool any = false;
+
+    for (int k = 0; k < j->model->n_modalities; k++)
+        any = any || scales_library(j, k);
+    if (chosen > 0.0 || !any)
+        return shortcut_judge(best, j->model, &j->all, j->train, j->n_train, j->seed);
+    *best = (shortcut_choice){0.0, INFINITY};
+    for (size_t q = 0; q < sizeof candidates / sizeof *candidates; q++) {
+        shortcut_choice choice;
+        if (q > 0) TRY(build_with_library(j, candidates[q]));
+        built = candidates[q];
+        TRY(shortcut_judge(&choice, j->model, &j->all, j->train, j->n_train, j->seed));
+        log_detail(j->hooks, "library size %s: log loss %.4f at C %g",
+                   candidates[q] > 0.0 ? "10,000" : "of the median cell", choice.log_loss,
+                   choice.c);
+        TRY(log_check_cancel(j->hooks));
+        if (choice.log_loss >= best->log_loss) continue;
+        *best = choice;
+        chosen = candidates[q];
+    }
+    if (built != chosen) TRY(build_with_library(j, chosen));
+done:
+    return st;
+}
+
+/* Transforms, projections and, with the shortcut, the fitted linear paths. */
+static scw_status prepare_network(fit_job *j)
+{
+    scw_status st = SCW_OK;
+    shortcut_choice choice;
+    bool projected = false;
+
+    for (int k = 0; k < j->ref->n_modalities; k++) {
+        TRY(add_modality(j, k));
+        TRY(transform_modality(j, k, j->model->options.library));
+    }
+    TRY(set_weights(j));
+    TRY(build_network(j));
+    for (int k = 0; k < j->model->n_modalities; k++)
+        projected = projected || j->model->net.config.modality[k].n_components > 0;
+    if (!j->model->options.shortcut || !projected) goto done;
+    TRY(choose_library(j, &choice));
+    TRY(shortcut_fit(j->model, &choice, &j->all, j->train, j->n_train, j->seed, j->hooks));
 done:
     return st;
 }
@@ -456,10 +543,7 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
     TRY(mem_new(&j.validation, n));
     TRY(fit_split(j.train, &j.n_train, j.validation, &j.n_validation, j.all.labels, positions, n,
                   j.model->classes.n, options->validation, seed));
-    for (int k = 0; k < ref->n_modalities; k++)
-        TRY(add_modality(&j, k));
-    TRY(set_weights(&j));
-    TRY(build_network(&j));
+    TRY(prepare_network(&j));
     TRY(train(&j));
     *out = j.model;
     j.model = NULL;

@@ -14,6 +14,8 @@
 #define MOST_CELLS 2000 /* of the inner cross-validation */
 #define INNER_ITERATIONS 60
 #define FINAL_ITERATIONS 200
+#define INNER_TOLERANCE 1e-4 /* largest entry of the gradient, a cell */
+#define FINAL_TOLERANCE 1e-6
 #define LOWEST_PROBABILITY 1e-6
 #define NO_CLASS_BIAS (-30.0) /* of a class that the regression never saw */
 
@@ -117,7 +119,8 @@ static scw_status cross_losses(double *loss, const scw_model *m, const inputs *x
             o.max_iterations = INNER_ITERATIONS;
             o.sample_weight = train.weight;
             o.start_weight = previous.weight; /* the grid rises: each fit starts from the last */
-            o.start_intercept = NULL;
+            o.start_intercept = previous.intercept;
+            o.tolerance = INNER_TOLERANCE * (double)train.n;
             TRY(logistic_fit(&fit, train.u, train.n, train.p, train.labels, (int32_t)m->classes.n,
                              &o));
             TRY(test_losses(part, &fit, &test));
@@ -224,41 +227,84 @@ done:
     return st;
 }
 
-static scw_status choose(double *c, double *by_modality, const scw_model *m, const inputs *all,
+/* The cells of the inner cross-validation, and their folds. */
+typedef struct trial_set {
+    inputs x;
+    int32_t *fold;
+    double *ones; /* [p] */
+} trial_set;
+
+static void trial_set_clear(trial_set *s)
+{
+    inputs_clear(&s->x);
+    mem_free(s->fold);
+    mem_free(s->ones);
+    *s = (trial_set){0};
+}
+
+static scw_status trial_set_init(trial_set *s, const scw_model *m, const inputs *all, uint64_t seed)
+{
+    scw_status st = SCW_OK;
+
+    *s = (trial_set){0};
+    TRY(thin(&s->x, m, all, seed));
+    TRY(mem_new(&s->fold, s->x.n));
+    TRY(mem_new(&s->ones, s->x.p));
+    for (int64_t j = 0; j < s->x.p; j++)
+        s->ones[j] = 1.0;
+    TRY(deal(s->fold, s->x.labels, s->x.n, m->classes.n, FOLDS, seed));
+done:
+    if (st != SCW_OK) trial_set_clear(s);
+    return st;
+}
+
+scw_status shortcut_judge(shortcut_choice *out, const scw_model *m, const cells *c,
+                          const int64_t *rows, int64_t n, uint64_t seed)
+{
+    scw_status st = SCW_OK;
+    inputs all = {0};
+    trial_set s = {0};
+    double *loss = NULL;
+    const bool fixed = m->options.shortcut_c > 0.0;
+    const double *grid = fixed ? &m->options.shortcut_c : penalties;
+    const int n_grid = fixed ? 1 : N_PENALTIES;
+
+    *out = (shortcut_choice){grid[0], INFINITY};
+    TRY(inputs_gather(&all, m, c, rows, n));
+    TRY(trial_set_init(&s, m, &all, seed));
+    TRY(mem_new(&loss, n_grid * s.x.n));
+    TRY(cross_losses(loss, m, &s.x, s.fold, s.ones, grid, n_grid));
+    for (int g = 0; g < n_grid; g++) {
+        double average = mean(loss + g * s.x.n, s.x.n);
+        if (average < out->log_loss) *out = (shortcut_choice){grid[g], average};
+    }
+done:
+    inputs_clear(&all);
+    trial_set_clear(&s);
+    mem_free(loss);
+    return st;
+}
+
+static scw_status choose(double *by_modality, const scw_model *m, const inputs *all, double c,
                          uint64_t seed)
 {
     scw_status st = SCW_OK;
-    inputs x = {0};
-    int32_t *fold = NULL;
-    double *loss = NULL, *ones = NULL;
-    int best = 0, n_used = 0;
+    trial_set s = {0};
+    double *full = NULL;
+    int n_used = 0;
 
     for (int k = 0; k < m->n_modalities; k++) {
         by_modality[k] = 1.0;
         n_used += all->from[k] >= 0;
     }
-    *c = m->options.shortcut_c;
-    if (*c > 0.0 && (n_used < 2 || !m->options.modality_weights)) return SCW_OK;
-    TRY(thin(&x, m, all, seed));
-    TRY(mem_new(&fold, x.n));
-    TRY(mem_new(&loss, N_PENALTIES * x.n));
-    TRY(mem_new(&ones, x.p));
-    for (int64_t j = 0; j < x.p; j++)
-        ones[j] = 1.0;
-    TRY(deal(fold, x.labels, x.n, m->classes.n, FOLDS, seed));
-    const double *grid = *c > 0.0 ? c : penalties;
-    int n_grid = *c > 0.0 ? 1 : N_PENALTIES;
-    TRY(cross_losses(loss, m, &x, fold, ones, grid, n_grid));
-    for (int g = 1; g < n_grid; g++)
-        if (mean(loss + g * x.n, x.n) < mean(loss + best * x.n, x.n)) best = g;
-    *c = grid[best];
-    if (n_used > 1 && m->options.modality_weights)
-        TRY(choose_weights(by_modality, m, &x, fold, *c, loss + best * x.n));
+    if (n_used < 2 || !m->options.modality_weights) return SCW_OK;
+    TRY(trial_set_init(&s, m, all, seed));
+    TRY(mem_new(&full, s.x.n));
+    TRY(cross_losses(full, m, &s.x, s.fold, s.ones, &c, 1));
+    TRY(choose_weights(by_modality, m, &s.x, s.fold, c, full));
 done:
-    inputs_clear(&x);
-    mem_free(fold);
-    mem_free(loss);
-    mem_free(ones);
+    trial_set_clear(&s);
+    mem_free(full);
     return st;
 }
 
@@ -330,25 +376,26 @@ static void report(const scw_model *m, double c, const double *by_modality, cons
                      m->modality[k].name, by_modality[k]);
 }
 
-scw_status shortcut_fit(scw_model *m, const cells *c, const int64_t *rows, int64_t n, uint64_t seed,
-                        const scw_hooks *hooks)
+scw_status shortcut_fit(scw_model *m, const shortcut_choice *choice, const cells *c,
+                        const int64_t *rows, int64_t n, uint64_t seed, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     inputs x = {0};
-    double *t = NULL, penalty, by_modality[MODEL_MAX_MODALITIES];
+    double *t = NULL, by_modality[MODEL_MAX_MODALITIES];
     logistic fit = {0};
     logistic_options o = logistic_defaults();
 
     TRY(inputs_gather(&x, m, c, rows, n));
     if (x.p == 0) goto done;
-    TRY(choose(&penalty, by_modality, m, &x, seed));
+    TRY(choose(by_modality, m, &x, choice->c, seed));
     TRY(log_check_cancel(hooks));
-    report(m, penalty, by_modality, hooks);
-    TRY(record(m, penalty, by_modality));
+    report(m, choice->c, by_modality, hooks);
+    TRY(record(m, choice->c, by_modality));
     apply_weights(m, &x, by_modality);
     TRY(inputs_whiten(&t, &x, m->classes.n, m->options.whiten, m->options.whiten_shrink));
-    o.c = penalty;
+    o.c = choice->c;
     o.max_iterations = FINAL_ITERATIONS;
+    o.tolerance = FINAL_TOLERANCE * (double)n;
     o.sample_weight = x.weight;
     TRY(logistic_fit(&fit, x.u, n, x.p, x.labels, (int32_t)m->classes.n, &o));
     store(m, &x, t, &fit);

@@ -12,10 +12,21 @@
 
 #include "models/model.h"
 
-/* Choose the penalty and the modalities' weights by cross-validation within the listed cells (at
- * most 2,000 of them), scale the projections of m->net by the weights, fit, and set the parameters.
- */
-SCW_CHECKED scw_status shortcut_fit(scw_model *m, const cells *c, const int64_t *rows, int64_t n,
-                                    uint64_t seed, const scw_hooks *hooks);
+typedef struct shortcut_choice {
+    double c;        /* penalty */
+    double log_loss; /* of held-out cells, a cell; smaller is better */
+} shortcut_choice;
+
+/* How well a linear path tells the listed cells apart, by cross-validation within them (at most
+ * 2,000 of them), with the best penalty of a grid, or that of the options. The network's
+ * projections must be set. */
+SCW_CHECKED scw_status shortcut_judge(shortcut_choice *out, const scw_model *m, const cells *c,
+                                      const int64_t *rows, int64_t n, uint64_t seed);
+
+/* Choose the modalities' weights in the same way, scale the projections of m->net by them, fit, and
+ * set the parameters. */
+SCW_CHECKED scw_status shortcut_fit(scw_model *m, const shortcut_choice *choice, const cells *c,
+                                    const int64_t *rows, int64_t n, uint64_t seed,
+                                    const scw_hooks *hooks);
 
 #endif

@@ -344,31 +344,35 @@ static void threads_do_not_change_bits(void **state)
 
 /* ------------------------------------------------------------- products */
 
-static void compare_product(const kernel_gemm_row *row, results *r, int64_t m, int64_t n, int64_t k,
-                            int way, double tolerance)
+/* By an implementation of the list, by a table's own, or (both NULL) through the front. */
+static void compare_product(const kernel_gemm_row *row, const kernel_table *table, int64_t m,
+                            int64_t n, int64_t k, int way)
 {
     bool trans_a = way & 1, trans_b = way & 2;
     real beta = (way & 4) ? 1.0f : 0.0f;
-    static results found, expected;
+    static results memory, found, expected;
     double error;
 
-    results_reset(r);
+    results_reset(&memory);
     results_reset(&found);
     results_reset(&expected);
-    real *a = random_values(r, m * k, 1), *b = random_values(r, k * n, 2);
+    real *a = random_values(&memory, m * k, 1), *b = random_values(&memory, k * n, 2);
     real *c = keep(&found, "product", random_values(&found, m * n, 3), m * n);
     real *d = keep(&expected, "product", random_values(&expected, m * n, 3), m * n);
     if (beta == 0)
         for (int64_t e = 0; e < m * n; e++) c[e] = d[e] = NAN; /* must not be read */
     reference()->gemm(trans_a, trans_b, m, n, k, a, b, beta, d);
-    if (row) {
+    if (table) {
+        table->gemm(trans_a, trans_b, m, n, k, a, b, beta, c);
+    } else if (row) {
         if (!row->gemm(trans_a, trans_b, m, n, k, a, b, beta, c)) return;
     } else {
         kernel_gemm(trans_a, trans_b, m, n, k, a, b, beta, c);
     }
-    if (first_difference(&found, &expected, tolerance, &error))
-        fail_msg("product by %s, [%lld, %lld, %lld] way %d: error %.2e", row ? row->name : "front",
-                 (long long)m, (long long)n, (long long)k, way, error);
+    if (first_difference(&found, &expected, TOLERANCE, &error))
+        fail_msg("product by %s, [%lld, %lld, %lld] way %d: error %.2e",
+                 table ? table->isa : row ? row->name : "front", (long long)m, (long long)n,
+                 (long long)k, way, error);
 }
 
 static const int64_t products[][3] = {{1, 1, 1}, {1, 7, 3}, {7, 1, 3}, {5, 3, 1}, {17, 13, 11},
@@ -377,21 +381,20 @@ static const int64_t products[][3] = {{1, 1, 1}, {1, 7, 3}, {7, 1, 3}, {5, 3, 1}
 
 static void products_agree(void **state)
 {
-    static results memory;
-
     (void)state;
     for (size_t s = 0; s < sizeof products / sizeof *products; s++)
         for (int way = 0; way < 8; way++) {
             const int64_t *p = products[s];
             for (const kernel_gemm_row *row = kernel_gemm_rows(); row->name; row++)
-                compare_product(row, &memory, p[0], p[1], p[2], way, TOLERANCE);
-            compare_product(NULL, &memory, p[0], p[1], p[2], way, TOLERANCE);
+                compare_product(row, NULL, p[0], p[1], p[2], way);
+            for (int k = 0; kernel_table_at(k) != reference(); k++)
+                compare_product(NULL, kernel_table_at(k), p[0], p[1], p[2], way);
+            compare_product(NULL, NULL, p[0], p[1], p[2], way);
         }
     static const int64_t empty[][3] = {{0, 3, 2}, {3, 0, 2}, {3, 2, 0}};
     for (int s = 0; s < 3; s++)
         for (int way = 0; way < 8; way++)
-            compare_product(NULL, &memory, empty[s][0], empty[s][1], empty[s][2], way, TOLERANCE);
-    arena_clear(&memory.memory);
+            compare_product(NULL, NULL, empty[s][0], empty[s][1], empty[s][2], way);
 }
 
 /* ------------------------------------------------------------- the test itself */

@@ -102,6 +102,20 @@ class Example(unittest.TestCase):
             report = json.loads(run("evaluate", path, "--label", "truth", "--prediction",
                                     "cell_type", "--json").stdout)
             self.assertTrue(0.95 < report["annotation"]["accuracy"] < 0.995)
+            self.embedding_of_a_modality(path)
+
+    def embedding_of_a_modality(self, path):
+        with h5py.File(path, "r+") as f:
+            codes = f["obs/truth/codes"][:].astype(np.float32)
+            obsm = f["mod/rna"].require_group("obsm")
+            obsm["X_codes"] = 100 * codes[:, None]
+            obsm["X_short"] = codes[:-1, None]
+        def evaluate(key, code=0):
+            return run("evaluate", path, "--label", "truth", "--embedding", key, "--json", code=code)
+        report = json.loads(evaluate("rna:X_codes").stdout)
+        self.assertEqual(report["clustering"]["ari"], 1.0)
+        self.assertIn("499", evaluate("rna:X_short", code=1).stderr)
+        evaluate("X_codes", code=1)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ static void test_strings_copy(void **state)
 
 static void test_name_index(void **state)
 {
-    static char names[500][8];
+    static char names[500][16];
     const char *at[500];
     name_index index = {0};
     int64_t duplicate;

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -151,6 +152,51 @@ static void kmeans_edges(void **state)
     assert_int_equal(kmeans_fit(&k, bad, 2, 1, &(kmeans_options){.k = 2}), SCW_EDATA);
 }
 
+/* On structureless points the starts end in different places: more of them can only help, and the
+ * winner does not depend on which thread made it. */
+static void kmeans_keeps_the_best_start(void **state)
+{
+    static float x[200 * 2];
+    double before = INFINITY, first = 0.0;
+    (void)state;
+
+    rng_fill_uniform(x, 400, rng_make_key(6, RNG_TEST, 3), 0);
+    for (int starts = 1; starts <= 12; starts++) {
+        double inertia[2];
+        for (int threads = 1; threads <= 3; threads += 2) {
+            kmeans k;
+            threads_set(threads);
+            assert_int_equal(
+                kmeans_fit(&k, x, 200, 2, &(kmeans_options){.k = 12, .n_starts = starts}), SCW_OK);
+            inertia[threads / 2] = k.inertia;
+            kmeans_clear(&k);
+        }
+        assert_true(inertia[0] == inertia[1] && inertia[0] <= before);
+        before = inertia[0];
+        if (starts == 1) first = before;
+    }
+    threads_set(0);
+    assert_true(before < first);
+}
+
+/* The third centre is nearest to no row; it must come to own one. */
+static void kmeans_leaves_no_cluster_empty(void **state)
+{
+    const float x[] = {0, 1, 2, 10};
+    const double start[] = {0, 1, 1000};
+    kmeans k;
+    kmeans_options o = {.k = 3, .start = start};
+    (void)state;
+
+    assert_int_equal(kmeans_fit(&k, x, 4, 1, &o), SCW_OK);
+    assert_int_equal(k.clusters[3], 2);
+    assert_true(fabs(k.centres[2] - 10.0) < 1e-9);
+    assert_true(fabs(k.inertia - 0.5) < 1e-9);
+    kmeans_clear(&k);
+    o.k = 5;
+    assert_int_equal(kmeans_fit(&k, x, 4, 1, &o), SCW_EINVAL);
+}
+
 /* The text is the contract of scw_evaluate. */
 static void report_has_the_figures(void **state)
 {
@@ -221,6 +267,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(classification_by_hand),
         cmocka_unit_test(kmeans_finds_blobs_with_any_threads),
         cmocka_unit_test(kmeans_edges),
+        cmocka_unit_test(kmeans_keeps_the_best_start),
+        cmocka_unit_test(kmeans_leaves_no_cluster_empty),
         cmocka_unit_test(report_has_the_figures),
         cmocka_unit_test(memory_runs_out_anywhere),
     };

@@ -219,6 +219,7 @@ static void affine_forward(const affine_sparse *x, const real *w, const real *we
     real plain[SHIFT_COLS], tilted[SHIFT_COLS];
     bool shifted = x->row_shift || x->col_shift;
 
+    if (x->n_rows == 0 || h == 0) return;
     memset(out, 0, (size_t)(x->n_rows * h) * sizeof *out);
     for (int64_t from = 0; shifted && from < h; from += SHIFT_COLS) {
         int64_t width = smaller(SHIFT_COLS, h - from);

@@ -23,6 +23,7 @@
 
 void CPU_NAME(cpu_fill_affine)(kernel_table *t);
 void CPU_NAME(cpu_fill_elementwise)(kernel_table *t);
+void CPU_NAME(cpu_fill_gemm)(kernel_table *t);
 void CPU_NAME(cpu_fill_norm)(kernel_table *t);
 void CPU_NAME(cpu_fill_optimizer)(kernel_table *t);
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Replay: good, bad and damaged files, generated here, through the fuzz target."""
 import random
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path += [str(Path(__file__).resolve().parents[1] / "tests" / d) for d in ("io", "bad")]
+import common
 import make_bad
 import make_inputs
 
@@ -26,7 +26,7 @@ with tempfile.TemporaryDirectory() as scratch:
     files = sorted(p for p in directory.iterdir() if p.is_file())
     failed = 0
     for file in files: # one process each, so that a crash names its file
-        done = subprocess.run([sys.argv[1], file], capture_output=True, text=True, timeout=120)
+        done = common.run(sys.argv[1], file, check=False)
         if done.returncode:
             failed += 1
             print("FAIL", file.name, done.returncode, done.stderr[-1500:])

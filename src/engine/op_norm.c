@@ -70,14 +70,6 @@ static void fixed_norm_backward(const op_record *r, const norm_state *s)
         }
 }
 
-/* The gradient of x, or memory that takes one that nobody wants. */
-static real *grad_or_spare(tape *t, tensor *x)
-{
-    real *spare = x->grad ? x->grad : op_memory(t, x->size);
-    if (spare && !x->grad) memset(spare, 0, (size_t)x->size * sizeof(real));
-    return spare;
-}
-
 static void batch_norm_backward(tape *t, op_record *r)
 {
     const norm_state *s = r->saved;
@@ -86,7 +78,7 @@ static void batch_norm_backward(tape *t, op_record *r)
         fixed_norm_backward(r, s);
         return;
     }
-    real *d_gamma = grad_or_spare(t, r->in[1]), *d_beta = grad_or_spare(t, r->in[2]);
+    real *d_gamma = op_grad_or_spare(t, r->in[1]), *d_beta = op_grad_or_spare(t, r->in[2]);
     if (!d_gamma || !d_beta) return;
     kernel_batch_norm_backward(r->out->dim[0], r->out->dim[1], r->in[0]->value, r->in[1]->value,
                                s->mean, s->inv_std, r->out->grad, r->in[0]->grad, d_gamma, d_beta);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Products: linear (dense input) and affine_linear (affine-sparse input). */
 #include <stdio.h>
-#include <string.h>
 
 #include "engine/ops.h"
 
@@ -97,21 +96,10 @@ static void affine_linear_forward(tape *t, op_record *r)
     kernel_affine_forward(r->attr.x, f ? f->value : NULL, w->value, w->dim[1], r->out->value);
 }
 
-/* The gradient of x, or zeros that stand in for one that nobody wants. */
-static real *grad_or_spare(tape *t, tensor *x)
-{
-    real *spare = x->grad;
-
-    if (spare) return spare;
-    spare = op_memory(t, x->size);
-    if (spare) memset(spare, 0, (size_t)x->size * sizeof(real));
-    return spare;
-}
-
 static void affine_linear_backward(tape *t, op_record *r)
 {
     tensor *w = r->in[0], *f = r->in[1];
-    real *d_w = grad_or_spare(t, w), *d_f = f ? grad_or_spare(t, f) : NULL;
+    real *d_w = op_grad_or_spare(t, w), *d_f = f ? op_grad_or_spare(t, f) : NULL;
 
     if (!d_w || (f && !d_f)) return;
     kernel_affine_backward(r->attr.x, f ? f->value : NULL, w->value, w->dim[1], r->out->grad, d_f,

@@ -3,6 +3,7 @@
 #include "engine/ops.h"
 
 #include <stdio.h>
+#include <string.h>
 
 const op_spec *const op_table[] = {
     &spec_linear,
@@ -50,6 +51,14 @@ bool op_shape_scalar(const op_record *r, tensor *out, char *why, size_t size)
     (void)why;
     (void)size;
     return true;
+}
+
+real *op_grad_or_spare(tape *t, tensor *x)
+{
+    real *spare = x->grad ? x->grad : op_memory(t, x->size);
+
+    if (spare && !x->grad) memset(spare, 0, (size_t)x->size * sizeof(real));
+    return spare;
 }
 
 /* ------------------------------------------------------------- random numbers

@@ -64,6 +64,8 @@ tensor *tape_apply(tape *t, const op_spec *op, tensor *const *in, int n_in,
 void tape_fail(tape *t, scw_status code, const char *format, ...) SCW_PRINTF(3, 4);
 /* Arena memory of n values, contents undefined; NULL after a failure, kept on the tape. */
 real *op_memory(tape *t, int64_t n);
+/* The gradient of x, or zeros in arena memory that take one nobody wants; NULL after a failure. */
+real *op_grad_or_spare(tape *t, tensor *x);
 /* out[e] of the bulk generators of base/rng.h, in either precision; false after a failure. */
 bool op_fill_normal(tape *t, real *out, int64_t n, rng_key key, uint32_t step);
 bool op_fill_keep(tape *t, real *out, int64_t n, double drop, rng_key key, uint32_t step);

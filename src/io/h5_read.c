@@ -17,11 +17,28 @@ typedef struct source {
     const char *member; /* NULL: the whole element */
 } source;
 
+/* Does every member lie inside its record? HDF5 1.10 takes a damaged record's word for it. */
+static bool members_fit(hid_t type)
+{
+    size_t size = H5Tget_size(type);
+
+    for (int k = 0; k < H5Tget_nmembers(type); k++) {
+        hid_t member = H5Tget_member_type(type, (unsigned)k);
+        size_t at = H5Tget_member_offset(type, (unsigned)k);
+        bool fits = member >= 0 && at <= size && H5Tget_size(member) <= size - at;
+        h5_close(&member);
+        if (!fits) return false;
+    }
+    return true;
+}
+
 static hid_t source_type(source s)
 {
     hid_t whole = s.attribute ? H5Aget_type(s.id) : H5Dget_type(s.id);
     if (whole < 0 || !s.member) return whole;
-    int k = H5Tget_class(whole) == H5T_COMPOUND ? H5Tget_member_index(whole, s.member) : -1;
+    int k = -1;
+    if (H5Tget_class(whole) == H5T_COMPOUND && members_fit(whole))
+        k = H5Tget_member_index(whole, s.member);
     hid_t member = k < 0 ? -1 : H5Tget_member_type(whole, (unsigned)k);
     h5_close(&whole);
     return member;

@@ -108,8 +108,8 @@ static scw_status add_decoder(matilda_net *net, int m)
     (void)snprintf(name, sizeof name, "decoder.%s", c->modality[m].name);
     if (c->linear_decoder)
         return nn_linear_add(&net->linear_decoder[m], &net->p, name, c->z_dim,
-                             c->modality[m].n_vars, true, MATILDA_GROUP_WEIGHT,
-                             MATILDA_GROUP_VECTOR);
+                             c->modality[m].n_vars, true, MATILDA_GROUP_DECODER + m,
+                             MATILDA_GROUP_DECODER + m);
     return nn_block_add(&net->decoder[m], &net->p, name,
                         &(nn_block_options){.n_in = c->z_dim,
                                             .n_out = c->modality[m].n_vars,

@@ -49,7 +49,8 @@ enum {
     MATILDA_GROUP_WEIGHT = 0, /* matrices: decayed */
     MATILDA_GROUP_VECTOR,     /* biases and norms: not decayed */
     MATILDA_GROUP_FIXED,      /* the shortcut: fitted beforehand, the optimizer leaves it alone */
-    MATILDA_N_GROUPS
+    MATILDA_GROUP_DECODER,    /* + m: matrices of linear decoders, whose scale depends on F_m */
+    MATILDA_N_GROUPS = MATILDA_GROUP_DECODER + MODEL_MAX_MODALITIES
 };
 
 SCW_CHECKED scw_status matilda_net_init(matilda_net *net, const matilda_config *config,

@@ -512,6 +512,13 @@ static scw_status train(fit_job *j)
     int64_t epochs = clamp_epochs(o, j->n_train);
 
     options.optimizer.weight_decay[MATILDA_GROUP_WEIGHT] = o->weight_decay;
+    /* Features of a block with unit variance are of size 1/sqrt(F), and so are a linear decoder's
+     * weights; Adam's steps do not know that. */
+    for (int k = 0; k < j->model->n_modalities && o->unit_variance; k++) {
+        double size = 1.0 / sqrt((double)j->model->modality[k].features.n);
+        options.optimizer.lr_scale[MATILDA_GROUP_DECODER + k] = size;
+        options.optimizer.weight_decay[MATILDA_GROUP_DECODER + k] = o->weight_decay;
+    }
     bool stage2 = o->augmentation != AUGMENT_OFF;
     TRY(trainer_init(&t, &net, &options, epochs + (stage2 ? 2 * o->balance_epochs : 0),
                      j->n_validation > 0 ? &validator : NULL, j->hooks));

@@ -12,7 +12,7 @@ typedef enum optimizer_kind {
 } optimizer_kind;
 #define OPTIMIZER_CHOICES "adam|adamw|rmsprop"
 
-#define OPTIMIZER_MAX_GROUPS 8
+#define OPTIMIZER_MAX_GROUPS 32
 
 typedef struct optimizer_options {
     optimizer_kind kind;

@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "io"))
+import common
 import make_bad
 
 tool = sys.argv[1]
@@ -23,7 +25,7 @@ def expect(condition, message):
 
 
 def run(*args):
-    return subprocess.run([tool, *map(str, args)], capture_output=True, text=True, timeout=120)
+    return common.run(tool, *args, check=False)
 
 
 def check_case(path, status, words):

@@ -71,7 +71,7 @@ def check_file(path, directory):
         expect(m["row_of_obs"] == [row.get(c, -1) for c in obs.index], f"{where}: presence")
     if obs is not None:
         same_frame(got["obs"], obs, path.name + " obs")
-    expect(got["peak_rss"] < 150e6, f"{path}: peak memory {got['peak_rss'] / 1e6:.0f} MB")
+    expect(got["peak_rss"] < 150e6 or common.is_sanitized(tool), f"{path}: peak memory {got['peak_rss'] / 1e6:.0f} MB")
 
 
 def check_layers(inputs, directory):

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Dense products outside of training (PCA, baselines, clustering), row-major, through CBLAS where the
- * build has it.
+/* Dense products outside of training (PCA, baselines, clustering), row-major, through CBLAS where
+ * the build has it.
  *
- * The threaded CBLAS splits a product by the number of its threads, and so its sums change with that
- * number. Here every piece of an output is computed by one thread, and the pieces depend on the
- * shapes alone: the same bits for any number of threads. */
+ * The threaded CBLAS splits a product by the number of its threads, and so its sums change with
+ * that number. Here every piece of an output is computed by one thread, and the pieces depend on
+ * the shapes alone: the same bits for any number of threads. */
 #ifndef BASE_DENSE_H
 #define BASE_DENSE_H
 
@@ -12,7 +12,8 @@
 #include <stdint.h>
 
 /* One product C [m, n] = beta * C + alpha * op(A) op(B); op(A) is [m, k], op(B) is [k, n]; trans_*
- * says that the transpose is stored; ld_* are the stored row lengths. With beta 0, C is not read. */
+ * says that the transpose is stored; ld_* are the stored row lengths. With beta 0, C is not read.
+ */
 typedef struct dense_shape {
     bool trans_a, trans_b;
     int64_t m, n, k;
@@ -20,8 +21,8 @@ typedef struct dense_shape {
     double alpha, beta;
 } dense_shape;
 
-/* CBLAS and LAPACK stay on the calling thread between the two calls. enter returns what leave needs.
- * Neither may be called inside a parallel region. */
+/* CBLAS and LAPACK stay on the calling thread between the two calls. enter returns what leave
+ * needs. Neither may be called inside a parallel region. */
 int dense_enter(void);
 void dense_leave(int before);
 

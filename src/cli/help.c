@@ -173,7 +173,7 @@ void help_overview(FILE *out)
         (void)fprintf(out, "  %-12s", (*c)->name);
         wrap(out, (*c)->summary, 14, 14);
     }
-    (void)fputs("\n'scweave COMMAND --help' explains one. A first session:\n\n"
+    (void)fputs("\n'scweave COMMAND --help' explains one. A first run:\n\n"
                 "  scweave example reference.h5mu --seed 1\n"
                 "  scweave example query.h5mu --seed 2\n"
                 "  scweave fit matilda reference.h5mu --label cell_type -o model.safetensors\n"

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
-#include "session.h"
+#include "console.h"
 
 const cli_command *const cli_commands[] = {
     &cli_cmd_inspect, &cli_cmd_example,  &cli_cmd_fit,   &cli_cmd_annotate,
@@ -55,7 +55,7 @@ int cli_misuse(const cli_run *run, const char *format, ...)
 {
     va_list args;
 
-    session_clear_line();
+    console_clear_line();
     (void)fprintf(stderr, "scweave %s: ", run->command->name);
     va_start(args, format);
     (void)vfprintf(stderr, format, args);
@@ -74,7 +74,7 @@ int cli_point_to_help(const cli_run *run)
 int cli_finish(const cli_run *run, scw_status status)
 {
     if (status == SCW_OK) return CLI_OK;
-    session_clear_line();
+    console_clear_line();
     const char *why = scw_error_message();
     (void)fprintf(stderr, "scweave %s: %s\n", run->command->name,
                   *why ? why : scw_status_name(status));
@@ -223,9 +223,9 @@ static int run_command(const cli_command *command, int argc, char **argv, int al
         help_command(stdout, &run);
         result = close_stdout(&run, CLI_OK);
     } else if (result == CLI_OK) {
-        run.hooks = session_begin(run.general.quiet, run.general.verbose);
+        run.hooks = console_begin(run.general.quiet, run.general.verbose);
         result = close_stdout(&run, command->run(&run));
-        if (result == CLI_OK && command != &cli_cmd_help) session_end(all, words);
+        if (result == CLI_OK && command != &cli_cmd_help) console_end(all, words);
     }
     for (int t = 0; t < line.n_tables; t++)
         scw_options_clear(line.tables[t].rows, line.tables[t].values);

@@ -6,8 +6,8 @@
  *   counts    of each cell: negative binomial (RNA, ADT) or Poisson (ATAC) around
  *             depth * (1 - w) profile of its type + w profile of the other type
  *
- * RNA profiles are a marker table over lognormal background, with some ambient RNA; each batch bends
- * all features a little and a few of them a lot. */
+ * RNA profiles are a marker table over lognormal background, with some ambient RNA; each batch
+ * bends all features a little and a few of them a lot. */
 #include "data/example.h"
 
 #include <math.h>
@@ -37,7 +37,15 @@
 #define PANEL_SEED 1
 
 /* Sub-streams of RNG_EXAMPLE. */
-enum { STREAM_CELL = 1, STREAM_GENE, STREAM_PROTEIN, STREAM_PEAK, STREAM_RNA, STREAM_ADT, STREAM_ATAC };
+enum {
+    STREAM_CELL = 1,
+    STREAM_GENE,
+    STREAM_PROTEIN,
+    STREAM_PEAK,
+    STREAM_RNA,
+    STREAM_ADT,
+    STREAM_ATAC
+};
 
 typedef struct profiles {
     int64_t n;
@@ -235,8 +243,9 @@ static int compare_peaks(const void *left, const void *right)
 /* A promoter and two distal peaks for each marker gene, the rest spread over the autosomes. */
 static void place_peaks(peak *peaks, rng_key key)
 {
-    static const int megabases[N_CHROMOSOMES] = {248, 242, 198, 190, 181, 170, 159, 145, 138, 133, 135,
-                                                 133, 114, 107, 101, 90,  83,  80,  58,  64,  46,  50};
+    static const int megabases[N_CHROMOSOMES] = {248, 242, 198, 190, 181, 170, 159, 145,
+                                                 138, 133, 135, 133, 114, 107, 101, 90,
+                                                 83,  80,  58,  64,  46,  50};
     int n = 0, n_linked = example_n_genes * PEAKS_PER_GENE;
     int per_chromosome = (N_PEAKS - n_linked + N_CHROMOSOMES - 1) / N_CHROMOSOMES;
 
@@ -354,7 +363,8 @@ static int64_t draw_count(double u, double mean, double shape)
     double ratio = shape > 0.0 ? mean / (shape + mean) : mean, sum = chance;
     int64_t k = 0;
     while (u >= sum && k < 100000) {
-        chance *= ratio * (shape > 0.0 ? ((double)k + shape) / (double)(k + 1) : 1.0 / (double)(k + 1));
+        chance *=
+            ratio * (shape > 0.0 ? ((double)k + shape) / (double)(k + 1) : 1.0 / (double)(k + 1));
         sum += chance;
         k++;
         if (chance < 1e-18 && (double)k > mean) break; /* beyond what 53 bits can tell */
@@ -362,9 +372,11 @@ static int64_t draw_count(double u, double mean, double shape)
     return k;
 }
 
-static void draw_row(float *row, const profiles *p, const cell *c, double depth, rng_key key, int64_t i)
+static void draw_row(float *row, const profiles *p, const cell *c, double depth, rng_key key,
+                     int64_t i)
 {
-    const double *main = profile_of(p, c->batch, c->type), *other = profile_of(p, c->batch, c->other);
+    const double *main = profile_of(p, c->batch, c->type),
+                 *other = profile_of(p, c->batch, c->other);
 
     for (int64_t f = 0; f < p->n; f++) {
         double mean = depth * ((1.0 - c->lean) * main[f] + c->lean * other[f]);

@@ -19,6 +19,9 @@
 
 void h5_session_begin(h5_session *s)
 {
+    /* HDF5's exit handler goes on writing to files whose writing has failed (a full disk), and
+     * crashes there. What we open, we close; without effect where the host has begun HDF5 before. */
+    (void)H5dont_atexit();
     (void)H5Eget_auto2(H5E_DEFAULT, &s->print, &s->user);
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     h5_lzf_register();

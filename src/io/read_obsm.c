@@ -98,7 +98,8 @@ static scw_status open_obsm(hid_t *obsm, hid_t file, const char *modality)
         TRY(text_add(&where, "mod/%s/obsm", modality));
     else
         TRY(text_add(&where, "obsm"));
-    if (h5_find(file, text_get(&where)) == H5_GROUP) TRY(h5_open_group(obsm, file, text_get(&where)));
+    if (h5_find(file, text_get(&where)) == H5_GROUP)
+        TRY(h5_open_group(obsm, file, text_get(&where)));
 done:
     text_clear(&where);
     return st;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The rows are cut into PARTS pieces whose bounds depend on n alone. Each piece walks its rows in
- * blocks of BLOCK: block to double, logits, probabilities, and the gradient of the piece; the pieces
- * are then added in order. */
+ * blocks of BLOCK: block to double, logits, probabilities, and the gradient of the piece; the
+ * pieces are then added in order. */
 #include "metric/baseline.h"
 
 #include <math.h>
@@ -125,7 +125,8 @@ static scw_status check_fit(const float *x, int64_t n, int64_t p, const int32_t 
     if (n < 0 || p < 0 || n_classes < 1)
         FAIL(SCW_EINVAL, "logistic regression: %lld rows, %lld columns, %d classes", (long long)n,
              (long long)p, n_classes);
-    if (!(options->c > 0.0)) FAIL(SCW_EINVAL, "logistic regression: C is %g, expected > 0", options->c);
+    if (!(options->c > 0.0))
+        FAIL(SCW_EINVAL, "logistic regression: C is %g, expected > 0", options->c);
     for (int64_t i = 0; i < n; i++) {
         if (y[i] >= n_classes)
             FAIL(SCW_EINVAL, "logistic regression: class %d of row %lld, of %d classes", y[i],

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Simple classifiers that every model is measured against: multinomial logistic regression, k nearest
- * neighbours, the most frequent class. Inputs are dense rows of float, sums are in double, and the
- * results are the same bits for any number of threads. */
+/* Simple classifiers that every model is measured against: multinomial logistic regression, k
+ * nearest neighbours, the most frequent class. Inputs are dense rows of float, sums are in double,
+ * and the results are the same bits for any number of threads. */
 #ifndef METRIC_BASELINE_H
 #define METRIC_BASELINE_H
 
@@ -11,8 +11,9 @@
 
 /* ------------------------------------------------------------- logistic regression
  * minimises  sum_i w_i (log sum_c exp z_ic - z_i,y_i) + 1/(2 C) sum W^2,  z = x W^T + b,
- * with an unpenalised intercept b and w_i = sample weight * class weight of y_i. That is the objective
- * of scikit-learn's LogisticRegression(multi_class="multinomial"), for two classes too. */
+ * with an unpenalised intercept b and w_i = sample weight * class weight of y_i. That is the
+ * objective of scikit-learn's LogisticRegression(multi_class="multinomial"), for two classes too.
+ */
 typedef struct logistic_options {
     double c;              /* inverse strength of the penalty, > 0 */
     int64_t max_iterations;
@@ -53,9 +54,9 @@ SCW_CHECKED scw_status logistic_predict(int32_t *classes, const logistic *model,
 
 /* ------------------------------------------------------------- nearest neighbours, majority */
 
-/* Majority among the k nearest rows (Euclidean) of train; of classes with equally many, the one whose
- * nearest member is nearest; of rows equally far, the first. k is reduced to the number of labelled
- * rows (train_y >= 0). A query that is not finite gets -1. SCW_EDATA: no labelled row. */
+/* Majority among the k nearest rows (Euclidean) of train; of classes with equally many, the one
+ * whose nearest member is nearest; of rows equally far, the first. k is reduced to the number of
+ * labelled rows (train_y >= 0). A query that is not finite gets -1. SCW_EDATA: no labelled row. */
 SCW_CHECKED scw_status knn_predict(int32_t *classes, const float *train, const int32_t *train_y,
                                    int64_t n_train, const float *query, int64_t n_query, int64_t p,
                                    int32_t n_classes, int64_t k);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Annotation figures from codes of true and predicted classes.
  *
- * With TP, FP, FN of a class: precision TP/(TP+FP), recall TP/(TP+FN), F1 2TP/(2TP+FP+FN); 0/0 is 0.
- * Macro-F1 is the mean over the classes that occur in truth or prediction, balanced accuracy the mean
- * recall over the classes that occur in truth (the definitions of scikit-learn).
+ * With TP, FP, FN of a class: precision TP/(TP+FP), recall TP/(TP+FN), F1 2TP/(2TP+FP+FN); 0/0 is
+ * 0. Macro-F1 is the mean over the classes that occur in truth or prediction, balanced accuracy the
+ * mean recall over the classes that occur in truth (the definitions of scikit-learn).
  *
  * A cell with truth < 0 is left out. A cell with a prediction < 0 is wrong: it lowers the recall of
  * its class and the accuracy, and is a prediction of no class. */

@@ -15,7 +15,8 @@ void contingency_clear(contingency *t)
     memset(t, 0, sizeof *t);
 }
 
-/* Position of each code that occurs, by order of code: *position [largest code + 1], -1 if unused. */
+/* Position of each code that occurs, by order of code: *position [largest code + 1], -1 if unused.
+ */
 static scw_status compact(int64_t **position, int64_t *n_used, const int32_t *codes,
                           const int32_t *others, int64_t n)
 {

@@ -12,9 +12,10 @@ typedef struct evaluate_input {
     int64_t n;
     const strings *classes;    /* names of the codes below */
     const int32_t *truth;      /* [n]; -1: no label, the cell is left out everywhere */
-    const int32_t *prediction; /* [n], or NULL: no annotation figures; -1: no answer, counted wrong */
-    const float *embedding;    /* [n, d], or NULL: no clustering figures; a row that is not finite (a
-                                * cell without an embedding) is left out of the clustering */
+    const int32_t
+        *prediction;        /* [n], or NULL: no annotation figures; -1: no answer, counted wrong */
+    const float *embedding; /* [n, d], or NULL: no clustering figures; a row that is not finite (a
+                             * cell without an embedding) is left out of the clustering */
     int64_t d;
     uint64_t seed; /* of k-means; k is the number of classes among the cells clustered */
 } evaluate_input;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rows are centred once by the column means. A start is a serial computation, and the starts are shared
- * out among desks, one a thread: large pieces of work, and nothing to add up across threads. */
+/* Rows are centred once by the column means. A start is a serial computation, and the starts are
+ * shared out among desks, one a thread: large pieces of work, and nothing to add up across threads.
+ */
 #include "metric/kmeans.h"
 
 #include <float.h>
@@ -151,8 +152,8 @@ static bool assign(desk *w)
     return n_changed > 0;
 }
 
-/* Give each empty cluster the row that lies farthest from its centre, taken from a cluster with more
- * than one row. */
+/* Give each empty cluster the row that lies farthest from its centre, taken from a cluster with
+ * more than one row. */
 static void refill(desk *w)
 {
     for (int64_t c = 0; c < w->k; c++) {

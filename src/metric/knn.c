@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* k nearest neighbours by exhaustive search: |q - t|^2 = |q|^2 - 2 q.t + |t|^2, products in blocks of
- * queries by blocks of training rows. Rows are moved by the mean of the training rows first, so that
- * a far origin costs no digits. Work memory does not grow with n_train * n_query. */
+/* k nearest neighbours by exhaustive search: |q - t|^2 = |q|^2 - 2 q.t + |t|^2, products in blocks
+ * of queries by blocks of training rows. Rows are moved by the mean of the training rows first, so
+ * that a far origin costs no digits. Work memory does not grow with n_train * n_query. */
 #include <float.h>
 #include <string.h>
 
@@ -43,7 +43,8 @@ static void load_centred(double *to, const float *from, const double *mean, int6
         for (int64_t j = 0; j < p; j++) to[i * p + j] = (double)from[i * p + j] - mean[j];
 }
 
-/* Insert into the sorted list of the k nearest. Rows arrive in order: an equal distance comes after. */
+/* Insert into the sorted list of the k nearest. Rows arrive in order: an equal distance comes
+ * after. */
 static void offer(neighbour *list, int64_t k, double distance, int64_t row)
 {
     if (!(distance < list[k - 1].distance)) return;
@@ -59,7 +60,8 @@ static int32_t vote(const search *s, const neighbour *list, int64_t *votes)
 
     memset(votes, 0, (size_t)s->n_classes * sizeof *votes);
     for (int64_t e = 0; e < s->k && list[e].row >= 0; e++) votes[s->train_y[list[e].row]]++;
-    for (int64_t e = 1; e < s->k && list[e].row >= 0; e++) { /* from near to far: a tie keeps the nearer class */
+    for (int64_t e = 1; e < s->k && list[e].row >= 0;
+         e++) { /* from near to far: a tie keeps the nearer class */
         int32_t c = s->train_y[list[e].row];
         if (votes[c] > votes[best]) best = c;
     }

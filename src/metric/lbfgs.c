@@ -110,7 +110,8 @@ typedef struct bracket_end {
     double t, value, slope;
 } bracket_end;
 
-/* Minimiser of the cubic through both ends, kept away from them; the middle where it is undefined. */
+/* Minimiser of the cubic through both ends, kept away from them; the middle where it is undefined.
+ */
 static double interpolate(bracket_end low, bracket_end high)
 {
     double width = high.t - low.t, middle = low.t + 0.5 * width;
@@ -204,14 +205,16 @@ scw_status lbfgs_minimise(double *x, int64_t n, lbfgs_function function, void *u
     TRY(prepare(&s));
     TRY(function(user, x, &s.value, s.gradient));
     s.evaluations++;
-    if (!isfinite(s.value)) FAIL(SCW_ENUMERIC, "the function to minimise is not finite at the start");
+    if (!isfinite(s.value))
+        FAIL(SCW_ENUMERIC, "the function to minimise is not finite at the start");
     report->gradient_max = largest(s.gradient, n);
     report->converged = report->gradient_max <= options->gradient_tolerance;
     while (!report->converged && report->iterations < options->max_iterations) {
         bool found;
         double before = s.value;
         set_direction(&s);
-        if (!(dot(s.gradient, s.direction, n) < 0.0)) { /* history spoiled by rounding: start anew */
+        if (!(dot(s.gradient, s.direction, n) <
+              0.0)) { /* history spoiled by rounding: start anew */
             s.n_pairs = 0;
             set_direction(&s);
         }

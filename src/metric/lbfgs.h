@@ -25,8 +25,8 @@ typedef struct lbfgs_report {
     bool converged; /* false: iterations ran out, or no further decrease was found */
 } lbfgs_report;
 
-/* x [n] holds the start and receives the best point. SCW_ENUMERIC when the function is not finite at
- * the start. */
+/* x [n] holds the start and receives the best point. SCW_ENUMERIC when the function is not finite
+ * at the start. */
 SCW_CHECKED scw_status lbfgs_minimise(double *x, int64_t n, lbfgs_function function, void *user,
                                       const lbfgs_options *options, lbfgs_report *report);
 

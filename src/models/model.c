@@ -324,3 +324,47 @@ done:
     mem_free(all);
     return st;
 }
+
+/* Adds a block's squared error and squared size of each modality's inputs. */
+static scw_status explain_block(const scw_model *m, tape *t, const cells *c, const int64_t *rows,
+                                int64_t n, double *error, double *size)
+{
+    scw_status st = SCW_OK;
+    model_batch batch;
+    model_outputs out;
+
+    tape_reset(t, TAPE_EVAL);
+    cells_gather(t, c, rows, n, &batch);
+    nn_pass pass = {.t = t, .p = &m->net.p};
+    matilda_forward(&m->net, &pass, &batch, true, &out);
+    TRY(tape_status(t));
+    for (int k = 0; k < m->n_modalities; k++) {
+        tensor *p = out.recon[k];
+        error[k] += kernel_affine_squared_error(&batch.x[k], p->value);
+        memset(p->value, 0, (size_t)p->size * sizeof(real));
+        size[k] += kernel_affine_squared_error(&batch.x[k], p->value);
+    }
+done:
+    return st;
+}
+
+scw_status model_explained_variance(const scw_model *m, const cells *c, double *out)
+{
+    scw_status st = SCW_OK;
+    tape *t = NULL;
+    int64_t rows[INFER_ROWS];
+    double error[MODEL_MAX_MODALITIES] = {0}, size[MODEL_MAX_MODALITIES] = {0};
+
+    TRY(tape_new(&t));
+    for (int64_t from = 0; from < c->n; from += INFER_ROWS) {
+        int64_t n = c->n - from < INFER_ROWS ? c->n - from : INFER_ROWS;
+        for (int64_t i = 0; i < n; i++)
+            rows[i] = from + i;
+        TRY(explain_block(m, t, c, rows, n, error, size));
+    }
+    for (int k = 0; k < m->n_modalities; k++)
+        out[k] = size[k] > 0.0 ? 1.0 - error[k] / size[k] : NAN;
+done:
+    tape_free(t);
+    return st;
+}

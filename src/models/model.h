@@ -60,4 +60,9 @@ SCW_CHECKED scw_status model_infer(const scw_model *m, const params *p, const ce
                                    const int64_t *rows, int64_t n, float *probabilities,
                                    float *latent);
 
+/* Share of the variance of modality k's inputs (about the training mean) that the reconstructions
+ * from the posterior mean explain, over all the cells; below zero when they are worse than the
+ * mean. NaN for a modality that no cell has. out [n_modalities]. */
+SCW_CHECKED scw_status model_explained_variance(const scw_model *m, const cells *c, double *out);
+
 #endif

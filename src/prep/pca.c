@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* With m = min(n, p) the work is done on the symmetric G [m, m], G = Xc^T Xc or Xc Xc^T. G is formed
- * where it is small, and applied as two sparse products with centring corrections otherwise:
+/* With m = min(n, p) the work is done on the symmetric G [m, m], G = Xc^T Xc or Xc Xc^T. G is
+ * formed where it is small, and applied as two sparse products with centring corrections otherwise:
  *     Xc B   = Y (c * B) - 1 (mean^T B)
  *     Xc^T A = c * (Y^T A) - mean (1^T A)
  * Every loop writes disjoint rows and every sum has a fixed order. */
@@ -82,8 +82,8 @@ done:
     return st;
 }
 
-/* out [list->n, l] = S B - 1 margin^T with S the matrix whose rows are the lists; then, if given, row r
- * times scale_r minus shift_r margin^T instead. */
+/* out [list->n, l] = S B - 1 margin^T with S the matrix whose rows are the lists; then, if given,
+ * row r times scale_r minus shift_r margin^T instead. */
 static void sparse_product(double *out, const lists *s, const double *b, int64_t l,
                            const double *scale, const double *shift, const double *margin)
 {
@@ -102,7 +102,8 @@ static void sparse_product(double *out, const lists *s, const double *b, int64_t
 }
 
 /* margin [l] = sum_r weight_r b_rh (weight NULL: ones). */
-static void weighted_sum(double *margin, const double *weight, const double *b, int64_t n, int64_t l)
+static void weighted_sum(double *margin, const double *weight, const double *b, int64_t n,
+                         int64_t l)
 {
     memset(margin, 0, (size_t)l * sizeof *margin);
     for (int64_t r = 0; r < n; r++) {
@@ -207,8 +208,8 @@ static void form_gram(problem *q, const double *row_mean)
 
 /* ------------------------------------------------------------- eigenvectors */
 
-/* The k largest eigenvalues, descending, and their vectors [m, k] of the symmetric a [m, m], which is
- * destroyed. */
+/* The k largest eigenvalues, descending, and their vectors [m, k] of the symmetric a [m, m], which
+ * is destroyed. */
 static scw_status eigen_top(double *values, double *vectors, double *a, int64_t m, int64_t k)
 {
     scw_status st = SCW_OK;
@@ -457,9 +458,9 @@ static scw_status check_input(const matrix *y, const pca_options *options)
                            y->sparse ? "the number of components must be 1 or more"
                                      : "the matrix must be sparse");
     if (y->n_rows < 2 || y->n_cols < 1)
-        return status_fail(SCW_EDATA,
-                           "principal components need 2 rows and 1 column or more, found %lld x %lld",
-                           (long long)y->n_rows, (long long)y->n_cols);
+        return status_fail(
+            SCW_EDATA, "principal components need 2 rows and 1 column or more, found %lld x %lld",
+            (long long)y->n_rows, (long long)y->n_cols);
     return SCW_OK;
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Principal components of a sparse matrix that is never densified.
  *
- * Of X [n, p], x_ij = c_j * y_ij with y in CSR, minus its column means: the k orthogonal directions of
- * largest variance. The eigenproblem is that of the smaller of X^T X and X X^T. Where that has at
- * most 1300 rows it is solved exactly by LAPACK, otherwise in a block Krylov space (Musco & Musco
- * 2015) from a seeded random start. The same bits for any number of threads. */
+ * Of X [n, p], x_ij = c_j * y_ij with y in CSR, minus its column means: the k orthogonal directions
+ * of largest variance. The eigenproblem is that of the smaller of X^T X and X X^T. Where that has
+ * at most 1300 rows it is solved exactly by LAPACK, otherwise in a block Krylov space (Musco &
+ * Musco 2015) from a seeded random start. The same bits for any number of threads. */
 #ifndef PREP_PCA_H
 #define PREP_PCA_H
 
@@ -32,9 +32,9 @@ typedef struct pca {
     double *col_scale;       /* [p] copy of c */
 } pca;
 
-/* y: sparse, at least two rows. SCW_EINVAL: dense matrix or k < 1; SCW_EDATA: fewer than two rows, no
- * column, or values that are not finite. Cost: O(nnz k) per block of the space plus O(min(n,p)^2 k);
- * memory: a second copy of y, and 8 min(n,p)^2 bytes where min(n,p) <= 3000. */
+/* y: sparse, at least two rows. SCW_EINVAL: dense matrix or k < 1; SCW_EDATA: fewer than two rows,
+ * no column, or values that are not finite. Cost: O(nnz k) per block of the space plus O(min(n,p)^2
+ * k); memory: a second copy of y, and 8 min(n,p)^2 bytes where min(n,p) <= 3000. */
 SCW_CHECKED scw_status pca_fit(pca *out, const matrix *y, const pca_options *options);
 void pca_clear(pca *c);
 

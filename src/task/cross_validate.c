@@ -25,9 +25,10 @@
 #define KMEANS_STARTS 10
 
 enum { MODEL = 0, LOGISTIC, NEIGHBOURS, MAJORITY, N_METHODS };
-enum { ACCURACY = 0, MACRO_F1, ARI, NMI, N_FIGURES };
+enum { ACCURACY = 0, MACRO_F1, ARI, NMI, EXPLAINED, N_FIGURES };
 
-static const char *const figure_names[N_FIGURES] = {"accuracy", "macro_f1", "ari", "nmi"};
+static const char *const figure_names[N_FIGURES] = {"accuracy", "macro_f1", "ari", "nmi",
+                                                    "explained_variance"};
 
 typedef struct fold {
     const reference *ref;
@@ -120,6 +121,7 @@ static scw_status predict(fold *f, const scw_model *m, const cells *c)
     scw_status st = SCW_OK;
     const int64_t n_classes = m->classes.n;
     float *p = NULL, *latent = NULL;
+    double explained[MODEL_MAX_MODALITIES];
     name_index index = {0};
 
     TRY(mem_new(&p, f->n_test * n_classes));
@@ -134,6 +136,8 @@ static scw_status predict(fold *f, const scw_model *m, const cells *c)
     }
     TRY(measure(f, MODEL));
     TRY(cluster_latent(f, latent, m->options.z_dim, 0));
+    TRY(model_explained_variance(m, c, explained));
+    f->figure[MODEL][EXPLAINED] = explained[0];
 done:
     mem_free(p);
     mem_free(latent);

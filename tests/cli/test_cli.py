@@ -4,6 +4,7 @@ standard error and exit status. Usage: test_cli.py SCWEAVE [unittest arguments]"
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -281,6 +282,16 @@ class Job(Case):
         self.assertIn("stopped at the user's request", self.interrupt("i1", signal.SIGINT))
         self.assertIn("stopped at the user's request", self.interrupt("i2", signal.SIGTERM))
         self.interrupt("i3", signal.SIGINT, signal.SIGTERM)
+
+    def test_a_write_that_breaks_off(self):
+        """What a full disk does: writes fail from some byte on."""
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+        for words in (["example", "full", "--cells", "200"], self.fit("full"),
+                      ["annotate", "-m", "model.safetensors", "query.h5mu", "-o", "full"]):
+            self.fails("full: .*cannot write", *words, preexec_fn=limit)
+            self.assertFalse(os.path.exists(self.path("full")))
 
     # ------------------------------------------------------------------------ validation
     def splits(self, name, n_folds):

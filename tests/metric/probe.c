@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* probe WHAT IN OUT: read arrays from the file IN, compute, write arrays to OUT; for the comparison
- * with scikit-learn. IN holds int64 sizes, then the arrays in the order that the code below reads. */
+ * with scikit-learn. IN holds int64 sizes, then the arrays in the order that the code below reads.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +71,8 @@ static void knn_case(FILE *in, FILE *out)
     float *query = read_array(in, s[1] * s[2], 4);
     int32_t *said = calloc((size_t)s[1], sizeof *said);
 
-    must(said && knn_predict(said, train, y, s[0], query, s[1], s[2], (int32_t)s[3], s[4]) == SCW_OK,
+    must(said &&
+             knn_predict(said, train, y, s[0], query, s[1], s[2], (int32_t)s[3], s[4]) == SCW_OK,
          "knn_predict");
     write_array(out, said, s[1], 4);
     free(s);
@@ -87,7 +89,8 @@ static void kmeans_case(FILE *in, FILE *out)
     float *x = read_array(in, s[0] * s[1], 4);
     kmeans k;
 
-    must(kmeans_fit(&k, x, s[0], s[1], &(kmeans_options){.k = s[2], .seed = (uint64_t)s[3]}) == SCW_OK,
+    must(kmeans_fit(&k, x, s[0], s[1], &(kmeans_options){.k = s[2], .seed = (uint64_t)s[3]}) ==
+             SCW_OK,
          "kmeans_fit");
     write_array(out, &k.inertia, 1, 8);
     write_array(out, k.clusters, s[0], 4);
@@ -96,8 +99,8 @@ static void kmeans_case(FILE *in, FILE *out)
     free(x);
 }
 
-/* n classes; truth, prediction i32 -> accuracy macro_f1 balanced ari nmi fm jaccard(pairs) rand f64,
- * then precision, recall, f1 f64 by class */
+/* n classes; truth, prediction i32 -> accuracy macro_f1 balanced ari nmi fm jaccard(pairs) rand
+ * f64, then precision, recall, f1 f64 by class */
 static void figures_case(FILE *in, FILE *out)
 {
     int64_t *s = read_array(in, 2, 8);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""`scweave example` and `scweave evaluate` as seen from the files: through h5py and scikit-learn."""
+"""`scweave example` and `scweave evaluate`, judged through h5py and scikit-learn."""
 import json
 import os
 import subprocess
@@ -111,7 +111,8 @@ class Example(unittest.TestCase):
             obsm["X_codes"] = 100 * codes[:, None]
             obsm["X_short"] = codes[:-1, None]
         def evaluate(key, code=0):
-            return run("evaluate", path, "--label", "truth", "--embedding", key, "--json", code=code)
+            return run("evaluate", path, "--label", "truth", "--embedding", key, "--json",
+                       code=code)
         report = json.loads(evaluate("rna:X_codes").stdout)
         self.assertEqual(report["clustering"]["ari"], 1.0)
         self.assertIn("499", evaluate("rna:X_short", code=1).stderr)

@@ -91,7 +91,8 @@ static void labels_are_mostly_right(void **state)
 {
     scw_dataset *d = make(N, 1);
     const column *label = frame_find(&d->obs, "cell_type"), *truth = frame_find(&d->obs, "truth");
-    const column *doublet = frame_find(&d->obs, "is_doublet"), *batch = frame_find(&d->obs, "batch");
+    const column *doublet = frame_find(&d->obs, "is_doublet"),
+                 *batch = frame_find(&d->obs, "batch");
     int64_t wrong = 0, doubled = 0, second = 0, count[EXAMPLE_N_TYPES] = {0};
     (void)state;
 
@@ -123,7 +124,8 @@ static double mean_in(const scw_dataset *d, int k, const char *feature, const ch
         if (strcmp(truth->categories.at[truth->codes[i]], type) != 0) continue;
         n++;
         if (!m->x.sparse) sum += (double)m->x.values[i * m->x.n_cols + at];
-        for (int64_t e = m->x.sparse ? m->x.indptr[i] : 0; m->x.sparse && e < m->x.indptr[i + 1]; e++)
+        for (int64_t e = m->x.sparse ? m->x.indptr[i] : 0; m->x.sparse && e < m->x.indptr[i + 1];
+             e++)
             if (m->x.indices[e] == at) sum += (double)m->x.values[e];
     }
     return sum / (double)n;

@@ -63,8 +63,8 @@ static void clustering_degenerate(void **state)
     assert_int_equal(clustering_measure(&m, one, one, 0), SCW_EDATA);
 }
 
-/* Two classes right in part, one predicted but never true, one in neither; one cell without an answer,
- * one without a label. */
+/* Two classes right in part, one predicted but never true, one in neither; one cell without an
+ * answer, one without a label. */
 static void classification_by_hand(void **state)
 {
     const int32_t truth[] = {0, 0, 0, 1, 1, 0, -1, 1}, said[] = {0, 0, 1, 1, 2, -1, 0, 1};
@@ -110,8 +110,8 @@ static void kmeans_finds_blobs_with_any_threads(void **state)
 
     make_blobs(x, of);
     threads_set(1);
-    assert_int_equal(kmeans_fit(&one, x, N_ROWS, N_DIMS, &(kmeans_options){.k = N_GROUPS, .seed = 3}),
-                     SCW_OK);
+    assert_int_equal(
+        kmeans_fit(&one, x, N_ROWS, N_DIMS, &(kmeans_options){.k = N_GROUPS, .seed = 3}), SCW_OK);
     threads_set(3);
     assert_int_equal(
         kmeans_fit(&three, x, N_ROWS, N_DIMS, &(kmeans_options){.k = N_GROUPS, .seed = 3}), SCW_OK);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One run's talk on stderr. State is per process, as signals and the terminal are. */
-#include "session.h"
+#include "console.h"
 
 #include <math.h>
 #include <signal.h>
@@ -22,7 +22,7 @@ static struct {
     double started;    /* seconds */
     double last_drawn; /* seconds */
     int last_tenth;    /* without a terminal: tenths of the work reported so far */
-} session;
+} console;
 
 static volatile sig_atomic_t interrupts;
 
@@ -40,24 +40,24 @@ static void on_signal(int number)
     if (++interrupts > 1) _exit(CLI_INTERRUPTED);
 }
 
-int session_interrupted(void)
+int console_interrupted(void)
 {
     return interrupts > 0;
 }
 
-void session_clear_line(void)
+void console_clear_line(void)
 {
-    if (!session.line_shown) return;
+    if (!console.line_shown) return;
     (void)fputs("\r\033[K", stderr);
-    session.line_shown = 0;
+    console.line_shown = 0;
 }
 
 static void on_log(void *user, scw_log_level level, const char *message)
 {
     (void)user;
-    if (level != SCW_LOG_WARNING && session.quiet) return;
-    if (level == SCW_LOG_DETAIL && !session.verbose) return;
-    session_clear_line();
+    if (level != SCW_LOG_WARNING && console.quiet) return;
+    if (level == SCW_LOG_DETAIL && !console.verbose) return;
+    console_clear_line();
     (void)fprintf(stderr, "%s%s\n", level == SCW_LOG_WARNING ? "warning: " : "", message);
 }
 
@@ -120,21 +120,21 @@ static void on_progress(void *user, const scw_progress *p)
     char line[512];
 
     (void)user;
-    if (session.terminal) {
+    if (console.terminal) {
         struct winsize window;
         int width = 80;
         double t = now();
-        if (t - session.last_drawn < 0.1) return;
-        session.last_drawn = t;
+        if (t - console.last_drawn < 0.1) return;
+        console.last_drawn = t;
         if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0)
             width = window.ws_col;
         describe(line, sizeof line, p);
         (void)fprintf(stderr, "\r%.*s\033[K", width - 1, line);
-        session.line_shown = 1;
-    } else if (session.verbose && share(p) >= 0) {
+        console.line_shown = 1;
+    } else if (console.verbose && share(p) >= 0) {
         int tenth = (int)(10.0 * share(p));
-        if (tenth == session.last_tenth) return;
-        session.last_tenth = tenth;
+        if (tenth == console.last_tenth) return;
+        console.last_tenth = tenth;
         describe(line, sizeof line, p);
         (void)fprintf(stderr, "%s\n", line);
     }
@@ -152,16 +152,16 @@ static void catch(int number)
         (void)sigaction(number, &action, NULL);
 }
 
-const scw_hooks *session_begin(int quiet, int verbose)
+const scw_hooks *console_begin(int quiet, int verbose)
 {
     static const scw_hooks hooks = {on_log, on_progress, on_cancelled, NULL};
     const char *kind = getenv("TERM");
 
-    session.quiet = quiet;
-    session.verbose = verbose;
-    session.terminal =
+    console.quiet = quiet;
+    console.verbose = verbose;
+    console.terminal =
         !quiet && isatty(STDERR_FILENO) && kind && *kind && strcmp(kind, "dumb") != 0;
-    session.started = now();
+    console.started = now();
     catch(SIGINT);
     catch(SIGTERM);
     return &hooks;
@@ -172,17 +172,17 @@ static double seconds(struct timeval t)
     return (double)t.tv_sec + 1e-6 * (double)t.tv_usec;
 }
 
-void session_end(int argc, char **argv)
+void console_end(int argc, char **argv)
 {
     options_line line = {0};
     struct rusage use;
 
-    session_clear_line();
-    if (session.quiet) return;
+    console_clear_line();
+    if (console.quiet) return;
     for (int i = 1; i < argc; i++) options_record(&line, argv[i]);
     (void)getrusage(RUSAGE_SELF, &use);
     (void)fprintf(stderr, "scweave %s: %s: %.1f s wall, %.1f s CPU, %.0f MB peak\n", scw_version(),
-                  line.record ? line.record : "", now() - session.started,
+                  line.record ? line.record : "", now() - console.started,
                   seconds(use.ru_utime) + seconds(use.ru_stime),
                   (double)use.ru_maxrss / 1024.0);
     free(line.record);

@@ -178,6 +178,8 @@ scw_status safetensors_read(safetensors_file *out, const char *path)
     if (S_ISDIR(info.st_mode)) FAIL(SCW_EIO, "%s: is a directory, expected a model file", path);
     file = fopen(path, "rb");
     if (!file) FAIL(SCW_EIO, "%s: cannot open: %s", path, strerror(errno));
+    if (info.st_size < 8)
+        FAIL(SCW_EFORMAT, "%s: is not a scweave model (no safetensors header)", path);
     TRY(read_exactly(file, path, prefix, 8));
     uint64_t length = 0;
     for (int k = 0; k < 8; k++) length |= (uint64_t)prefix[k] << (8 * k);

@@ -96,7 +96,7 @@ const scw_option matilda_option_table[] = {
      "weight decay"},
     {"average", SCW_OPTION_REAL, AT(average), "0.99", 0, 0.99999, NULL, "DECAY", "Schedule",
      "keep a running average of the weights and use it; 0: the last weights"},
-    {"validation", SCW_OPTION_REAL, AT(validation), "0.1", 0, 0.5, NULL, "SHARE", "Schedule",
+    {"validation", SCW_OPTION_REAL, AT(validation), "0", 0, 0.5, NULL, "SHARE", "Schedule",
      "share of cells held out for early stopping and best weights; 0: none"},
     {"patience", SCW_OPTION_INT, AT(patience), "0", 0, 100000, NULL, "N", "Schedule",
      "stop after N epochs without a better validation score; 0: never"},

@@ -325,6 +325,15 @@ done:
     return st;
 }
 
+int64_t model_best_class(const float *probabilities, int64_t n)
+{
+    int64_t best = 0;
+
+    for (int64_t c = 1; c < n; c++)
+        if (probabilities[c] > probabilities[best]) best = c;
+    return best;
+}
+
 /* Adds a block's squared error and squared size of each modality's inputs. */
 static scw_status explain_block(const scw_model *m, tape *t, const cells *c, const int64_t *rows,
                                 int64_t n, double *error, double *size)

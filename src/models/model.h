@@ -60,6 +60,9 @@ SCW_CHECKED scw_status model_infer(const scw_model *m, const params *p, const ce
                                    const int64_t *rows, int64_t n, float *probabilities,
                                    float *latent);
 
+/* The class with the largest of n probabilities; the first of equals. */
+int64_t model_best_class(const float *probabilities, int64_t n);
+
 /* Share of the variance of modality k's inputs (about the training mean) that the reconstructions
  * from the posterior mean explain, over all the cells; below zero when they are worse than the
  * mean. NaN for a modality that no cell has. out [n_modalities]. */

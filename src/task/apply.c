@@ -47,15 +47,6 @@ done:
     return st;
 }
 
-static int64_t best_class(const float *p, int64_t n)
-{
-    int64_t best = 0;
-
-    for (int64_t c = 1; c < n; c++)
-        if (p[c] > p[best]) best = c;
-    return best;
-}
-
 static scw_status add_label(scw_results *r, const answer *a, const scw_model *m)
 {
     scw_status st = SCW_OK;
@@ -69,7 +60,7 @@ static scw_status add_label(scw_results *r, const answer *a, const scw_model *m)
     TRY(column_init(&confidence, name, COLUMN_FLOAT, a->n));
     for (int64_t i = 0; i < a->n; i++) {
         const float *p = a->probabilities + i * a->n_classes;
-        int64_t best = best_class(p, a->n_classes);
+        int64_t best = model_best_class(p, a->n_classes);
         label.codes[i] = a->covered[i] ? (int32_t)best : -1;
         confidence.f64[i] = a->covered[i] ? (double)p[best] : NAN;
     }

@@ -129,9 +129,7 @@ static scw_status predict(fold *f, const scw_model *m, const cells *c)
     TRY(model_infer(m, &m->net.p, c, NULL, f->n_test, p, latent));
     TRY(name_index_build(&index, (const char *const *)f->ref->classes.at, f->ref->classes.n, NULL));
     for (int64_t i = 0; i < f->n_test; i++) {
-        int64_t best = 0;
-        for (int64_t k = 1; k < n_classes; k++)
-            if (p[i * n_classes + k] > p[i * n_classes + best]) best = k;
+        int64_t best = model_best_class(p + i * n_classes, n_classes);
         f->predicted[i] = (int32_t)name_index_find(&index, m->classes.at[best]);
     }
     TRY(measure(f, MODEL));

@@ -163,6 +163,24 @@ done:
     return st;
 }
 
+/* The listed cells of a modality under a fitted transform. */
+static scw_status transform_rows(prepared *out, const transform *t, const reference_modality *x,
+                                 const int64_t *rows, int64_t n, bool file_target)
+{
+    scw_status st = SCW_OK;
+    matrix counts = {0};
+    uint8_t *present = NULL;
+
+    TRY(matrix_rows_csr(&counts, &x->counts, rows, n));
+    TRY(mem_new(&present, n));
+    for (int64_t i = 0; i < n; i++) present[i] = x->present[rows[i]];
+    TRY(transform_apply(out, t, &counts, NULL, present, file_target));
+done:
+    matrix_clear(&counts);
+    mem_free(present);
+    return st;
+}
+
 /* Fit modality k's transform on the training cells and apply it to all. `library`: what counts are
  * scaled to, 0: the median cell. */
 static scw_status transform_modality(fit_job *j, int k, double library)
@@ -170,9 +188,8 @@ static scw_status transform_modality(fit_job *j, int k, double library)
     scw_status st = SCW_OK;
     const reference_modality *x = &j->ref->modality[k];
     model_modality *to = &j->model->modality[k];
-    matrix training = {0}, used = {0};
+    matrix training = {0};
     int64_t *rows = NULL, n;
-    uint8_t *present = NULL;
     transform_options options = {.kind = transform_for(&j->model->options, x->kind),
                                  .unit_variance = j->model->options.unit_variance != 0,
                                  .target = library};
@@ -186,16 +203,10 @@ static scw_status transform_modality(fit_job *j, int k, double library)
         st = status_prefix(st, "modality '%s'", x->name);
         goto done;
     }
-    TRY(matrix_rows_csr(&used, &x->counts, j->rows, j->n));
-    TRY(mem_new(&present, j->n));
-    for (int64_t i = 0; i < j->n; i++)
-        present[i] = x->present[j->rows[i]];
-    TRY(transform_apply(&j->all.x[k], &to->prep, &used, NULL, present, false));
+    TRY(transform_rows(&j->all.x[k], &to->prep, x, j->rows, j->n, false));
 done:
     matrix_clear(&training);
-    matrix_clear(&used);
     mem_free(rows);
-    mem_free(present);
     return st;
 }
 
@@ -209,28 +220,17 @@ scw_status fit_prepare(cells *out, const scw_model *m, const reference *ref, con
                        int64_t n)
 {
     scw_status st = SCW_OK;
-    matrix used = {0};
-    uint8_t *present = NULL;
     name_index classes = {0};
 
     *out = (cells){.n = n, .n_modalities = m->n_modalities};
-    TRY(mem_new(&present, n));
     TRY(mem_new(&out->labels, n));
     TRY(name_index_build(&classes, (const char *const *)m->classes.at, m->classes.n, NULL));
     for (int64_t i = 0; i < n; i++)
         out->labels[i] = (int32_t)name_index_find(&classes, ref->classes.at[ref->labels[rows[i]]]);
-    for (int k = 0; k < m->n_modalities; k++) {
-        const reference_modality *x = &ref->modality[k];
-        TRY(matrix_rows_csr(&used, &x->counts, rows, n));
-        for (int64_t i = 0; i < n; i++)
-            present[i] = x->present[rows[i]];
-        TRY(transform_apply(&out->x[k], &m->modality[k].prep, &used, NULL, present,
-                            m->options.file_library != 0));
-        matrix_clear(&used);
-    }
+    for (int k = 0; k < m->n_modalities; k++)
+        TRY(transform_rows(&out->x[k], &m->modality[k].prep, &ref->modality[k], rows, n,
+                           m->options.file_library != 0));
 done:
-    matrix_clear(&used);
-    mem_free(present);
     name_index_clear(&classes);
     if (st != SCW_OK) cells_clear(out);
     return st;

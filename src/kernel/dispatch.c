@@ -131,13 +131,6 @@ bool kernel_get_bf16(void)
     return false;
 }
 
-void kernel_follow_threads(void)
-{
-#ifdef HAVE_CBLAS
-    blas_follow_threads();
-#endif
-}
-
 void kernel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const real *a,
                  const real *b, real beta, real *c)
 {

@@ -112,10 +112,6 @@ void kernel_adam(int64_t n, real *theta, real *grad, real *m, real *v,
 void kernel_rmsprop(int64_t n, real *theta, real *grad, real *v, double lr, double alpha,
                     double eps);
 
-/* OpenBLAS keeps threads of its own, which products here adjust by themselves. Call this before other
- * uses of it (LAPACK), so that it runs as many as threads_set asked for. */
-void kernel_follow_threads(void);
-
 /* Name of the instruction set the CPU kernels use here: "avx512f", "avx2", "default", "ref". */
 const char *kernel_isa(void);
 /* Name of the first implementation of products: "onednn", "cblas", "own". */

@@ -24,6 +24,7 @@ typedef struct fit_job {
     cells all;                   /* the n rows, prepared */
     int64_t *train, *validation; /* positions among the n rows */
     int64_t n_train, n_validation;
+    double penalty; /* of the shortcut; 0: there is none */
     uint64_t seed;
     const scw_hooks *hooks;
 } fit_job;
@@ -369,6 +370,7 @@ static scw_status prepare_network(fit_job *j)
     if (!j->model->options.shortcut || !projected) goto done;
     TRY(choose_library(j, &choice));
     TRY(shortcut_fit(j->model, &choice, &j->all, j->train, j->n_train, j->seed, j->hooks));
+    j->penalty = choice.c;
 done:
     return st;
 }
@@ -552,6 +554,8 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
                   j.model->classes.n, options->validation, seed));
     TRY(prepare_network(&j));
     TRY(train(&j));
+    if (j.n_validation > 0 && j.penalty > 0.0)
+        TRY(shortcut_refit(j.model, j.penalty, &j.all, positions, n));
     *out = j.model;
     j.model = NULL;
 done:

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/dense.h"
 #include "base/threads.h"
 
 #define BLOCK_ROWS 1024
@@ -133,7 +134,11 @@ static scw_status matrix_power(double *s, int64_t p, double power)
     TRY(mem_new(&vectors, p * p));
     TRY(mem_new(&values, p));
     memcpy(vectors, s, (size_t)(p * p) * sizeof *s);
-    if (LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', (lapack_int)p, vectors, (lapack_int)p, values))
+    int before = dense_enter();
+    lapack_int info =
+        LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', (lapack_int)p, vectors, (lapack_int)p, values);
+    dense_leave(before);
+    if (info != 0)
         FAIL(SCW_ENUMERIC, "the covariance within classes has no eigenvectors");
     double floor_value = 1e-12 * fmax(values[p - 1], 1e-300);
     for (int64_t k = 0; k < p; k++)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/dense.h"
 #include "base/threads.h"
 
 #define GAIN 3.0            /* standard deviation of the strongest discriminant axis */
@@ -44,7 +45,11 @@ static scw_status top_eigenvectors(double *out, double *values, double *s, int64
     double *w = NULL;
 
     TRY(mem_new(&w, p));
-    if (LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', (lapack_int)p, s, (lapack_int)p, w))
+    int before = dense_enter();
+    lapack_int info =
+        LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', (lapack_int)p, s, (lapack_int)p, w);
+    dense_leave(before);
+    if (info != 0)
         FAIL(SCW_ENUMERIC, "the latent axes cannot be found: no eigenvectors");
     for (int64_t a = 0; a < k; a++) {
         double largest = 0.0;
@@ -279,8 +284,11 @@ static scw_status inverse_gram(double **out, const real *z, int64_t n, int64_t d
         g[a * d + a] += RIDGE * (double)n;
         (*out)[a * d + a] = 1.0;
     }
-    if (LAPACKE_dposv(LAPACK_ROW_MAJOR, 'U', (lapack_int)d, (lapack_int)d, g, (lapack_int)d, *out,
-                      (lapack_int)d))
+    int before = dense_enter();
+    lapack_int info = LAPACKE_dposv(LAPACK_ROW_MAJOR, 'U', (lapack_int)d, (lapack_int)d, g,
+                                    (lapack_int)d, *out, (lapack_int)d);
+    dense_leave(before);
+    if (info != 0)
         FAIL(SCW_ENUMERIC, "the decoders cannot be started: singular latent space");
 done:
     mem_free(g);

@@ -2,6 +2,7 @@
 #include "train/optimizer.h"
 
 #include "base/alloc.h"
+#include "base/threads.h"
 #include "kernel/kernel.h"
 
 optimizer_options optimizer_defaults(optimizer_kind kind)
@@ -12,11 +13,32 @@ optimizer_options optimizer_defaults(optimizer_kind kind)
     return o;
 }
 
+/* Small enough that what a chunk's update leaves in the cache is still there for the average. */
+#define CHUNK 8192
+
+/* Cut the trainable values into chunks of one group each; with `out` NULL they are counted. */
+static int64_t cut_chunks(optimizer_chunk *out, const params *p)
+{
+    int64_t n = 0;
+
+    for (int k = 0; k < p->n && p->at[k].trainable; k++) {
+        bool last = k + 1 == p->n || !p->at[k + 1].trainable;
+        int64_t end = last ? p->n_trainable : p->at[k + 1].offset;
+        for (int64_t from = p->at[k].offset; from < end; from += CHUNK, n++) {
+            int64_t to = from + CHUNK < end ? from + CHUNK : end;
+            if (out) out[n] = (optimizer_chunk){from, to, p->at[k].group};
+        }
+    }
+    return n;
+}
+
 scw_status optimizer_init(optimizer *o, const optimizer_options *options, const params *p)
 {
     scw_status st = SCW_OK;
 
-    *o = (optimizer){.options = *options};
+    *o = (optimizer){.options = *options, .n_chunks = cut_chunks(NULL, p)};
+    TRY(mem_new(&o->chunks, o->n_chunks));
+    cut_chunks(o->chunks, p);
     TRY(mem_new(&o->v, p->n_trainable));
     if (options->kind != OPTIMIZER_RMSPROP) TRY(mem_new(&o->m, p->n_trainable));
 done:
@@ -28,39 +50,47 @@ void optimizer_clear(optimizer *o)
 {
     mem_free(o->m);
     mem_free(o->v);
+    mem_free(o->chunks);
     *o = (optimizer){0};
 }
 
-/* One pass over a run of the block that shares a group. */
-static void step_run(optimizer *o, params *p, int64_t from, int64_t to, int group, double lr)
+static void step_chunk(optimizer *o, params *p, const optimizer_chunk *at, double lr)
 {
     const optimizer_options *c = &o->options;
-    lr *= c->lr_scale[group];
+    const int64_t from = at->from, n = at->to - at->from;
+    lr *= c->lr_scale[at->group];
     if (c->kind == OPTIMIZER_RMSPROP) {
-        kernel_rmsprop(to - from, p->value + from, p->grad + from, o->v + from, lr, c->alpha,
-                       c->eps);
+        kernel_rmsprop(n, p->value + from, p->grad + from, o->v + from, lr, c->alpha, c->eps);
         return;
     }
     kernel_adam_options a = {.lr = lr,
                              .beta1 = c->beta1,
                              .beta2 = c->beta2,
                              .eps = c->eps,
-                             .weight_decay = c->weight_decay[group],
+                             .weight_decay = c->weight_decay[at->group],
                              .decoupled = c->kind == OPTIMIZER_ADAMW,
                              .step = o->n_steps};
-    kernel_adam(to - from, p->value + from, p->grad + from, o->m + from, o->v + from, &a);
+    kernel_adam(n, p->value + from, p->grad + from, o->m + from, o->v + from, &a);
 }
 
-void optimizer_step(optimizer *o, params *p, double lr)
+static void average_values(const optimizer_average *a, const params *p, int64_t from, int64_t to)
 {
-    int64_t from = 0;
+    const real keep = (real)a->keep, give = (real)1 - keep;
+    const real *value = p->value;
+    real *average = a->average;
 
+    for (int64_t i = from; i < to; i++)
+        average[i] = keep * average[i] + give * value[i];
+}
+
+void optimizer_step(optimizer *o, params *p, double lr, const optimizer_average *average)
+{
     o->n_steps++;
-    for (int k = 0; k < p->n && p->at[k].trainable; k++) {
-        bool last = k + 1 == p->n || !p->at[k + 1].trainable;
-        if (!last && p->at[k + 1].group == p->at[k].group) continue;
-        int64_t to = last ? p->n_trainable : p->at[k + 1].offset;
-        step_run(o, p, from, to, p->at[k].group, lr);
-        from = to;
+    PARALLEL_FOR_IF(o->n_chunks > 2)
+    for (int64_t k = 0; k < o->n_chunks; k++) {
+        const optimizer_chunk *at = &o->chunks[k];
+        step_chunk(o, p, at, lr);
+        if (average) average_values(average, p, at->from, at->to);
     }
+    if (average) average_values(average, p, p->n_trainable, p->n_values);
 }

@@ -376,6 +376,23 @@ static void report(const scw_model *m, double c, const double *by_modality, cons
                      m->modality[k].name, by_modality[k]);
 }
 
+/* The regression itself, on inputs that are whitened by t (both set here), into the parameters. */
+static scw_status regress(scw_model *m, inputs *x, double c, double **t, logistic *fit)
+{
+    scw_status st = SCW_OK;
+    logistic_options o = logistic_defaults();
+
+    TRY(inputs_whiten(t, x, m->classes.n, m->options.whiten, m->options.whiten_shrink));
+    o.c = c;
+    o.max_iterations = FINAL_ITERATIONS;
+    o.tolerance = FINAL_TOLERANCE * (double)x->n;
+    o.sample_weight = x->weight;
+    TRY(logistic_fit(fit, x->u, x->n, x->p, x->labels, (int32_t)m->classes.n, &o));
+    store(m, x, *t, fit);
+done:
+    return st;
+}
+
 scw_status shortcut_fit(scw_model *m, const shortcut_choice *choice, const cells *c,
                         const int64_t *rows, int64_t n, uint64_t seed, const scw_hooks *hooks)
 {
@@ -383,7 +400,6 @@ scw_status shortcut_fit(scw_model *m, const shortcut_choice *choice, const cells
     inputs x = {0};
     double *t = NULL, by_modality[MODEL_MAX_MODALITIES];
     logistic fit = {0};
-    logistic_options o = logistic_defaults();
 
     TRY(inputs_gather(&x, m, c, rows, n));
     if (x.p == 0) goto done;
@@ -392,14 +408,25 @@ scw_status shortcut_fit(scw_model *m, const shortcut_choice *choice, const cells
     report(m, choice->c, by_modality, hooks);
     TRY(record(m, choice->c, by_modality));
     apply_weights(m, &x, by_modality);
-    TRY(inputs_whiten(&t, &x, m->classes.n, m->options.whiten, m->options.whiten_shrink));
-    o.c = choice->c;
-    o.max_iterations = FINAL_ITERATIONS;
-    o.tolerance = FINAL_TOLERANCE * (double)n;
-    o.sample_weight = x.weight;
-    TRY(logistic_fit(&fit, x.u, n, x.p, x.labels, (int32_t)m->classes.n, &o));
-    store(m, &x, t, &fit);
+    TRY(regress(m, &x, choice->c, &t, &fit));
     TRY(latent_path_set(m, &x, t, &fit, c, rows));
+done:
+    inputs_clear(&x);
+    mem_free(t);
+    logistic_clear(&fit);
+    return st;
+}
+
+scw_status shortcut_refit(scw_model *m, double penalty, const cells *c, const int64_t *rows,
+                          int64_t n)
+{
+    scw_status st = SCW_OK;
+    inputs x = {0};
+    double *t = NULL;
+    logistic fit = {0};
+
+    TRY(inputs_gather(&x, m, c, rows, n));
+    if (x.p > 0) TRY(regress(m, &x, penalty, &t, &fit));
 done:
     inputs_clear(&x);
     mem_free(t);

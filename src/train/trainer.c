@@ -56,17 +56,11 @@ static double learning_rate(const train_phase *phase, int64_t step, int64_t n_st
 
 /* The average follows the weights with a horizon that grows from short to 1 / (1 - decay), so that
  * the random start does not linger in it. */
-static void update_average(trainer *t)
+static double average_keep(const trainer *t)
 {
-    if (!t->average) return;
     double grown = ((double)t->step + 1.0) / ((double)t->step + 10.0);
-    real keep = (real)fmin(t->options.average, grown), give = (real)1 - keep;
-    const real *value = t->net.p->value;
-    real *average = t->average;
-    int64_t n = t->net.p->n_values;
-    PARALLEL_FOR_IF(n > 100000)
-    for (int64_t i = 0; i < n; i++)
-        average[i] = keep * average[i] + give * value[i];
+
+    return fmin(t->options.average, grown);
 }
 
 static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *entries, int64_t n,
@@ -98,8 +92,8 @@ static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *
     sums->n_losses = losses.n;
     sums->total += (double)losses.total->value[0] * (double)n;
     TRY(tape_backward(t->tape, losses.total));
-    optimizer_step(&t->optimizer, t->net.p, lr);
-    update_average(t);
+    optimizer_average average = {t->average, average_keep(t)};
+    optimizer_step(&t->optimizer, t->net.p, lr, t->average ? &average : NULL);
     t->step++;
 done:
     return st;

@@ -397,7 +397,7 @@ static void run_step(golden_case *c, tape *t, optimizer *o, size_t k)
     expect_number("cls", losses.part[2], json_object_get(step, "cls"), tol);
     expect_number("loss", losses.total, json_object_get(step, "loss"), tol);
     if (k == 0) check_first_step(c, step, &out);
-    optimizer_step(o, &c->net.p, 0.02);
+    optimizer_step(o, &c->net.p, 0.02, NULL);
     if (k == 0 && COMPARE_END)
         for_each(c, json_object_get(step, "parameters_after_step"), VALUES, LAST_TOLERANCE, false);
     free(eps);

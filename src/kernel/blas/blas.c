@@ -11,11 +11,6 @@ static void use_threads(int n)
     if (openblas_get_num_threads() != n) openblas_set_num_threads(n);
 }
 
-void blas_follow_threads(void)
-{
-    use_threads(threads_get());
-}
-
 static void serial(const gemm_part *p)
 {
     cblas_sgemm(CblasRowMajor, p->trans_a ? CblasTrans : CblasNoTrans,

@@ -8,7 +8,4 @@
 bool blas_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const real *a,
                const real *b, real beta, real *c);
 
-/* OpenBLAS has threads of its own: make their number that of threads_set. */
-void blas_follow_threads(void);
-
 #endif

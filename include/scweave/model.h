@@ -69,6 +69,10 @@ typedef struct scw_task_request {
     int embed;           /* obsm['X_<model>'] */
     int threads;         /* 0: all cores */
     const char *command; /* recorded in uns['scweave']; may be NULL */
+    double coverage;     /* with annotate: share of cells whose label set shall hold the truth, in
+                            (0, 1); 0: no label sets. Needs a calibrated model */
+    double reject;       /* with annotate: share of cells like the reference's that may be called
+                            'unknown', in [0, 1); 0: none are. Needs a calibrated model */
 } scw_task_request;
 
 /* Apply a fitted model to a query. A missing modality or missing features are reported through the

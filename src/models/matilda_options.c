@@ -100,6 +100,9 @@ const scw_option matilda_option_table[] = {
      "share of cells held out for early stopping and best weights; 0: none"},
     {"patience", SCW_OPTION_INT, AT(patience), "0", 0, 100000, NULL, "N", "Schedule",
      "stop after N epochs without a better validation score; 0: never"},
+    {"calibration-folds", SCW_OPTION_INT, AT(calibration_folds), "3", 0, 20, NULL, "N", "Schedule",
+     "train N twins, each without one of N parts of the cells, to learn how far the answers can be "
+     "trusted (with a validation share: on that instead); 0: leave confidence as it comes"},
 
     {"augmentation", SCW_OPTION_CHOICE, AT(augmentation), "off", 0, 0, "off|add|replace", "HOW",
      "Balancing",
@@ -155,6 +158,7 @@ static const setting compat[] = {{"rna-transform", "matilda"},
                                  {"average", "0"},
                                  {"validation", "0"},
                                  {"patience", "0"},
+                                 {"calibration-folds", "0"},
                                  {"augmentation", "replace"},
                                  {"balance-epochs", "15"},
                                  {"balance-lr", "0.02"},

@@ -32,6 +32,7 @@ typedef struct matilda_options {
     int optimizer;
     double validation;
     int64_t patience;
+    int64_t calibration_folds;
     /* balancing */
     int augmentation;
     int64_t balance_epochs;

@@ -69,6 +69,7 @@ scw_status model_new(scw_model **out, const scw_model_kind *kind, const matilda_
     TRY(mem_new(out, 1));
     (*out)->kind = kind;
     (*out)->options = *options;
+    (*out)->calibration.temperature = 1.0;
     (*out)->record = json_object();
     if (!(*out)->record) FAIL(SCW_ENOMEM, "out of memory");
 done:
@@ -89,6 +90,7 @@ void scw_model_free(scw_model *m)
         transform_clear(&m->modality[k].prep);
     }
     matilda_net_clear(&m->net);
+    calibration_clear(&m->calibration);
     json_decref(m->record);
     mem_free(m);
 }
@@ -272,7 +274,7 @@ static void copy_out(float *to, const tensor *from)
 }
 
 static scw_status infer_block(const scw_model *m, const params *p, tape *t, const cells *c,
-                              const int64_t *rows, int64_t n, uint32_t block, float *probabilities,
+                              const int64_t *rows, int64_t n, uint32_t block, float *logits,
                               float *latent)
 {
     scw_status st = SCW_OK;
@@ -291,16 +293,15 @@ static scw_status infer_block(const scw_model *m, const params *p, tape *t, cons
         batch.eps = eps;
     }
     matilda_forward(&m->net, &pass, &batch, false, &out);
-    tensor *soft = op_softmax(t, out.logits);
     TRY(tape_status(t));
-    copy_out(probabilities, soft);
+    copy_out(logits, out.logits);
     copy_out(latent, m->options.sample_latent ? out.z : out.mu);
 done:
     return st;
 }
 
 scw_status model_infer(const scw_model *m, const params *p, const cells *c, const int64_t *rows,
-                       int64_t n, float *probabilities, float *latent)
+                       int64_t n, float *logits, float *latent)
 {
     scw_status st = SCW_OK;
     tape *t = NULL;
@@ -316,7 +317,7 @@ scw_status model_infer(const scw_model *m, const params *p, const cells *c, cons
     for (int64_t from = 0; from < n; from += INFER_ROWS) {
         int64_t size = n - from < INFER_ROWS ? n - from : INFER_ROWS;
         TRY(infer_block(m, p, t, c, rows + from, size, (uint32_t)(from / INFER_ROWS),
-                        probabilities ? probabilities + from * m->classes.n : NULL,
+                        logits ? logits + from * m->classes.n : NULL,
                         latent ? latent + from * m->options.z_dim : NULL));
     }
 done:
@@ -325,12 +326,12 @@ done:
     return st;
 }
 
-int64_t model_best_class(const float *probabilities, int64_t n)
+int64_t model_best_class(const float *scores, int64_t n)
 {
     int64_t best = 0;
 
     for (int64_t c = 1; c < n; c++)
-        if (probabilities[c] > probabilities[best]) best = c;
+        if (scores[c] > scores[best]) best = c;
     return best;
 }
 

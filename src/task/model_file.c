@@ -8,7 +8,8 @@
  *   options     JSON object, every option of the kind as text
  *   classes     JSON array, in the order of the classifier's outputs
  *   modalities  JSON array of {name, kind, features, transform, target, block_scale, components}
- *   record      JSON object, how it was trained */
+ *   record      JSON object, how it was trained
+ *   calibration JSON object, how far it can be trusted (task/calibration_file.h); not in all */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "io/safetensors.h"
 #include "models/model.h"
 #include "scweave/version.h"
+#include "task/calibration_file.h"
 
 #define FORMAT "scweave-model-1"
 #define PREP_TENSORS 3
@@ -108,6 +110,10 @@ static scw_status build_metadata(json_t **out, const scw_model *m)
     TRY(modalities_to_json(&part, m));
     TRY(put_json(*out, "modalities", part));
     TRY(put_json(*out, "record", json_incref(m->record)));
+    if (m->calibration.n == 0) goto done;
+    part = calibration_to_json(&m->calibration);
+    TRY(need(part));
+    TRY(put_json(*out, "calibration", part));
 done:
     return st;
 }
@@ -151,6 +157,7 @@ static scw_status collect(safetensor *tensors, int64_t *n, strings *names, const
     }
     for (int64_t k = 0; k < *n; k++)
         tensors[k].name = names->at[k];
+    *n += calibration_tensors(tensors + *n, &m->calibration);
 done:
     return st;
 }
@@ -164,7 +171,7 @@ scw_status scw_model_save(const scw_model *m, const char *path)
     int64_t n;
 
     TRY(build_metadata(&metadata, m));
-    TRY(mem_new(&tensors, m->net.p.n + PREP_TENSORS * m->n_modalities));
+    TRY(mem_new(&tensors, m->net.p.n + PREP_TENSORS * m->n_modalities + CALIBRATION_TENSORS));
     TRY(collect(tensors, &n, &names, m));
     TRY(safetensors_write(path, tensors, n, metadata));
 done:
@@ -340,6 +347,7 @@ static scw_status load_description(scw_model *m, const safetensors_file *f, cons
     TRY(check_size(&config, f, path));
     TRY(matilda_net_init(&m->net, &config, 1));
     TRY(load_parameters(m, f, path));
+    TRY(calibration_load(&m->calibration, f, path, m->classes.n, m->options.z_dim));
 done:
     json_decref(classes);
     json_decref(modalities);
@@ -390,6 +398,9 @@ scw_status scw_model_describe(char **out_json, const scw_model *m)
     if (json_object_set_new(all, "classes", part) != 0) TRY(need(NULL));
     TRY(modalities_to_json(&part, m));
     if (json_object_set_new(all, "modalities", part) != 0) TRY(need(NULL));
+    if (m->calibration.n > 0 &&
+        json_object_set_new(all, "calibration", calibration_to_json(&m->calibration)) != 0)
+        TRY(need(NULL));
     dumped = json_dumps(all, JSON_INDENT(1) | JSON_SORT_KEYS);
     TRY(need(dumped));
     TRY(mem_strdup(out_json, dumped));

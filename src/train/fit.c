@@ -9,9 +9,12 @@
 #include "metric/classification.h"
 #include "prep/pca.h"
 #include "train/balance.h"
+#include "train/calibrate.h"
 #include "train/shortcut.h"
+#include "train/split.h"
 #include "train/trainer.h"
 
+#define MANY_CELLS 20000 /* a tenth of so many is enough to calibrate on */
 #define SMALLEST_SPLIT_CLASS                                                                       \
     10 /* classes with fewer cells are not touched by the validation share */
 
@@ -388,6 +391,7 @@ static scw_status validation_score(void *self, const params *p, double *out)
 
     TRY(mem_new(&probabilities, j->n_validation * n_classes));
     TRY(model_infer(j->model, p, &j->all, j->validation, j->n_validation, probabilities, NULL));
+    calibration_softmax(probabilities, j->n_validation, n_classes, 1.0);
     for (int64_t i = 0; i < j->n_validation; i++) {
         int64_t row = j->validation[i];
         double w = j->all.weight ? (double)j->all.weight[row] : 1.0;
@@ -424,16 +428,20 @@ static scw_status run_stage1(fit_job *j, trainer *t, int64_t epochs)
     return trainer_run(t, &phase, false);
 }
 
-/* New weights for stage 2, as the authors' package makes them (a cold start). */
-static scw_status restart(fit_job *j)
+/* New weights behind the same projections. */
+static scw_status restart(fit_job *j, uint64_t seed)
 {
     scw_status st = SCW_OK;
-    matilda_net fresh = {0};
+    matilda_net fresh = {0}, *net = &j->model->net;
 
-    TRY(matilda_net_init(&fresh, &j->model->net.config, j->seed + 1));
-    memcpy(j->model->net.p.value, fresh.p.value, (size_t)fresh.p.n_values * sizeof(real));
-    for (int k = 0; k < j->model->n_modalities; k++)
-        TRY(set_projection(j, k));
+    TRY(matilda_net_init(&fresh, &net->config, seed));
+    for (int k = 0; k < net->config.n_modalities; k++) {
+        if (net->projection[k] < 0) continue;
+        const matilda_modality *x = &net->config.modality[k];
+        memcpy(params_value(&fresh.p, net->projection[k]), params_value(&net->p, net->projection[k]),
+               (size_t)(x->n_vars * x->n_components) * sizeof(real));
+    }
+    memcpy(net->p.value, fresh.p.value, (size_t)fresh.p.n_values * sizeof(real));
 done:
     matilda_net_clear(&fresh);
     return st;
@@ -456,7 +464,7 @@ static scw_status run_stage2(fit_job *j, trainer *t)
     log_detail(j->hooks, "stage 2: %lld cells, %lld in each class", (long long)plan.n,
                (long long)plan.median);
     TRY(balance_source_init(&source, &plan, &j->all, &net, (int)j->model->classes.n, j->seed));
-    if (!o->warm_start) TRY(restart(j));
+    if (!o->warm_start) TRY(restart(j, j->seed + 1)); /* as the authors' package */
     train_phase phase = {.name = "stage 2a",
                          .source = balance_source_as_source(&source),
                          .n_epochs = o->balance_epochs,
@@ -500,7 +508,8 @@ done:
     return st;
 }
 
-static scw_status train(fit_job *j)
+/* Trains the network as it stands. A twin leaves no record. */
+static scw_status train(fit_job *j, bool twin)
 {
     scw_status st = SCW_OK;
     const matilda_options *o = &j->model->options;
@@ -527,9 +536,93 @@ static scw_status train(fit_job *j)
     TRY(run_stage1(j, &t, epochs));
     if (stage2) TRY(run_stage2(j, &t));
     trainer_finish(&t);
-    TRY(record_history(j, &t));
+    if (!twin) TRY(record_history(j, &t));
 done:
     trainer_clear(&t);
+    return st;
+}
+
+/* ------------------------------------------------------------------------------ calibration */
+
+/* The model's weights stand aside for a twin's, trained without fold k; what the twin says of that
+ * fold is kept. */
+static scw_status add_twin(held_out *h, fit_job *j, const int32_t *fold, int32_t k)
+{
+    scw_status st = SCW_OK;
+    int64_t *held = NULL, n_held = 0;
+
+    TRY(mem_new(&held, j->n));
+    j->n_train = 0;
+    for (int64_t i = 0; i < j->n; i++) {
+        if (fold[i] == k)
+            held[n_held++] = i;
+        else
+            j->train[j->n_train++] = i;
+    }
+    if (n_held == 0 || j->n_train < 2) goto done;
+    TRY(restart(j, j->seed));
+    if (j->penalty > 0.0)
+        TRY(shortcut_refit(j->model, j->penalty, &j->all, j->train, j->n_train, true));
+    TRY(train(j, true));
+    TRY(held_out_add(h, j->model, &j->all, held, n_held, j->train, j->n_train));
+done:
+    mem_free(held);
+    return st;
+}
+
+static scw_status add_twins(held_out *h, fit_job *j)
+{
+    scw_status st = SCW_OK;
+    const bool many = j->n > MANY_CELLS;
+    const int32_t n_folds = many ? 10 : (int32_t)j->model->options.calibration_folds;
+    const int32_t n_twins = many ? 1 : n_folds;
+    params *p = &j->model->net.p;
+    real *kept = NULL;
+    int32_t *fold = NULL;
+    const scw_hooks *hooks = j->hooks, quiet = {.cancelled = hooks ? hooks->cancelled : NULL,
+                                                .user = hooks ? hooks->user : NULL};
+
+    TRY(mem_new(&kept, p->n_values));
+    memcpy(kept, p->value, (size_t)p->n_values * sizeof(real));
+    TRY(mem_new(&fold, j->n));
+    TRY(split_folds(fold, j->all.labels, j->n, j->model->classes.n, n_folds, j->seed + 2));
+    for (int32_t k = 0; k < n_twins; k++) {
+        log_detail(hooks, "calibration: twin %d of %d", k + 1, n_twins);
+        j->hooks = &quiet;
+        st = add_twin(h, j, fold, k);
+        j->hooks = hooks;
+        if (st != SCW_OK) goto done;
+    }
+    memcpy(p->value, kept, (size_t)p->n_values * sizeof(real));
+    j->n_train = j->n;
+    for (int64_t i = 0; i < j->n; i++) j->train[i] = i;
+done:
+    mem_free(kept);
+    mem_free(fold);
+    return st;
+}
+
+/* On the validation share where there is one, else on folds that twins of the model never saw. */
+static scw_status calibrate_model(fit_job *j)
+{
+    scw_status st = SCW_OK;
+    held_out h = {0};
+
+    if (j->n_validation == 0 && j->model->options.calibration_folds < 2) return SCW_OK;
+    TRY(held_out_init(&h, j->n_validation > 0 ? j->n_validation : j->n, j->model->classes.n));
+    if (j->n_validation > 0)
+        TRY(held_out_add(&h, j->model, &j->all, j->validation, j->n_validation, j->train,
+                         j->n_train));
+    else
+        TRY(add_twins(&h, j));
+    TRY(calibrate(j->model, &h, &j->all, j->train, j->n_train));
+    const calibration *k = &j->model->calibration;
+    log_info(j->hooks,
+             "%lld held-out cells: accuracy %.3f, temperature %.2f, calibration error %.3f (%.3f "
+             "without it)",
+             (long long)k->n, k->accuracy, k->temperature, k->ece[1], k->ece[0]);
+done:
+    held_out_clear(&h);
     return st;
 }
 
@@ -553,9 +646,10 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
     TRY(fit_split(j.train, &j.n_train, j.validation, &j.n_validation, j.all.labels, positions, n,
                   j.model->classes.n, options->validation, seed));
     TRY(prepare_network(&j));
-    TRY(train(&j));
+    TRY(train(&j, false));
+    TRY(calibrate_model(&j));
     if (j.n_validation > 0 && j.penalty > 0.0)
-        TRY(shortcut_refit(j.model, j.penalty, &j.all, positions, n));
+        TRY(shortcut_refit(j.model, j.penalty, &j.all, positions, n, false));
     *out = j.model;
     j.model = NULL;
 done:

@@ -40,7 +40,7 @@ typedef struct scw_cluster_options {
     scw_graph_options graph;
     int quality;        /* scw_cluster_quality */
     double resolution;  /* larger: more and smaller clusters */
-    int64_t iterations; /* of the Leiden algorithm; 0: until nothing changes */
+    int64_t iterations; /* of the Leiden algorithm; 0: until the quality stays */
     int64_t seed;
 } scw_cluster_options;
 

@@ -60,6 +60,8 @@ static scw_status begin(float **x, int64_t *d, const scw_dataset *dataset,
 
     if (!dataset || !request->use) FAIL(SCW_EINVAL, "neighbours need a data set and an array of obsm");
     if (!*key) FAIL(SCW_EINVAL, "the name of the result is empty");
+    if (strcmp(key, "scweave") == 0 || strcmp(key, "X_scweave") == 0)
+        FAIL(SCW_EINVAL, "the result cannot be named '%s': uns['scweave'] is the models' record", key);
     threads_set(request->threads);
     TRY(embedding_read(x, d, dataset, request->use));
     log_info(hooks, "%lld cells, %lld columns in %s", (long long)dataset->n_obs, (long long)*d,
@@ -84,6 +86,8 @@ scw_status scw_dataset_umap(scw_results **out, const scw_dataset *dataset,
     *out = NULL;
     TRY(scw_options_init(scw_umap_option_table(), &o));
     if (options) o = *options;
+    if (request->use && strcmp(key, request->use) == 0)
+        FAIL(SCW_EINVAL, "the result would replace '%s', from which it is made", key);
     TRY(begin(&x, &d, dataset, request, key, hooks));
     array = (results_array){.n_rows = dataset->n_obs, .n_cols = 2};
     TRY(mem_strdup(&array.name, key));

@@ -427,7 +427,11 @@ class Job(Case):
             self.fails("there are: none at all", command, "query.h5mu", "--use", "X_none", "-o", "x")
             self.fails("no/such/x", command, "annotated.h5mu", "--use", "X_matilda", "-o",
                        "no/such/x")
+        for key in ("X_matilda", "X_scweave"):
+            self.refuses(key, "umap", "annotated.h5mu", "--use", "X_matilda", "-o", "x", "--key", key)
         self.assertFalse(os.path.exists(self.path("x")))
+        self.succeeds("umap", "annotated.h5mu", "--use", "X_matilda", "-o", "slash.h5mu", "--key",
+                      "a/b", "--epochs", "5")
 
     # --------------------------------------------------------------------------- evaluate
     def test_evaluate(self):

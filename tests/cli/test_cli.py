@@ -428,7 +428,10 @@ class Job(Case):
             self.fails("no/such/x", command, "annotated.h5mu", "--use", "X_matilda", "-o",
                        "no/such/x")
         for key in ("X_matilda", "X_scweave"):
-            self.refuses(key, "umap", "annotated.h5mu", "--use", "X_matilda", "-o", "x", "--key", key)
+            status, _, err = scweave("umap", "annotated.h5mu", "--use", "X_matilda", "-o", "x",
+                                     "--key", key, folder=self.folder)
+            self.assertEqual(status, 2)
+            self.assertIn(key, err)
         self.assertFalse(os.path.exists(self.path("x")))
         self.succeeds("umap", "annotated.h5mu", "--use", "X_matilda", "-o", "slash.h5mu", "--key",
                       "a/b", "--epochs", "5")

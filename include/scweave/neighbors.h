@@ -17,9 +17,9 @@ typedef enum scw_distance { SCW_DISTANCE_EUCLIDEAN = 0, SCW_DISTANCE_COSINE } sc
 
 /* The graph that both verbs build. */
 typedef struct scw_graph_options {
-    int64_t neighbors;         /* the size of a neighbourhood, the cell itself counted, as in umap-learn
-                                * and scanpy; reduced to the number of cells */
-    int metric;                /* scw_distance */
+    int64_t neighbors; /* the size of a neighbourhood, the cell itself counted, as in umap-learn
+                        * and scanpy; reduced to the number of cells */
+    int metric;        /* scw_distance */
     double local_connectivity; /* number of neighbours taken to be at distance zero */
 } scw_graph_options;
 
@@ -34,7 +34,10 @@ typedef struct scw_umap_options {
     int64_t seed;
 } scw_umap_options;
 
-typedef enum scw_cluster_quality { SCW_QUALITY_MODULARITY = 0, SCW_QUALITY_CPM } scw_cluster_quality;
+typedef enum scw_cluster_quality {
+    SCW_QUALITY_MODULARITY = 0,
+    SCW_QUALITY_CPM
+} scw_cluster_quality;
 
 typedef struct scw_cluster_options {
     scw_graph_options graph;
@@ -59,9 +62,9 @@ SCW_API SCW_CHECKED scw_status scw_umap(float *out, const float *x, int64_t n, i
 
 typedef struct scw_clusters {
     int32_t n_clusters;
-    double quality;      /* modularity, or CPM over the total weight of the edges */
-    int64_t n_edges;     /* of the graph */
-    int64_t n_pieces;    /* connected components of the graph */
+    double quality;   /* modularity, or CPM over the total weight of the edges */
+    int64_t n_edges;  /* of the graph */
+    int64_t n_pieces; /* connected components of the graph */
 } scw_clusters;
 
 /* out [n]: cluster of each row of x [n, d], numbered from the largest cluster (of equals, the one
@@ -69,8 +72,7 @@ typedef struct scw_clusters {
  * Errors as scw_umap's, and SCW_EUNSUPPORTED in a build without igraph. Not to be called from two
  * threads at once: igraph's random generator is one for the process. */
 SCW_API SCW_CHECKED scw_status scw_cluster(int32_t *out, scw_clusters *facts, const float *x,
-                                           int64_t n, int64_t d,
-                                           const scw_cluster_options *options,
+                                           int64_t n, int64_t d, const scw_cluster_options *options,
                                            const scw_hooks *hooks);
 
 /* ------------------------------------------------------------------------------- of a file */

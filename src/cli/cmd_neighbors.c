@@ -32,7 +32,7 @@ static int check(const cli_run *r)
 
     if (cli_input_count(r) == 0) return cli_misuse(r, "name the file with the embedding");
     if (!o->use)
-        return cli_misuse(r, "--use is missing: the array of obsm to start from, such as X_matilda");
+        return cli_misuse(r, "--use is missing: the array of obsm to start from, as X_matilda");
     if (!o->output) return cli_misuse(r, "--output is missing: the file to write");
     if (o->key && !*o->key) return cli_misuse(r, "--key is empty");
     return cli_finish(r, scw_output_check(o->output));
@@ -74,9 +74,9 @@ const cli_command cli_cmd_umap = {
     "place cells in the plane so that neighbours in an embedding stay neighbours",
     "FILE --use KEY -o OUT [options]",
     "Writes a copy of the file with two coordinates for each cell in obsm X_umap, computed from an "
-    "embedding in obsm by UMAP on exact nearest neighbours. Cells without an embedding get none. The "
-    "output may be the input itself: it is replaced at once, when all is written. docs/neighbors.md "
-    "says what is computed.",
+    "embedding in obsm by UMAP on exact nearest neighbours. Cells without an embedding get none. "
+    "The output may be the input itself: it is replaced at once, when all is written. "
+    "docs/neighbors.md says what is computed.",
     "scweave umap embedded.h5mu --use X_matilda -o embedded.h5mu",
     umap_table,
     sizeof(options),
@@ -88,10 +88,10 @@ const cli_command cli_cmd_cluster = {
     run_cluster,
     "group cells that are neighbours in an embedding",
     "FILE --use KEY -o OUT [options]",
-    "Writes a copy of the file with the cluster of each cell in obs leiden: communities of the graph of "
-    "nearest neighbours, by the Leiden algorithm, numbered from the largest. Cells without an embedding "
-    "get none. The output may be the input itself: it is replaced at once, when all is written. Needs a "
-    "build with igraph.",
+    "Writes a copy of the file with the cluster of each cell in obs leiden: communities of the "
+    "graph of nearest neighbours, by the Leiden algorithm, numbered from the largest. Cells "
+    "without an embedding get none. The output may be the input itself: it is replaced at once, "
+    "when all is written. Needs a build with igraph.",
     "scweave cluster embedded.h5mu --use X_matilda -o embedded.h5mu --resolution 0.8",
     cluster_table,
     sizeof(options),

@@ -9,9 +9,9 @@
 #include "base/threads.h"
 
 #define BISECTIONS 64
-#define TOLERANCE 1e-5      /* of the sum that defines sigma */
-#define LEAST_SIGMA 1e-3    /* times the mean distance */
-#define INTERPOLATED 1e-5   /* a fraction of a neighbour that counts */
+#define TOLERANCE 1e-5    /* of the sum that defines sigma */
+#define LEAST_SIGMA 1e-3  /* times the mean distance */
+#define INTERPOLATED 1e-5 /* a fraction of a neighbour that counts */
 
 /* One directed edge. */
 typedef struct edge {
@@ -34,7 +34,8 @@ static double nearest(const double *d, int64_t k, double local_connectivity)
 {
     int64_t zeros = 0;
 
-    while (zeros < k && d[zeros] <= 0.0) zeros++;
+    while (zeros < k && d[zeros] <= 0.0)
+        zeros++;
     const double *positive = d + zeros;
     int64_t n = k - zeros, whole = (int64_t)floor(local_connectivity);
     double part = local_connectivity - (double)whole;
@@ -57,7 +58,8 @@ static double bandwidth(const double *d, int64_t k, double rho)
 
     for (int step = 0; step < BISECTIONS; step++) {
         double sum = 0.0;
-        for (int64_t j = 0; j < k; j++) sum += membership(d[j], rho, middle);
+        for (int64_t j = 0; j < k; j++)
+            sum += membership(d[j], rho, middle);
         if (fabs(sum - target) < TOLERANCE) break;
         if (sum > target)
             high = middle;
@@ -73,13 +75,16 @@ void fuzzy_scales(double *rho, double *sigma, const neighbors *nn, double local_
     int64_t k = nn->k;
     double total = 0.0;
 
-    for (int64_t e = 0; e < nn->n * k; e++) total += nn->distance[e];
-    double overall = total / (double)(nn->n * (k + 1)); /* each cell's distance to itself is counted */
+    for (int64_t e = 0; e < nn->n * k; e++)
+        total += nn->distance[e];
+    double overall =
+        total / (double)(nn->n * (k + 1)); /* each cell's distance to itself is counted */
     PARALLEL_FOR
     for (int64_t i = 0; i < nn->n; i++) {
         const double *d = nn->distance + i * k;
         double sum = 0.0;
-        for (int64_t j = 0; j < k; j++) sum += d[j];
+        for (int64_t j = 0; j < k; j++)
+            sum += d[j];
         rho[i] = nearest(d, k, local_connectivity);
         double least = LEAST_SIGMA * (rho[i] > 0.0 ? sum / (double)(k + 1) : overall);
         sigma[i] = fmax(bandwidth(d, k, rho[i]), least);
@@ -117,7 +122,8 @@ static scw_status transpose(int64_t **start, edge **back, const edge *v, int64_t
     TRY(mem_new(start, n + 1));
     TRY(mem_new(back, n * k));
     TRY(mem_new(&at, n));
-    for (int64_t e = 0; e < n * k; e++) (*start)[v[e].column + 1]++;
+    for (int64_t e = 0; e < n * k; e++)
+        (*start)[v[e].column + 1]++;
     for (int64_t i = 0; i < n; i++) {
         (*start)[i + 1] += (*start)[i];
         at[i] = (*start)[i];
@@ -158,15 +164,16 @@ static scw_status unite(fuzzy_graph *out, const edge *v, const int64_t *start, c
 
     TRY(mem_new(&out->indptr, n + 1));
     for (int64_t i = 0; i < n; i++)
-        out->indptr[i + 1] = out->indptr[i] + merge(NULL, v + i * k, k, back + start[i],
-                                                    start[i + 1] - start[i]);
+        out->indptr[i + 1] =
+            out->indptr[i] + merge(NULL, v + i * k, k, back + start[i], start[i + 1] - start[i]);
     int64_t nnz = out->indptr[n];
     TRY(mem_new(&joined, nnz));
     TRY(mem_new(&out->column, nnz));
     TRY(mem_new(&out->weight, nnz));
     PARALLEL_FOR
     for (int64_t i = 0; i < n; i++)
-        (void)merge(joined + out->indptr[i], v + i * k, k, back + start[i], start[i + 1] - start[i]);
+        (void)merge(joined + out->indptr[i], v + i * k, k, back + start[i],
+                    start[i + 1] - start[i]);
     PARALLEL_FOR
     for (int64_t e = 0; e < nnz; e++) {
         out->column[e] = joined[e].column;

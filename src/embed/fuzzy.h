@@ -22,8 +22,8 @@ typedef struct fuzzy_graph {
  * sigma at least 0.001 of the mean distance. rho, sigma [n]. */
 void fuzzy_scales(double *rho, double *sigma, const neighbors *nn, double local_connectivity);
 
-/* v_ij = exp(-max(0, d_ij - rho_i) / sigma_i) for neighbours; w = v + v^T - v v^T by entry. Every cell
- * must have all k neighbours. */
+/* v_ij = exp(-max(0, d_ij - rho_i) / sigma_i) for neighbours; w = v + v^T - v v^T by entry. Every
+ * cell must have all k neighbours. */
 SCW_CHECKED scw_status fuzzy_graph_build(fuzzy_graph *out, const neighbors *nn,
                                          double local_connectivity);
 void fuzzy_graph_clear(fuzzy_graph *g);

@@ -42,7 +42,7 @@ static const scw_option cluster_table[] = {
      "R", "Clustering", "larger: more and smaller clusters"},
     {"quality", SCW_OPTION_CHOICE, offsetof(scw_cluster_options, quality), "modularity", 0, 0,
      "modularity|cpm", NULL, "Clustering", "what is made as large as possible; with cpm, the "
-                                           "constant Potts model, useful resolutions are near 0.01"},
+                                           "constant Potts model, resolutions near 0.01 help"},
     {"iterations", SCW_OPTION_INT, offsetof(scw_cluster_options, iterations), "0", 0, 1000000,
      NULL, "N", "Clustering", "of the Leiden algorithm; 0: until the quality stays"},
     {"seed", SCW_OPTION_INT, offsetof(scw_cluster_options, seed), "1", 0, 9e15, NULL, "N",

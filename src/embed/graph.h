@@ -19,7 +19,7 @@ SCW_CHECKED scw_status cell_graph_build(cell_graph *out, const float *x, int64_t
                                         const scw_graph_options *options, const scw_hooks *hooks);
 void cell_graph_clear(cell_graph *c);
 
-/* Are the numbers of an options struct within the ranges of its table? Callers fill structs by hand. */
+/* Are the numbers of an options struct within the ranges of its table? Callers fill it by hand. */
 SCW_CHECKED scw_status graph_check_options(const scw_option *table, const void *options);
 
 #endif

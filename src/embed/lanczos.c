@@ -4,9 +4,9 @@
  *   basis  v_0 ... v_{m-1}, v_m      rows of length n, orthonormal; v_m is the next one
  *   H      [m, m] = V A V^T          all inner products are kept, so that it needs no special form
  *
- * When the basis is full, the best third of the Ritz vectors and v_m start the next one: all of them
- * have their residuals along v_m, and so the space stays a Krylov space. Each new vector is made
- * orthogonal to all others twice. Every inner product is one thread's sum, in one order. */
+ * When the basis is full, the best third of the Ritz vectors and v_m start the next one: all of
+ * them have their residuals along v_m, and so the space stays a Krylov space. Each new vector is
+ * made orthogonal to all others twice. Every inner product is one thread's sum, in one order. */
 #include "embed/lanczos.h"
 
 #include <lapacke.h>
@@ -24,14 +24,14 @@
 
 typedef struct lanczos {
     const lanczos_problem *p;
-    int64_t m, filled;  /* vectors of a full basis; columns of H that are complete */
-    double *basis;      /* [m + 1, n] */
-    double *rotated;    /* [m, n] */
-    double *h;          /* [m, m] */
-    double *ritz;       /* [m, m] rows are eigenvectors of H, values ascending */
-    double *value;      /* [m] */
-    double *dots;       /* [m + 1] */
-    double coupling;    /* |residual| of the last product: the factor of v_m */
+    int64_t m, filled; /* vectors of a full basis; columns of H that are complete */
+    double *basis;     /* [m + 1, n] */
+    double *rotated;   /* [m, n] */
+    double *h;         /* [m, m] */
+    double *ritz;      /* [m, m] rows are eigenvectors of H, values ascending */
+    double *value;     /* [m] */
+    double *dots;      /* [m + 1] */
+    double coupling;   /* |residual| of the last product: the factor of v_m */
     int64_t n_products;
 } lanczos;
 
@@ -42,8 +42,10 @@ static double dot(const double *a, const double *b, int64_t n)
     int64_t i = 0;
 
     for (; i + 4 <= n; i += 4)
-        for (int l = 0; l < 4; l++) sum[l] += a[i + l] * b[i + l];
-    for (; i < n; i++) sum[0] += a[i] * b[i];
+        for (int l = 0; l < 4; l++)
+            sum[l] += a[i + l] * b[i + l];
+    for (; i < n; i++)
+        sum[0] += a[i] * b[i];
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
@@ -58,21 +60,24 @@ static void combine(double *out, int64_t count, const double *c, int64_t ld, con
             for (int64_t r = 0; r < rows; r++) {
                 const double *x = from + r * n + at;
                 double *y = out + i * n + at, factor = c[i * ld + r];
-                for (int64_t e = 0; e < length; e++) y[e] += factor * x[e];
+                for (int64_t e = 0; e < length; e++)
+                    y[e] += factor * x[e];
             }
     }
 }
 
-/* x -= its parts along the first `rows` basis vectors and the known one. If `kept`, the parts along the
- * basis are added to it. */
+/* x -= its parts along the first `rows` basis vectors and the known one. If `kept`, the parts along
+ * the basis are added to it. */
 static void orthogonalise(lanczos *s, double *x, int64_t rows, double *kept)
 {
     int64_t n = s->p->n;
 
     PARALLEL_FOR
-    for (int64_t r = 0; r < rows; r++) s->dots[r] = -dot(s->basis + r * n, x, n);
+    for (int64_t r = 0; r < rows; r++)
+        s->dots[r] = -dot(s->basis + r * n, x, n);
     combine(x, 1, s->dots, rows, s->basis, rows, n);
-    for (int64_t r = 0; r < rows && kept; r++) kept[r] -= s->dots[r];
+    for (int64_t r = 0; r < rows && kept; r++)
+        kept[r] -= s->dots[r];
     if (s->p->known) {
         double part = -dot(s->p->known, x, n);
         combine(x, 1, &part, 1, s->p->known, 1, n);
@@ -82,7 +87,8 @@ static void orthogonalise(lanczos *s, double *x, int64_t rows, double *kept)
 static double normalise(double *x, int64_t n)
 {
     double length = sqrt(dot(x, x, n));
-    for (int64_t i = 0; i < n && length > 0.0; i++) x[i] /= length;
+    for (int64_t i = 0; i < n && length > 0.0; i++)
+        x[i] /= length;
     return length;
 }
 
@@ -112,8 +118,10 @@ static void extend(lanczos *s, int64_t j)
     s->n_products++;
     double scale = sqrt(dot(next, next, n));
     memset(column, 0, (size_t)s->m * sizeof *column);
-    for (int pass = 0; pass < 2; pass++) orthogonalise(s, next, j + 1, column);
-    for (int64_t i = 0; i <= j; i++) s->h[i * s->m + j] = s->h[j * s->m + i] = column[i];
+    for (int pass = 0; pass < 2; pass++)
+        orthogonalise(s, next, j + 1, column);
+    for (int64_t i = 0; i <= j; i++)
+        s->h[i * s->m + j] = s->h[j * s->m + i] = column[i];
     s->coupling = normalise(next, n);
     if (!(s->coupling > 1e-12 * scale)) { /* an invariant space: go on elsewhere */
         s->coupling = 0.0;
@@ -162,7 +170,8 @@ static void restart(lanczos *s, int64_t keep)
     memcpy(s->basis, s->rotated, (size_t)(keep * n) * sizeof *s->basis);
     memcpy(s->basis + keep * n, s->basis + s->m * n, (size_t)n * sizeof *s->basis);
     memset(s->h, 0, (size_t)(s->m * s->m) * sizeof *s->h);
-    for (int64_t i = 0; i < keep; i++) s->h[i * s->m + i] = s->value[s->m - 1 - i];
+    for (int64_t i = 0; i < keep; i++)
+        s->h[i * s->m + i] = s->value[s->m - 1 - i];
     s->filled = keep;
 }
 
@@ -199,7 +208,8 @@ static void make_positive(double *x, int64_t n)
     for (int64_t i = 1; i < n; i++)
         if (fabs(x[i]) > fabs(x[largest])) largest = i;
     if (x[largest] >= 0.0) return;
-    for (int64_t i = 0; i < n; i++) x[i] = -x[i];
+    for (int64_t i = 0; i < n; i++)
+        x[i] = -x[i];
 }
 
 scw_status lanczos_find(double *values, double *vectors, double *residual,
@@ -214,10 +224,12 @@ scw_status lanczos_find(double *values, double *vectors, double *residual,
     TRY(init(&s));
     for (;;) {
         TRY(log_check_cancel(hooks));
-        for (int64_t j = s.filled; j < s.m; j++) extend(&s, j);
+        for (int64_t j = s.filled; j < s.m; j++)
+            extend(&s, j);
         TRY(solve(&s));
         *residual = 0.0;
-        for (int64_t i = 0; i < k; i++) *residual = fmax(*residual, residual_of(&s, i));
+        for (int64_t i = 0; i < k; i++)
+            *residual = fmax(*residual, residual_of(&s, i));
         double size = fmax(fabs(s.value[0]), fabs(s.value[s.m - 1]));
         if (*residual <= problem->tolerance * size || s.m == room || s.n_products >= problem->most)
             break;

@@ -19,8 +19,8 @@ typedef struct lanczos_problem {
     uint64_t seed;
 } lanczos_problem;
 
-/* values [k] descending, vectors [k, n], each of length one with its entry of largest size positive.
- * *residual: the largest of |A v - value v|. The same bits for any number of threads. */
+/* values [k] descending, vectors [k, n], each of length one with its entry of largest size
+ * positive. *residual: the largest of |A v - value v|. The same bits for any number of threads. */
 SCW_CHECKED scw_status lanczos_find(double *values, double *vectors, double *residual,
                                     const lanczos_problem *problem, const scw_hooks *hooks);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Leiden communities (Traag, Waltman, van Eck 2019) of the weighted graph, by igraph where the build
- * has it. This is the one file that knows igraph. */
+/* Leiden communities (Traag, Waltman, van Eck 2019) of the weighted graph, by igraph where the
+ * build has it. This is the one file that knows igraph. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -71,11 +71,11 @@ done:
     return st;
 }
 
-/* Passes are counted here: igraph's own "until nothing changes" need not end, because its refinement
- * may move cells between clusters that are equally good.
+/* Passes are counted here: igraph's own "until nothing changes" need not end, because its
+ * refinement may move cells between clusters that are equally good.
  *
- * Modularity is the constant Potts model with node weights = strengths and the resolution divided by
- * twice the total edge weight; igraph reports the quality divided by that total too. */
+ * Modularity is the constant Potts model with node weights = strengths and the resolution divided
+ * by twice the total edge weight; igraph reports the quality divided by that total too. */
 static scw_status run(int32_t *cluster, double *quality, const fuzzy_graph *g,
                       const scw_cluster_options *o, const scw_hooks *hooks)
 {
@@ -91,7 +91,8 @@ static scw_status run(int32_t *cluster, double *quality, const fuzzy_graph *g,
     TRY(check(igraph_rng_seed(&l.rng, (igraph_uint_t)o->seed)));
     rng = igraph_rng_default();
     igraph_rng_set_default(&l.rng);
-    for (int64_t i = 0; i < g->n; i++) total += VECTOR(l.strength)[i];
+    for (int64_t i = 0; i < g->n; i++)
+        total += VECTOR(l.strength)[i];
     const igraph_vector_t *nodes = o->quality == SCW_QUALITY_MODULARITY ? &l.strength : NULL;
     if (nodes) resolution /= total;
     int64_t most = o->iterations > 0 ? o->iterations : MOST_ITERATIONS;
@@ -104,7 +105,8 @@ static scw_status run(int32_t *cluster, double *quality, const fuzzy_graph *g,
         if (o->iterations == 0 && !(*quality > before + LEAST_GAIN)) break;
         before = *quality;
     }
-    for (int64_t i = 0; i < g->n; i++) cluster[i] = (int32_t)VECTOR(l.membership)[i];
+    for (int64_t i = 0; i < g->n; i++)
+        cluster[i] = (int32_t)VECTOR(l.membership)[i];
 done:
     if (rng) igraph_rng_set_default(rng);
     leiden_clear(&l);
@@ -152,8 +154,10 @@ static scw_status renumber(int32_t *cluster, int64_t n, int32_t *n_clusters)
         *g = (group){g->size + 1, i, cluster[i]};
     }
     qsort(groups, (size_t)*n_clusters, sizeof *groups, by_size);
-    for (int32_t c = 0; c < *n_clusters; c++) number[groups[c].name] = c;
-    for (int64_t i = 0; i < n; i++) cluster[i] = number[cluster[i]];
+    for (int32_t c = 0; c < *n_clusters; c++)
+        number[groups[c].name] = c;
+    for (int64_t i = 0; i < n; i++)
+        cluster[i] = number[cluster[i]];
 done:
     mem_free(groups);
     mem_free(number);
@@ -180,8 +184,10 @@ scw_status scw_cluster(int32_t *out, scw_clusters *facts, const float *x, int64_
     TRY(renumber(cluster, c.n, &found.n_clusters));
     found.n_edges = c.graph.indptr[c.n] / 2;
     found.n_pieces = c.n_pieces;
-    for (int64_t i = 0; i < n; i++) out[i] = -1;
-    for (int64_t i = 0; i < c.n; i++) out[c.from[i]] = cluster[i];
+    for (int64_t i = 0; i < n; i++)
+        out[i] = -1;
+    for (int64_t i = 0; i < c.n; i++)
+        out[c.from[i]] = cluster[i];
     if (facts) *facts = found;
 done:
     mem_free(cluster);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Two steps for each pair. A product in blocks gives |q|^2 - 2 q.t + |t|^2, whose rounding error has a
- * known bound; pairs that are farther than the k-th found so far by more than that bound are passed
- * over. For the few others (about k log(n / k) a query) the sum of squared differences decides. So the
- * work is that of the products, and the answer that of the definition.
+/* Two steps for each pair. A product in blocks gives |q|^2 - 2 q.t + |t|^2, whose rounding error
+ * has a known bound; pairs that are farther than the k-th found so far by more than that bound are
+ * passed over. For the few others (about k log(n / k) a query) the sum of squared differences
+ * decides. So the work is that of the products, and the answer that of the definition.
  *
  * Rows are moved by their mean for the products: a far origin would make the bound wide. For the
  * cosine rows are scaled to length one, where |q - t|^2 = 2 (1 - cos). */
@@ -51,24 +51,27 @@ static double scale_of(const float *x, int64_t d, bool cosine)
     double sum = 0.0;
 
     if (!cosine) return 1.0;
-    for (int64_t j = 0; j < d; j++) sum += (double)x[j] * (double)x[j];
+    for (int64_t j = 0; j < d; j++)
+        sum += (double)x[j] * (double)x[j];
     return sum > 0.0 ? 1.0 / sqrt(sum) : 0.0;
 }
 
 static double squared_length(const double *x, int64_t d)
 {
     double sum = 0.0;
-    for (int64_t j = 0; j < d; j++) sum += x[j] * x[j];
+    for (int64_t j = 0; j < d; j++)
+        sum += x[j] * x[j];
     return sum;
 }
 
 static void load(double *to, const float *from, double scale, const double *mean, int64_t d)
 {
-    for (int64_t j = 0; j < d; j++) to[j] = (double)from[j] * scale - mean[j];
+    for (int64_t j = 0; j < d; j++)
+        to[j] = (double)from[j] * scale - mean[j];
 }
 
-/* The definition, squared; for the cosine twice the distance. Four running sums, always added in the
- * same order. */
+/* The definition, squared; for the cosine twice the distance. Four running sums, always added in
+ * the same order. */
 static double measure(const float *q, double q_scale, const float *t, double t_scale, int64_t d)
 {
     double sum[4] = {0.0};
@@ -105,12 +108,13 @@ static void offer(int32_t *row, double *distance, int64_t k, double value, int64
 static bool any_near(const double *product, const double *low, double limit, int64_t count)
 {
     int64_t near = 0;
-    for (int64_t r = 0; r < count; r++) near += product[r] + low[r] < limit;
+    for (int64_t r = 0; r < count; r++)
+        near += product[r] + low[r] < limit;
     return near > 0;
 }
 
-/* One query against one block of rows, whose products are at hand. A comparison with NaN is false, and
- * so a query or row that is not finite finds nothing and is not found. */
+/* One query against one block of rows, whose products are at hand. A comparison with NaN is false,
+ * and so a query or row that is not finite finds nothing and is not found. */
 static void compare(const plan *p, const desk *d, int64_t query, int64_t in_block, int64_t first,
                     int64_t count)
 {
@@ -154,13 +158,20 @@ static void search_block(const plan *p, desk *d, int64_t first)
     }
     for (int64_t at = 0; at < s->n_rows; at += ROW_BLOCK) {
         int64_t n_rows = s->n_rows - at < ROW_BLOCK ? s->n_rows - at : ROW_BLOCK;
-        dense_shape shape = {.trans_b = true, .m = count, .n = n_rows, .k = width, .ld_a = width,
-                             .ld_b = width, .ld_c = ROW_BLOCK, .alpha = -2.0};
+        dense_shape shape = {.trans_b = true,
+                             .m = count,
+                             .n = n_rows,
+                             .k = width,
+                             .ld_a = width,
+                             .ld_b = width,
+                             .ld_c = ROW_BLOCK,
+                             .alpha = -2.0};
         for (int64_t r = 0; r < n_rows; r++)
             load(d->rows + r * width, s->rows + (at + r) * width, p->row_scale[at + r], p->mean,
                  width);
         dense_product_serial(&shape, d->queries, d->rows, d->products);
-        for (int64_t i = 0; i < count; i++) compare(p, d, first + i, i, at, n_rows);
+        for (int64_t i = 0; i < count; i++)
+            compare(p, d, first + i, i, at, n_rows);
     }
     for (int64_t e = first * k; e < (first + count) * k; e++)
         p->out->distance[e] = s->cosine ? p->out->distance[e] / 2.0 : sqrt(p->out->distance[e]);
@@ -194,7 +205,8 @@ static scw_status prepare(plan *p, int64_t *n_found)
         for (int64_t j = 0; j < s->d && found && !s->cosine; j++)
             p->mean[j] += (double)s->rows[i * s->d + j];
     }
-    for (int64_t j = 0; j < s->d && *n_found; j++) p->mean[j] /= (double)*n_found;
+    for (int64_t j = 0; j < s->d && *n_found; j++)
+        p->mean[j] /= (double)*n_found;
     for (int64_t i = 0; i < s->n_rows; i++) {
         const float *row = s->rows + i * s->d;
         p->row_scale[i] = scale_of(row, s->d, s->cosine);
@@ -238,14 +250,17 @@ static scw_status search_all(const plan *p)
 
     if (n_desks > n_blocks) n_desks = n_blocks;
     TRY(mem_new(&desks, n_desks));
-    for (int64_t t = 0; t < n_desks; t++) TRY(desk_init(&desks[t], p->s->d));
+    for (int64_t t = 0; t < n_desks; t++)
+        TRY(desk_init(&desks[t], p->s->d));
     int before = dense_enter();
     PARALLEL_FOR
     for (int64_t t = 0; t < n_desks; t++)
-        for (int64_t b = t; b < n_blocks; b += n_desks) search_block(p, &desks[t], b * QUERY_BLOCK);
+        for (int64_t b = t; b < n_blocks; b += n_desks)
+            search_block(p, &desks[t], b * QUERY_BLOCK);
     dense_leave(before);
 done:
-    for (int64_t t = 0; desks && t < n_desks; t++) desk_clear(&desks[t]);
+    for (int64_t t = 0; desks && t < n_desks; t++)
+        desk_clear(&desks[t]);
     mem_free(desks);
     return st;
 }
@@ -258,7 +273,8 @@ scw_status neighbors_find(neighbors *out, const neighbors_search *search)
     int64_t n_found;
 
     *out = (neighbors){.n = s->queries ? s->n_queries : s->n_rows, .k = s->k};
-    if (s->k < 1) FAIL(SCW_EINVAL, "nearest neighbours: k is %lld, expected 1 or more", (long long)s->k);
+    if (s->k < 1)
+        FAIL(SCW_EINVAL, "nearest neighbours: k is %lld, expected 1 or more", (long long)s->k);
     if (s->n_rows > INT32_MAX)
         FAIL(SCW_EDATA, "nearest neighbours: %lld rows, at most %d can be searched",
              (long long)s->n_rows, INT32_MAX);

@@ -16,8 +16,8 @@
 
 /* ------------------------------------------------------------------ curve */
 
-/* Sum of squares at (a, b), with the normal equations of a Gauss-Newton step when `normal` is given:
- * {J_a.J_a, J_a.J_b, J_b.J_b, J_a.r, J_b.r}, r = wanted - model. */
+/* Sum of squares at (a, b), with the normal equations of a Gauss-Newton step when `normal` is
+ * given: {J_a.J_a, J_a.J_b, J_b.J_b, J_a.r, J_b.r}, r = wanted - model. */
 static double curve_error(double a, double b, double min_dist, double spread, double *normal)
 {
     double sum = 0.0;
@@ -82,13 +82,14 @@ static scw_status start(float *y, const cell_graph *c, const scw_umap_options *o
     int kind = o->start;
 
     if (kind == SCW_UMAP_SPECTRAL && c->n_pieces > 1) {
-        log_info(hooks, "the graph is in %lld pieces, which have no common spectral start: starting "
-                        "from principal components", (long long)c->n_pieces);
+        log_info(hooks,
+                 "the graph is in %lld pieces, which have no common spectral start: starting "
+                 "from principal components",
+                 (long long)c->n_pieces);
         kind = SCW_UMAP_PCA;
     }
-    return kind == SCW_UMAP_PCA
-               ? umap_start_pca(y, c->rows, c->n, c->d, (uint64_t)o->seed, hooks)
-               : umap_start_spectral(y, &c->graph, (uint64_t)o->seed, hooks);
+    return kind == SCW_UMAP_PCA ? umap_start_pca(y, c->rows, c->n, c->d, (uint64_t)o->seed, hooks)
+                                : umap_start_spectral(y, &c->graph, (uint64_t)o->seed, hooks);
 }
 
 static scw_status lay_out(float *y, const cell_graph *c, const scw_umap_options *o,
@@ -124,7 +125,8 @@ scw_status scw_umap(float *out, const float *x, int64_t n, int64_t d,
     TRY(cell_graph_build(&c, x, n, d, &o.graph, hooks));
     TRY(mem_new(&y, UMAP_DIM * c.n));
     if (c.n > 1) TRY(lay_out(y, &c, &o, hooks));
-    for (int64_t e = 0; e < UMAP_DIM * n; e++) out[e] = NAN;
+    for (int64_t e = 0; e < UMAP_DIM * n; e++)
+        out[e] = NAN;
     for (int64_t i = 0; i < c.n; i++)
         memcpy(out + UMAP_DIM * c.from[i], y + UMAP_DIM * i, UMAP_DIM * sizeof *out);
 done:

@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The layout: stochastic gradient descent with negative sampling (McInnes et al. 2018, section 4.2).
+/* The layout: stochastic gradient descent with negative sampling (McInnes et al. 2018,
+ * section 4.2).
  *
  * With q(x) = 1 / (1 + a x^(2b)) the force between cells i and j at distance x in the plane is
  *     pull, along an edge:      -2 a b x^(2(b-1)) / (1 + a x^(2b)) (y_i - y_j)
  *     push, from any cell:       2 b / ((0.001 + x^2) (1 + a x^(2b))) (y_i - y_j)
  * each coordinate clipped to [-4, 4] and times a rate that falls from 1 to 0. An edge is used in a
- * share w_ij / max w of the epochs; each use is one pull on both cells, and pushes on one of them from
- * `negatives` cells drawn anew.
+ * share w_ij / max w of the epochs; each use is one pull on both cells, and pushes on one of them
+ * from `negatives` cells drawn anew.
  *
  * The authors move two cells at once, one edge after another, and so their result depends on the
- * order, and with threads on chance. Here a cell moves only itself: it goes through its edges, and sees
- * the others where they stood at the beginning of its round. An epoch has ROUNDS rounds, each of them
- * for a part of the cells; with a single round neighbours swap places instead of meeting. Each edge is
- * stored in both directions and used in both in the same epoch, so a cell is pulled twice along it,
- * before and after the pushes, as in the authors' sweep. Random numbers are addressed by epoch and cell.
+ * order, and with threads on chance. Here a cell moves only itself: it goes through its edges, and
+ * sees the others where they stood at the beginning of its round. An epoch has ROUNDS rounds, each
+ * of them for a part of the cells; with a single round neighbours swap places instead of meeting.
+ * Each edge is stored in both directions and used in both in the same epoch, so a cell is pulled
+ * twice along it, before and after the pushes, as in the authors' sweep. Random numbers are
+ * addressed by epoch and cell.
  *
- * LANES cells of about equally many edges move in step, each by itself: the arithmetic of a step is the
- * same for all, so the compiler makes vector instructions of the loops over lanes, and which cells
- * share a group changes nothing. A lane that is through with its edges looks at itself, where no force
- * is. */
+ * LANES cells of about equally many edges move in step, each by itself: the arithmetic of a step is
+ * the same for all, so the compiler makes vector instructions of the loops over lanes. Of its group
+ * a cell takes only its round. A lane that is through with its edges looks at itself, where no
+ * force is. */
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -32,7 +34,7 @@
 #define ROUNDS 4
 #define LANES 16
 #define CLIP 4.0f
-#define NEAREST 1e-3f /* keeps the push finite */
+#define NEAREST 1e-3f       /* keeps the push finite */
 #define LARGEST_POWER 60.0f /* of two: far beyond it a force is nothing, and overflow is as far */
 
 typedef struct layout {
@@ -60,8 +62,8 @@ typedef struct lanes {
 
 /* ------------------------------------------------------------------ forces */
 
-/* out = v^b for v > 0, as 2^(b log2 v), to about 2e-6: both by polynomials that were fitted here, over
- * one binade. */
+/* out = v^b for v > 0, as 2^(b log2 v), to about 2e-6: both by polynomials that were fitted here,
+ * over one binade. */
 static void power(float *out, const float *v, float b)
 {
     int32_t bits[LANES];
@@ -75,8 +77,12 @@ static void power(float *out, const float *v, float b)
     memcpy(mantissa, bits, sizeof mantissa);
     for (int l = 0; l < LANES; l++) {
         float t = mantissa[l] - 1.0f;
-        float log2 = t * (1.44269349f + t * (-0.721179815f + t * (0.477905103f + t * (-0.34009727f +
-                     t * (0.217226413f + t * (-0.097521845f + t * 0.0209754653f))))));
+        float log2 =
+            t * (1.44269349f +
+                 t * (-0.721179815f +
+                      t * (0.477905103f +
+                           t * (-0.34009727f +
+                                t * (0.217226413f + t * (-0.097521845f + t * 0.0209754653f))))));
         float e = b * (log2 + exponent[l]);
         e = e < -126.0f ? -126.0f : e;
         e = (e > LARGEST_POWER ? LARGEST_POWER : e) + 127.0f;
@@ -87,8 +93,10 @@ static void power(float *out, const float *v, float b)
     memcpy(out, bits, sizeof bits);
     for (int l = 0; l < LANES; l++) {
         float t = mantissa[l];
-        out[l] *= 0.999999893f + t * (0.693154752f + t * (0.240139712f + t * (0.0558662447f +
-                  t * (0.00894283084f + t * 0.0018964604f))));
+        out[l] *= 0.999999893f +
+                  t * (0.693154752f +
+                       t * (0.240139712f +
+                            t * (0.0558662447f + t * (0.00894283084f + t * 0.0018964604f))));
     }
 }
 
@@ -98,8 +106,8 @@ static float clipped(float v)
     return v < -CLIP ? -CLIP : v;
 }
 
-/* Move the lanes by the forces from `other` [LANES] cells: none from a cell at the same place, none from
- * itself. */
+/* Move the lanes by the forces from `other` [LANES] cells: none from a cell at the same place, none
+ * from itself. */
 static void apply(const layout *l, lanes *g, const int32_t *other, bool pull)
 {
     float dx[LANES], dy[LANES], square[LANES], raised[LANES];
@@ -126,8 +134,8 @@ static void apply(const layout *l, lanes *g, const int32_t *other, bool pull)
 
 /* ------------------------------------------------------------------ an epoch */
 
-/* The next edge that lane i uses in this epoch, or -1. The uses of an edge are spread evenly over the
- * epochs: floor(share * epochs) in all. */
+/* The next edge that lane i uses in this epoch, or -1. The uses of an edge are spread evenly over
+ * the epochs: floor(share * epochs) in all. */
 static int64_t next_use(const layout *l, lanes *g, int i)
 {
     double before = (double)l->epoch, after = (double)(l->epoch + 1);
@@ -176,7 +184,8 @@ static void move_group(const layout *l, int64_t first)
         if (!any) break;
         apply(l, &g, near, true);
         for (int64_t q = 0; q < l->how->negatives; q++) {
-            for (int i = 0; i < LANES; i++) far[i] = active[i] ? draw(l, &g, i) : g.cell[i];
+            for (int i = 0; i < LANES; i++)
+                far[i] = active[i] ? draw(l, &g, i) : g.cell[i];
             apply(l, &g, far, false);
         }
         apply(l, &g, near, true);
@@ -206,8 +215,12 @@ static scw_status check_finite(const float *y, int64_t n)
 static void report(const scw_hooks *hooks, int64_t epoch, int64_t epochs, double started)
 {
     double seconds = clock_wall() - started;
-    scw_progress p = {.phase = "layout", .step = epoch, .n_steps = epochs, .epoch = epoch,
-                      .n_epochs = epochs, .seconds_elapsed = seconds,
+    scw_progress p = {.phase = "layout",
+                      .step = epoch,
+                      .n_steps = epochs,
+                      .epoch = epoch,
+                      .n_epochs = epochs,
+                      .seconds_elapsed = seconds,
                       .seconds_left = seconds / (double)epoch * (double)(epochs - epoch)};
     log_progress(hooks, &p);
 }
@@ -223,14 +236,18 @@ static scw_status sort_cells(layout *l)
     TRY(mem_new(&bin, n));
     for (int64_t i = 0; i < n; i++) {
         double uses = 0.0;
-        for (int64_t e = l->g->indptr[i]; e < l->g->indptr[i + 1]; e++) uses += (double)l->share[e];
+        for (int64_t e = l->g->indptr[i]; e < l->g->indptr[i + 1]; e++)
+            uses += (double)l->share[e];
         bin[i] = (int32_t)(4.0 * uses);
         if (bin[i] > most) most = bin[i];
     }
     TRY(mem_new(&start, (int64_t)most + 2));
-    for (int64_t i = 0; i < n; i++) start[most - bin[i] + 1]++;
-    for (int64_t b = 0; b <= most; b++) start[b + 1] += start[b];
-    for (int64_t i = 0; i < n; i++) l->order[start[most - bin[i]]++] = (int32_t)i;
+    for (int64_t i = 0; i < n; i++)
+        start[most - bin[i] + 1]++;
+    for (int64_t b = 0; b <= most; b++)
+        start[b + 1] += start[b];
+    for (int64_t i = 0; i < n; i++)
+        l->order[start[most - bin[i]]++] = (int32_t)i;
 done:
     mem_free(bin);
     mem_free(start);
@@ -245,8 +262,10 @@ static scw_status prepare(layout *l)
 
     TRY(mem_new(&l->share, nnz));
     TRY(mem_new(&l->order, l->g->n));
-    for (int64_t e = 0; e < nnz; e++) heaviest = fmaxf(heaviest, l->g->weight[e]);
-    for (int64_t e = 0; e < nnz; e++) l->share[e] = l->g->weight[e] / heaviest;
+    for (int64_t e = 0; e < nnz; e++)
+        heaviest = fmaxf(heaviest, l->g->weight[e]);
+    for (int64_t e = 0; e < nnz; e++)
+        l->share[e] = l->g->weight[e] / heaviest;
     TRY(sort_cells(l));
 done:
     return st;
@@ -255,8 +274,11 @@ done:
 scw_status umap_move(float *y, const fuzzy_graph *g, const umap_layout *how, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    layout l = {.g = g, .how = how, .key = rng_make_key(how->seed, RNG_UMAP, 0),
-                .a = (float)how->a, .b = (float)how->b};
+    layout l = {.g = g,
+                .how = how,
+                .key = rng_make_key(how->seed, RNG_UMAP, 0),
+                .a = (float)how->a,
+                .b = (float)how->b};
     int64_t n_groups = (g->n + LANES - 1) / LANES, n_turns = threads_get();
     float *moved = NULL;
     double started = clock_wall();
@@ -274,7 +296,8 @@ scw_status umap_move(float *y, const fuzzy_graph *g, const umap_layout *how, con
                 for (int64_t q = round + ROUNDS * t; q < n_groups; q += ROUNDS * n_turns)
                     move_group(&l, q * LANES);
             PARALLEL_FOR
-            for (int64_t q = round; q < n_groups; q += ROUNDS) publish(&l, y, q * LANES);
+            for (int64_t q = round; q < n_groups; q += ROUNDS)
+                publish(&l, y, q * LANES);
         }
         report(hooks, l.epoch + 1, how->epochs, started);
     }

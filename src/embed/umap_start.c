@@ -23,13 +23,14 @@ static void place(float *y, const double *vectors, int64_t n, uint64_t seed)
     rng_key key = rng_make_key(seed, RNG_UMAP, 2);
     double largest = 0.0;
 
-    for (int64_t e = 0; e < UMAP_DIM * n; e++) largest = fmax(largest, fabs(vectors[e]));
+    for (int64_t e = 0; e < UMAP_DIM * n; e++)
+        largest = fmax(largest, fabs(vectors[e]));
     double scale = largest > 0.0 ? SIZE / largest : 0.0;
     for (int c = 0; c < UMAP_DIM; c++) {
         double low = INFINITY, high = -INFINITY;
         for (int64_t i = 0; i < n; i++) {
-            double v = scale * vectors[c * n + i] +
-                       NOISE * rng_normal(key, (uint32_t)c, (uint64_t)i);
+            double v =
+                scale * vectors[c * n + i] + NOISE * rng_normal(key, (uint32_t)c, (uint64_t)i);
             y[i * UMAP_DIM + c] = (float)v;
             low = fmin(low, (double)y[i * UMAP_DIM + c]);
             high = fmax(high, (double)y[i * UMAP_DIM + c]);
@@ -81,7 +82,8 @@ static void apply_affinity(double *out, const double *x, const void *with)
     }
 }
 
-scw_status umap_start_spectral(float *y, const fuzzy_graph *g, uint64_t seed, const scw_hooks *hooks)
+scw_status umap_start_spectral(float *y, const fuzzy_graph *g, uint64_t seed,
+                               const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     double *inverse_root = NULL, *known = NULL, *vectors = NULL, total = 0.0;
@@ -92,15 +94,17 @@ scw_status umap_start_spectral(float *y, const fuzzy_graph *g, uint64_t seed, co
     TRY(mem_new(&vectors, UMAP_DIM * g->n));
     for (int64_t i = 0; i < g->n; i++) {
         double degree = 0.0;
-        for (int64_t e = g->indptr[i]; e < g->indptr[i + 1]; e++) degree += (double)g->weight[e];
+        for (int64_t e = g->indptr[i]; e < g->indptr[i + 1]; e++)
+            degree += (double)g->weight[e];
         known[i] = sqrt(degree); /* the first eigenvector: value 1, tells nothing */
         inverse_root[i] = degree > 0.0 ? 1.0 / known[i] : 0.0;
         total += degree;
     }
-    for (int64_t i = 0; i < g->n && total > 0.0; i++) known[i] /= sqrt(total);
+    for (int64_t i = 0; i < g->n && total > 0.0; i++)
+        known[i] /= sqrt(total);
     a.inverse_root = inverse_root;
-    lanczos_problem p = {.n = g->n, .apply = apply_affinity, .with = &a, .known = known,
-                         .seed = seed};
+    lanczos_problem p = {
+        .n = g->n, .apply = apply_affinity, .with = &a, .known = known, .seed = seed};
     TRY(find_two(vectors, &p, hooks));
     place(y, vectors, g->n, seed);
 done:
@@ -114,25 +118,28 @@ done:
 
 typedef struct rows {
     int64_t n, d;
-    const float *x;      /* [n, d] */
-    const double *mean;  /* [d] */
-    double *through;     /* [d] Xc^T v of the product under way */
+    const float *x;     /* [n, d] */
+    const double *mean; /* [d] */
+    double *through;    /* [d] Xc^T v of the product under way */
 } rows;
 
-/* out [d] = Xc^T v, v [n]: each column is one thread's sum, in blocks that share the cache lines. */
+/* out [d] = Xc^T v, v [n]: each column is one thread's sum, in blocks that share the cache lines.
+ */
 static void transposed_product(double *out, const rows *r, const double *v)
 {
     PARALLEL_FOR
     for (int64_t first = 0; first < r->d; first += 16) {
         int64_t last = first + 16 < r->d ? first + 16 : r->d;
-        for (int64_t j = first; j < last; j++) out[j] = 0.0;
+        for (int64_t j = first; j < last; j++)
+            out[j] = 0.0;
         for (int64_t i = 0; i < r->n; i++)
             for (int64_t j = first; j < last; j++)
                 out[j] += ((double)r->x[i * r->d + j] - r->mean[j]) * v[i];
     }
 }
 
-/* out [n] = Xc Xc^T v: its eigenvectors are the scores, so rows and graph need one kind of start. */
+/* out [n] = Xc Xc^T v: its eigenvectors are the scores, so rows and graph need one kind of start.
+ */
 static void apply_rows(double *out, const double *v, const void *with)
 {
     const rows *r = with;
@@ -153,8 +160,10 @@ static void scale_scores(double *vectors, rows *r, double *product)
     for (int c = 0; c < UMAP_DIM; c++) {
         double *v = vectors + c * r->n, value = 0.0;
         apply_rows(product, v, r);
-        for (int64_t i = 0; i < r->n; i++) value += v[i] * product[i];
-        for (int64_t i = 0; i < r->n; i++) v[i] *= sqrt(fmax(value, 0.0));
+        for (int64_t i = 0; i < r->n; i++)
+            value += v[i] * product[i];
+        for (int64_t i = 0; i < r->n; i++)
+            v[i] *= sqrt(fmax(value, 0.0));
     }
 }
 
@@ -170,8 +179,10 @@ scw_status umap_start_pca(float *y, const float *x, int64_t n, int64_t d, uint64
     TRY(mem_new(&vectors, UMAP_DIM * n));
     TRY(mem_new(&product, n));
     for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < d; j++) mean[j] += (double)x[i * d + j];
-    for (int64_t j = 0; j < d; j++) mean[j] /= (double)n;
+        for (int64_t j = 0; j < d; j++)
+            mean[j] += (double)x[i * d + j];
+    for (int64_t j = 0; j < d; j++)
+        mean[j] /= (double)n;
     r.mean = mean;
     lanczos_problem p = {.n = n, .apply = apply_rows, .with = &r, .seed = seed};
     TRY(find_two(vectors, &p, hooks));

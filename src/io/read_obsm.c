@@ -97,8 +97,8 @@ static bool is_among(const strings *names, const char *name)
     return false;
 }
 
-/* Add the arrays of one obsm to the list, those of a modality as <modality>:<key>. What an h5mu keeps
- * under the name of a modality is the cells that have it, no embedding. */
+/* Add the arrays of one obsm to the list, those of a modality as <modality>:<key>. What an h5mu
+ * keeps under the name of a modality is the cells that have it, no embedding. */
 static scw_status list_arrays(textbuf *list, int64_t *n, hid_t file, const char *modality,
                               const strings *modalities)
 {

@@ -17,7 +17,8 @@ static scw_status spread_rows(float **values, int64_t n_obs, int64_t d, const mo
     TRY(mem_new(&all, n_obs * d));
     for (int64_t i = 0; i < n_obs; i++) {
         int64_t row = m->row_of_obs[i];
-        for (int64_t j = 0; j < d; j++) all[i * d + j] = row < 0 ? NAN : (*values)[row * d + j];
+        for (int64_t j = 0; j < d; j++)
+            all[i * d + j] = row < 0 ? NAN : (*values)[row * d + j];
     }
     mem_free(*values);
     *values = all;
@@ -60,12 +61,14 @@ scw_status embedding_read(float **values, int64_t *d, const scw_dataset *data, c
         if (data->files[f].modality && strcmp(data->files[f].modality, m->name) == 0)
             file = &data->files[f];
     if (!m && data->n_files > 1)
-        FAIL(SCW_ENOTFOUND, "the data come from several files: name the array '%s' with its modality, "
-                            "as in %s:%s", key, data->modalities[0].name, key);
+        FAIL(SCW_ENOTFOUND,
+             "the data come from several files: name the array '%s' with its modality, "
+             "as in %s:%s",
+             key, data->modalities[0].name, key);
     TRY(io_read_obsm(values, &n, d, file->path, m && !file->modality ? m->name : NULL, rest));
     if (n != (m ? m->x.n_rows : data->n_obs))
-        FAIL(SCW_EFORMAT, "%s: obsm '%s' has %lld rows for %lld cells", file->path, key, (long long)n,
-             (long long)(m ? m->x.n_rows : data->n_obs));
+        FAIL(SCW_EFORMAT, "%s: obsm '%s' has %lld rows for %lld cells", file->path, key,
+             (long long)n, (long long)(m ? m->x.n_rows : data->n_obs));
     if (m) TRY(spread_rows(values, data->n_obs, *d, m));
 done:
     if (st != SCW_OK) {

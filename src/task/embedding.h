@@ -8,8 +8,8 @@
 #include "base/status.h"
 #include "scweave/dataset.h"
 
-/* values: new [n_obs, d], from obsm[key], or with "<modality>:<key>" from that modality's obsm; NaN for
- * cells that lack the modality. SCW_ENOTFOUND lists the arrays there are. */
+/* values: new [n_obs, d], from obsm[key], or with "<modality>:<key>" from that modality's obsm; NaN
+ * for cells that lack the modality. SCW_ENOTFOUND lists the arrays there are. */
 SCW_CHECKED scw_status embedding_read(float **values, int64_t *d, const scw_dataset *data,
                                       const char *key);
 

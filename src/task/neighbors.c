@@ -14,7 +14,8 @@
 #include "scweave/version.h"
 #include "task/embedding.h"
 
-/* What is kept beside a result: the version, the command, the array it came from and the settings. */
+/* What is kept beside a result: the version, the command, the array it came from and the settings.
+ */
 static scw_status begin_record(json_t **out, const scw_neighbors_request *request,
                                const scw_option *table, const void *options)
 {
@@ -58,10 +59,12 @@ static scw_status begin(float **x, int64_t *d, const scw_dataset *dataset,
 {
     scw_status st = SCW_OK;
 
-    if (!dataset || !request->use) FAIL(SCW_EINVAL, "neighbours need a data set and an array of obsm");
+    if (!dataset || !request->use)
+        FAIL(SCW_EINVAL, "neighbours need a data set and an array of obsm");
     if (!*key) FAIL(SCW_EINVAL, "the name of the result is empty");
     if (strcmp(key, "scweave") == 0 || strcmp(key, "X_scweave") == 0)
-        FAIL(SCW_EINVAL, "the result cannot be named '%s': uns['scweave'] is the models' record", key);
+        FAIL(SCW_EINVAL, "the result cannot be named '%s': uns['scweave'] is the models' record",
+             key);
     threads_set(request->threads);
     TRY(embedding_read(x, d, dataset, request->use));
     log_info(hooks, "%lld cells, %lld columns in %s", (long long)dataset->n_obs, (long long)*d,

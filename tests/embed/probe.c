@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* probe WHAT IN OUT [OPTION VALUE]...: read rows from the file IN, compute, write arrays to OUT; for
- * the comparison with other implementations. IN holds int64 n, d and then float x [n, d].
+/* probe WHAT IN OUT [OPTION VALUE]...: read rows from the file IN, compute, write arrays to OUT;
+ * for the comparison with other implementations. IN holds int64 n, d and then float x [n, d].
  *   neighbors  [neighbors N] [metric M]   -> rows i32 [n, k], distances f64 [n, k]
  *   graph      the options of UMAP        -> nnz i64, indptr i64, columns i32, weights f32
  *   curve      the same                   -> a, b f64
@@ -38,7 +38,10 @@ static void neighbors_case(FILE *out, const float *x, int64_t n, int64_t d,
                            const scw_umap_options *o)
 {
     neighbors nn;
-    neighbors_search s = {.rows = x, .n_rows = n, .d = d, .k = o->graph.neighbors,
+    neighbors_search s = {.rows = x,
+                          .n_rows = n,
+                          .d = d,
+                          .k = o->graph.neighbors,
                           .cosine = o->graph.metric == SCW_DISTANCE_COSINE};
 
     must(neighbors_find(&nn, &s) == SCW_OK, "neighbors_find");
@@ -112,11 +115,16 @@ int main(int argc, char **argv)
     must(in && out && fread(size, 8, 2, in) == 2, "cannot open the files");
     float *x = calloc((size_t)(size[0] * size[1]) + 1, sizeof *x);
     must(x && fread(x, 4, (size_t)(size[0] * size[1]), in) == (size_t)(size[0] * size[1]), "short");
-    if (clusters) cluster_case(out, x, size[0], size[1], &cluster);
-    else if (strcmp(argv[1], "neighbors") == 0) neighbors_case(out, x, size[0], size[1], &umap);
-    else if (strcmp(argv[1], "graph") == 0) graph_case(out, x, size[0], size[1], &umap);
-    else if (strcmp(argv[1], "curve") == 0) curve_case(out, &umap);
-    else umap_case(out, x, size[0], size[1], &umap);
+    if (clusters)
+        cluster_case(out, x, size[0], size[1], &cluster);
+    else if (strcmp(argv[1], "neighbors") == 0)
+        neighbors_case(out, x, size[0], size[1], &umap);
+    else if (strcmp(argv[1], "graph") == 0)
+        graph_case(out, x, size[0], size[1], &umap);
+    else if (strcmp(argv[1], "curve") == 0)
+        curve_case(out, &umap);
+    else
+        umap_case(out, x, size[0], size[1], &umap);
     (void)fclose(in);
     must(fclose(out) == 0, "cannot write");
     free(x);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Neighbours, weights, curve, layout and clusters against scikit-learn, scipy and the definitions."""
+"""Neighbours, weights, curve, layout, clusters against scikit-learn, scipy and definitions."""
 import os
 import subprocess
 import sys

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Neighbours, the weighted graph, eigenvectors, UMAP and clusters: equal rows, degenerate sizes, known
- * answers, failing memory, cancellation. tests/embed compares with other implementations. */
+/* Neighbours, the weighted graph, eigenvectors, UMAP and clusters: equal rows, degenerate sizes,
+ * known answers, failing memory, cancellation. tests/embed compares with other implementations. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,11 +37,12 @@ static void equal_distances_keep_the_order_of_rows(void **state)
 {
     (void)state;
     const float x[] = {0, 1, 0, 1, 0, 3};
-    const int32_t expected[6][3] = {{2, 4, 1}, {3, 0, 2}, {0, 4, 1}, {1, 0, 2}, {0, 2, 1}, {1, 3, 0}};
+    const int32_t expected[6][3] = {{2, 4, 1}, {3, 0, 2}, {0, 4, 1},
+                                    {1, 0, 2}, {0, 2, 1}, {1, 3, 0}};
     neighbors nn;
 
-    assert_int_equal(neighbors_find(&nn, &(neighbors_search){.rows = x, .n_rows = 6, .d = 1, .k = 3}),
-                     SCW_OK);
+    assert_int_equal(
+        neighbors_find(&nn, &(neighbors_search){.rows = x, .n_rows = 6, .d = 1, .k = 3}), SCW_OK);
     assert_int_equal(nn.k, 3);
     assert_memory_equal(nn.row, expected, sizeof expected);
     assert_true(nn.distance[0] == 0.0 && nn.distance[2] == 1.0 && nn.distance[17] == 3.0);
@@ -54,8 +55,8 @@ static void a_far_origin_costs_no_digits(void **state)
     float x[3 * 2] = {1e6f, 1e6f, 1e6f + 1.0f, 1e6f, 1e6f, 1e6f + 0.5f};
     neighbors nn;
 
-    assert_int_equal(neighbors_find(&nn, &(neighbors_search){.rows = x, .n_rows = 3, .d = 2, .k = 5}),
-                     SCW_OK);
+    assert_int_equal(
+        neighbors_find(&nn, &(neighbors_search){.rows = x, .n_rows = 3, .d = 2, .k = 5}), SCW_OK);
     assert_int_equal(nn.k, 2); /* there are no more */
     assert_int_equal(nn.row[0], 2);
     assert_true(nn.distance[0] == 0.5 && nn.distance[1] == 1.0);
@@ -69,8 +70,8 @@ static void what_is_hidden_or_not_finite_is_not_found(void **state)
     const float q[] = {1.2f, NAN};
     const uint8_t hidden[] = {0, 0, 1, 0, 0};
     neighbors nn;
-    neighbors_search s = {.rows = x, .n_rows = 5, .d = 1, .hidden = hidden, .queries = q,
-                          .n_queries = 2, .k = 4};
+    neighbors_search s = {
+        .rows = x, .n_rows = 5, .d = 1, .hidden = hidden, .queries = q, .n_queries = 2, .k = 4};
 
     assert_int_equal(neighbors_find(&nn, &s), SCW_OK);
     assert_int_equal(nn.k, 2);
@@ -89,8 +90,10 @@ static void cosine_of_zero_rows(void **state)
     const float x[] = {1, 0, 0, 0, 0, 2, 0, 0, 5, 0};
     neighbors nn;
 
-    assert_int_equal(neighbors_find(&nn, &(neighbors_search){.rows = x, .n_rows = 5, .d = 2, .k = 4,
-                                                             .cosine = true}), SCW_OK);
+    assert_int_equal(
+        neighbors_find(&nn,
+                       &(neighbors_search){.rows = x, .n_rows = 5, .d = 2, .k = 4, .cosine = true}),
+        SCW_OK);
     assert_int_equal(nn.row[0], 4); /* the same direction */
     assert_true(nn.distance[0] < 1e-15 && fabs(nn.distance[1] - 1.0) < 1e-15);
     assert_int_equal(nn.row[4], 3); /* the other row of zeros */
@@ -108,8 +111,8 @@ static void the_sum_that_defines_sigma(void **state)
     neighbors nn;
 
     fill(x, N, D, 4.0f);
-    assert_int_equal(neighbors_find(&nn, &(neighbors_search){.rows = x, .n_rows = N, .d = D, .k = 14}),
-                     SCW_OK);
+    assert_int_equal(
+        neighbors_find(&nn, &(neighbors_search){.rows = x, .n_rows = N, .d = D, .k = 14}), SCW_OK);
     fuzzy_scales(rho, sigma, &nn, 1.0);
     for (int64_t i = 0; i < N; i++) {
         double sum = 0.0;
@@ -135,7 +138,8 @@ static void pieces_are_counted(void **state)
         fuzzy_graph g;
         fill(x, N, D, apart[k]);
         assert_int_equal(
-            neighbors_find(&nn, &(neighbors_search){.rows = x, .n_rows = N, .d = D, .k = 10}), SCW_OK);
+            neighbors_find(&nn, &(neighbors_search){.rows = x, .n_rows = N, .d = D, .k = 10}),
+            SCW_OK);
         assert_int_equal(fuzzy_graph_build(&g, &nn, 1.0), SCW_OK);
         assert_int_equal(fuzzy_graph_count_pieces(&pieces[k], &g), SCW_OK);
         fuzzy_graph_clear(&g);
@@ -151,7 +155,8 @@ static void pieces_are_counted(void **state)
 static void apply_path(double *out, const double *x, const void *with)
 {
     int64_t n = *(const int64_t *)with;
-    for (int64_t i = 0; i < n; i++) out[i] = (i > 0 ? x[i - 1] : 0.0) + (i + 1 < n ? x[i + 1] : 0.0);
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (i > 0 ? x[i - 1] : 0.0) + (i + 1 < n ? x[i + 1] : 0.0);
 }
 
 static void eigenpairs_of_a_path(void **state)
@@ -165,8 +170,14 @@ static void eigenpairs_of_a_path(void **state)
         double step = acos(-1.0) / (double)(n + 1), values[3], residual;
         for (int64_t i = 0; i < n; i++)
             known[i] = sin(step * (double)(i + 1)) * sqrt(2.0 / (double)(n + 1));
-        lanczos_problem p = {.n = n, .apply = apply_path, .with = &n, .known = known, .k = 3,
-                             .tolerance = 1e-9, .most = 20000, .seed = 3};
+        lanczos_problem p = {.n = n,
+                             .apply = apply_path,
+                             .with = &n,
+                             .known = known,
+                             .k = 3,
+                             .tolerance = 1e-9,
+                             .most = 20000,
+                             .seed = 3};
         assert_int_equal(lanczos_find(values, vectors, &residual, &p, NULL), SCW_OK);
         for (int c = 0; c < 3; c++) {
             assert_true(fabs(values[c] - 2.0 * cos(step * (c + 2))) < 1e-8);
@@ -193,10 +204,12 @@ static void few_rows_and_equal_rows(void **state)
         for (int64_t n = 1; n <= 20; n += n < 5 ? 1 : 15) {
             memset(x, 0, sizeof x);
             assert_int_equal(scw_umap(y, x, n, 3, &o, NULL), SCW_OK);
-            for (int64_t e = 0; e < 2 * n; e++) assert_true(isfinite(y[e]));
+            for (int64_t e = 0; e < 2 * n; e++)
+                assert_true(isfinite(y[e]));
             fill(x, n, 1, 0.0f);
             assert_int_equal(scw_umap(y, x, n, 1, &o, NULL), SCW_OK);
-            for (int64_t e = 0; e < 2 * n; e++) assert_true(isfinite(y[e]));
+            for (int64_t e = 0; e < 2 * n; e++)
+                assert_true(isfinite(y[e]));
         }
     }
     assert_int_equal(scw_umap(y, x, 0, 3, NULL, NULL), SCW_EDATA);
@@ -211,7 +224,8 @@ static void rows_that_are_not_finite_do_not_matter(void **state)
     fill(x, N, D, 0.0f);
     assert_int_equal(scw_umap(without, x, N, D, NULL, NULL), SCW_OK);
     memmove(x + 2 * D, x + D, (N - 1) * D * sizeof *x);
-    for (int j = 0; j < D; j++) x[D + j] = NAN;
+    for (int j = 0; j < D; j++)
+        x[D + j] = NAN;
     x[(N + 1) * D] = INFINITY;
     assert_int_equal(scw_umap(y, x, N + 2, D, NULL, NULL), SCW_OK);
     assert_true(isnan(y[2]) && isnan(y[3]) && isnan(y[2 * N + 2]));
@@ -262,7 +276,8 @@ static void clusters_from_the_largest(void **state)
     scw_clusters facts;
 
     fill(x, N, D, 0.0f);
-    for (int64_t i = 0; i < N; i++) x[i * D] += i < 20 ? 1000.0f : i < 50 ? 2000.0f : 0.0f;
+    for (int64_t i = 0; i < N; i++)
+        x[i * D] += i < 20 ? 1000.0f : i < 50 ? 2000.0f : 0.0f;
     x[40 * D] = NAN;
     scw_cluster_options o;
     assert_int_equal(scw_options_init(scw_cluster_option_table(), &o), SCW_OK);

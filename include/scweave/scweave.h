@@ -7,6 +7,7 @@
 #include "evaluate.h"
 #include "hooks.h"
 #include "model.h"
+#include "neighbors.h"
 #include "options.h"
 #include "status.h"
 #include "version.h"

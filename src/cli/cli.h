@@ -22,7 +22,9 @@ typedef struct cli_run cli_run;
 /* What a command takes beside its own options and those every command has. */
 typedef enum cli_takes {
     CLI_TAKES_INPUT = 1, /* data files: arguments, --rna, --adt, --atac, --layer */
-    CLI_TAKES_KIND = 2   /* a kind of model as first argument, and that kind's options */
+    CLI_TAKES_KIND = 2,  /* a kind of model as first argument, and that kind's options */
+    CLI_TAKES_UMAP = 4,  /* the library's options of UMAP */
+    CLI_TAKES_CLUSTER = 8 /* the library's options of clustering */
 } cli_takes;
 
 typedef struct cli_command {
@@ -52,6 +54,7 @@ struct cli_run {
     cli_general general;
     cli_input input;
     void *options;              /* the command's struct */
+    void *settings;             /* the struct of cli_settings_table */
     const scw_model_kind *kind; /* CLI_TAKES_KIND: chosen by the first argument */
     void *kind_options;
     int n_arguments;
@@ -64,7 +67,8 @@ extern const cli_command *const cli_commands[]; /* ends with NULL */
 extern const scw_option cli_general_options[], cli_input_options[];
 
 extern const cli_command cli_cmd_inspect, cli_cmd_example, cli_cmd_fit, cli_cmd_annotate,
-    cli_cmd_embed, cli_cmd_evaluate, cli_cmd_bench, cli_cmd_help;
+    cli_cmd_embed, cli_cmd_evaluate, cli_cmd_bench, cli_cmd_help,
+    cli_cmd_umap, cli_cmd_cluster;
 
 /* Wrong use: print the sentence and where help is; CLI_MISUSE. */
 int cli_misuse(const cli_run *run, const char *format, ...) SCW_PRINTF(2, 3);
@@ -80,6 +84,8 @@ int cli_finish(const cli_run *run, scw_status status);
 
 /* Open the data sets that the arguments and input options name. */
 SCW_CHECKED scw_status cli_open(scw_dataset **out, const cli_run *run);
+/* The library's table that a command takes, and the size of its struct; NULL: none. */
+const scw_option *cli_settings_table(const cli_command *command, size_t *size);
 /* Number of data files named. */
 int cli_input_count(const cli_run *run);
 

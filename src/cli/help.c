@@ -144,12 +144,14 @@ static void presets(FILE *out, const scw_model_kind *kind)
 void help_command(FILE *out, const cli_run *run)
 {
     const cli_command *c = run->command;
+    size_t size;
 
     (void)fprintf(out, "Usage: scweave %s %s\n\n", c->name, c->usage);
     paragraphs(out, c->about, 0);
     if (c->takes & CLI_TAKES_KIND) help_kinds(out);
     if (c->takes & CLI_TAKES_INPUT) options(out, cli_input_options, &run->input);
     if (c->options) options(out, c->options, run->options);
+    if (run->settings) options(out, cli_settings_table(c, &size), run->settings);
     if (run->kind) {
         (void)fprintf(out, "\nOptions of %s: %s\n", run->kind->name, run->kind->summary);
         presets(out, run->kind);
@@ -241,6 +243,9 @@ static void roff_command(FILE *out, const cli_command *c)
     (void)fputc('\n', out);
     roff_paragraphs(out, c->about);
     if (c->options) roff_options(out, c->options, c->options_size);
+    size_t size;
+    const scw_option *settings = cli_settings_table(c, &size);
+    if (settings) roff_options(out, settings, size);
     if (c->examples) {
         (void)fputs(".PP\nExamples:\n.PP\n.nf\n", out);
         roff(out, c->examples);

@@ -14,8 +14,8 @@
 
 const cli_command *const cli_commands[] = {
     &cli_cmd_inspect, &cli_cmd_example,  &cli_cmd_fit,   &cli_cmd_annotate,
-    &cli_cmd_embed,   &cli_cmd_evaluate, &cli_cmd_bench, &cli_cmd_help,
-    NULL,
+    &cli_cmd_embed,   &cli_cmd_umap,     &cli_cmd_cluster, &cli_cmd_evaluate,
+    &cli_cmd_bench,   &cli_cmd_help,     NULL,
 };
 
 const scw_option cli_general_options[] = {
@@ -150,12 +150,27 @@ int cli_writes_over_input(const cli_run *run, const char *path)
     return found;
 }
 
+const scw_option *cli_settings_table(const cli_command *command, size_t *size)
+{
+    if (command->takes & CLI_TAKES_UMAP) {
+        *size = sizeof(scw_umap_options);
+        return scw_umap_option_table();
+    }
+    *size = sizeof(scw_cluster_options);
+    return command->takes & CLI_TAKES_CLUSTER ? scw_cluster_option_table() : NULL;
+}
+
 /* Set all options to their defaults and read the words into them. */
 static int read_line(cli_run *run, options_line *line, int argc, char **argv)
 {
+    size_t size;
+
     line->tables[line->n_tables++] = (options_table){cli_general_options, &run->general};
     if (run->command->options)
         line->tables[line->n_tables++] = (options_table){run->command->options, run->options};
+    if (run->settings)
+        line->tables[line->n_tables++] =
+            (options_table){cli_settings_table(run->command, &size), run->settings};
     if (run->command->takes & CLI_TAKES_INPUT)
         line->tables[line->n_tables++] = (options_table){cli_input_options, &run->input};
     if (run->kind) {
@@ -210,11 +225,13 @@ static int run_command(const cli_command *command, int argc, char **argv, int al
     cli_run run = {.command = command};
     options_line line = {0};
     int result = CLI_OK;
+    size_t size;
 
     line.arguments = cli_new((size_t)argc + 1, sizeof *line.arguments);
     options_record(&line, "scweave");
     options_record(&line, command->name);
     if (command->options) run.options = cli_new(1, command->options_size);
+    if (cli_settings_table(command, &size)) run.settings = cli_new(1, size);
     if (command->takes & CLI_TAKES_KIND) result = choose_kind(&run, argc, argv);
     if (run.kind) options_record(&line, argv[0]);
     if (result == CLI_OK)
@@ -230,6 +247,7 @@ static int run_command(const cli_command *command, int argc, char **argv, int al
     for (int t = 0; t < line.n_tables; t++)
         scw_options_clear(line.tables[t].rows, line.tables[t].values);
     free(run.options);
+    free(run.settings);
     free(run.kind_options);
     free(line.record);
     free(line.arguments);

@@ -11,7 +11,7 @@ typedef struct options_table {
     void *values;
 } options_table;
 
-enum { OPTIONS_TABLES = 4 };
+enum { OPTIONS_TABLES = 5 };
 
 typedef struct options_line {
     options_table tables[OPTIONS_TABLES];

@@ -74,5 +74,6 @@ void scw_results_free(scw_results *r)
     mem_free(r->columns);
     mem_free(r->arrays);
     mem_free(r->record_json);
+    mem_free(r->record_name);
     mem_free(r);
 }

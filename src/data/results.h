@@ -19,7 +19,8 @@ struct scw_results {
     column *columns; /* added to obs, replacing columns of the same name */
     int64_t n_arrays;
     results_array *arrays; /* added to obsm, replacing arrays of the same name */
-    char *record_json;     /* one JSON object: flat keys become entries of uns['scweave'] */
+    char *record_json;     /* one JSON object: flat keys become entries of uns[record_name] */
+    char *record_name;     /* NULL: "scweave" */
 };
 
 SCW_CHECKED scw_status results_new(scw_results **out, int64_t n_obs);

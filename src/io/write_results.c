@@ -264,7 +264,7 @@ static scw_status add_results(hid_t file, const scw_results *r, const scw_datase
     }
     if (r->record_json) {
         TRY(write_open_dict(&uns, file, "uns"));
-        TRY(write_record(uns, "scweave", r->record_json));
+        TRY(write_record(uns, r->record_name ? r->record_name : "scweave", r->record_json));
     }
 done:
     mem_free(rows);

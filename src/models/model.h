@@ -8,6 +8,7 @@
 
 #include "data/dataset.h"
 #include "models/cells.h"
+#include "models/count_heads.h"
 #include "models/matilda.h"
 #include "models/matilda_options.h"
 #include "scweave/model.h"
@@ -33,6 +34,7 @@ struct scw_model {
     int n_modalities;
     model_modality modality[MODEL_MAX_MODALITIES];
     matilda_net net;
+    count_heads counts; /* decoders of counts; empty where the model has none */
     json_t *record; /* training record: seed, cells, history, scores */
 };
 
@@ -54,6 +56,12 @@ typedef struct model_coverage {
  * named), or the values are not counts. Warnings say what is missing. */
 SCW_CHECKED scw_status model_prepare(cells *out, model_coverage *coverage, const scw_model *m,
                                      const scw_dataset *query, const scw_hooks *hooks);
+
+/* The query's raw counts of modality k in the order of the model's features, a CSR row a cell (empty
+ * where absent), and which cells have it: present is new [n_obs]. A modality that the query lacks is
+ * absent everywhere. Errors as model_prepare. */
+SCW_CHECKED scw_status model_counts(matrix *counts, uint8_t **present, const scw_model *m, int k,
+                                    const scw_dataset *query);
 
 /* Class probabilities [n, C] and latent [n, d] of cells; either may be NULL. In blocks of rows. */
 SCW_CHECKED scw_status model_infer(const scw_model *m, const params *p, const cells *c,

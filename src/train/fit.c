@@ -9,6 +9,7 @@
 #include "metric/classification.h"
 #include "prep/pca.h"
 #include "train/balance.h"
+#include "train/fit_counts.h"
 #include "train/shortcut.h"
 #include "train/trainer.h"
 
@@ -552,6 +553,7 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
                   j.model->classes.n, options->validation, seed));
     TRY(prepare_network(&j));
     TRY(train(&j));
+    TRY(fit_counts(j.model, &j.all, ref, rows, j.train, j.n_train, seed, hooks));
     *out = j.model;
     j.model = NULL;
 done:

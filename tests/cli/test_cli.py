@@ -58,7 +58,7 @@ class Case(unittest.TestCase):
 
 
 class Manners(Case):
-    COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "evaluate", "bench", "help"]
+    COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "simulate", "evaluate", "bench", "help"]
 
     def test_version_is_quick(self):
         times = []

@@ -81,9 +81,9 @@ const scw_option matilda_option_table[] = {
      "decoders for simulate, fitted on the finished latent: nb (negative binomial) counts, "
      "bernoulli presence, auto nb and for chromatin bernoulli; gaussian: none, simulate then gives "
      "transformed values"},
-    {"count-steps", SCW_OPTION_INT, AT(count_steps), "300", 1, 100000000, NULL, "N",
+    {"count-steps", SCW_OPTION_INT, AT(count_steps), "100", 1, 100000000, NULL, "N",
      "Count decoders", "training steps of the count decoders"},
-    {"count-lr", SCW_OPTION_REAL, AT(count_lr), "0.01", 1e-9, 10, NULL, "RATE", "Count decoders",
+    {"count-lr", SCW_OPTION_REAL, AT(count_lr), "0.02", 1e-9, 10, NULL, "RATE", "Count decoders",
      "their learning rate"},
     {"count-decay", SCW_OPTION_REAL, AT(count_decay), "0.1", 0, 10, NULL, "W", "Count decoders",
      "their weight decay"},

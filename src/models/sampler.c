@@ -11,7 +11,7 @@
 #include "base/threads.h"
 
 #define BLOCK_CELLS 256    /* cells drawn from as many real ones at a time */
-#define BORROWED 3.0       /* a type counts as if so many cells were added that say nothing of it */
+#define BORROWED 1.0       /* a type counts as if so many cells were added that say nothing of it */
 #define POOL_CELLS 64      /* cells of other types whose deviations are borrowed */
 #define SCORE_LIMIT 5.0    /* a count beyond all expectation is no further out than this */
 #define SMALLEST_MEAN 1e-8

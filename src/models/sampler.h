@@ -10,7 +10,7 @@
  *   class      z = mean + sum_i g_i (mu_i - mean), and r and the logarithm of the depth alike, over
  *              the real cells i of the type, g a row of a random orthogonal matrix: a Gaussian with
  *              the covariance of (z, r) in the type, so that what the latent explains and what it
- *              leaves stay together. Types of few cells borrow: a share 3 / (n + 2) of the
+ *              leaves stay together. Types of few cells borrow: a share 1 / n of the
  *              variance of z is that of deviations of other types, of r independent noise.
  *   posterior  z = mu_i + eps sigma_i of a real cell i, and its depth (Liu et al. 2023); r as above
  *   prior      z ~ N(0, 1), r independent, the depth of any real cell

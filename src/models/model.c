@@ -91,6 +91,7 @@ void scw_model_free(scw_model *m)
     }
     matilda_net_clear(&m->net);
     calibration_clear(&m->calibration);
+    count_heads_clear(&m->counts);
     json_decref(m->record);
     mem_free(m);
 }
@@ -171,36 +172,68 @@ done:
     return st;
 }
 
+/* Raw counts of the query's modality `from` in the order of the model's features. */
+static scw_status align_counts(matrix *counts, alignment *a, uint8_t **present,
+                               const scw_model *m, int k, const modality *from, int64_t n)
+{
+    scw_status st = SCW_OK;
+    const model_modality *x = &m->modality[k];
+    matrix rows = {0};
+
+    TRY(alignment_build(a, &x->features, &from->var.index));
+    if ((double)a->n_found < m->options.min_coverage * (double)a->n_vars || a->n_found == 0)
+        FAIL(SCW_EDATA,
+             "modality '%s': the query has %lld of the model's %lld features (%.1f %%), fewer than "
+             "--min-coverage %g; model features look like '%s', the query's like '%s'",
+             x->name, (long long)a->n_found, (long long)a->n_vars,
+             100.0 * (double)a->n_found / (double)a->n_vars, m->options.min_coverage,
+             x->features.at[0], from->var.index.n ? from->var.index.at[0] : "");
+    TRY(matrix_rows_csr(&rows, &from->x, from->row_of_obs, n));
+    TRY(matrix_select_columns(counts, &rows, a->from, a->n_vars));
+    TRY(transform_check_counts(counts, from->name, m->options.fractional));
+    TRY(mem_new(present, n));
+    for (int64_t i = 0; i < n; i++)
+        (*present)[i] = from->row_of_obs[i] >= 0;
+done:
+    matrix_clear(&rows);
+    return st;
+}
+
+scw_status model_counts(matrix *counts, uint8_t **present, const scw_model *m, int k,
+                        const scw_dataset *query)
+{
+    scw_status st = SCW_OK;
+    alignment a = {0};
+    bool by_kind;
+    const modality *from = find_modality(m, k, query, &by_kind);
+
+    if (from) {
+        TRY(align_counts(counts, &a, present, m, k, from, query->n_obs));
+    } else {
+        TRY(matrix_init_csr(counts, query->n_obs, m->modality[k].features.n, 0));
+        TRY(mem_new(present, query->n_obs));
+    }
+done:
+    alignment_clear(&a);
+    return st;
+}
+
 static scw_status prepare_present(prepared *out, model_coverage *coverage, const scw_model *m,
                                   int k, const modality *from, int64_t n)
 {
     scw_status st = SCW_OK;
-    const model_modality *x = &m->modality[k];
     alignment a = {0};
-    matrix rows = {0}, counts = {0};
+    matrix counts = {0};
     uint8_t *present = NULL;
 
-    TRY(alignment_build(&a, &x->features, &from->var.index));
+    TRY(align_counts(&counts, &a, &present, m, k, from, n));
     coverage->n_found = a.n_found;
-    if ((double)a.n_found < m->options.min_coverage * (double)a.n_vars || a.n_found == 0)
-        FAIL(SCW_EDATA,
-             "modality '%s': the query has %lld of the model's %lld features (%.1f %%), fewer than "
-             "--min-coverage %g; model features look like '%s', the query's like '%s'",
-             x->name, (long long)a.n_found, (long long)a.n_vars,
-             100.0 * (double)a.n_found / (double)a.n_vars, m->options.min_coverage,
-             x->features.at[0], from->var.index.n ? from->var.index.at[0] : "");
-    TRY(matrix_rows_csr(&rows, &from->x, from->row_of_obs, n));
-    TRY(matrix_select_columns(&counts, &rows, a.from, a.n_vars));
-    TRY(transform_check_counts(&counts, from->name, m->options.fractional));
-    TRY(mem_new(&present, n));
-    for (int64_t i = 0; i < n; i++)
-        present[i] = from->row_of_obs[i] >= 0;
-    TRY(transform_apply(out, &x->prep, &counts, a.n_found < a.n_vars ? a.has_feature : NULL,
-                        present, m->options.file_library));
+    TRY(transform_apply(out, &m->modality[k].prep, &counts,
+                        a.n_found < a.n_vars ? a.has_feature : NULL, present,
+                        m->options.file_library));
     coverage->n_present = from->n_present;
 done:
     alignment_clear(&a);
-    matrix_clear(&rows);
     matrix_clear(&counts);
     mem_free(present);
     return st;

@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "models/calibration.h"
 #include "models/cells.h"
+#include "models/count_heads.h"
 #include "models/matilda.h"
 #include "models/matilda_options.h"
 #include "scweave/model.h"
@@ -35,6 +36,7 @@ struct scw_model {
     model_modality modality[MODEL_MAX_MODALITIES];
     matilda_net net;
     calibration calibration;
+    count_heads counts; /* decoders of counts; empty where the model has none */
     json_t *record; /* training record: seed, cells, history, scores */
 };
 
@@ -59,6 +61,13 @@ SCW_CHECKED scw_status model_prepare(cells *out, model_coverage *coverage, const
 
 /* Class scores [n, C] and latent [n, d] of cells; either may be NULL. In blocks of rows. Scores
  * become probabilities by calibration_softmax with m->calibration.temperature. */
+/* The query's raw counts of modality k in the order of the model's features, a CSR row a cell (empty
+ * where absent), and which cells have it: present is new [n_obs]. A modality that the query lacks is
+ * absent everywhere. Errors as model_prepare. */
+SCW_CHECKED scw_status model_counts(matrix *counts, uint8_t **present, const scw_model *m, int k,
+                                    const scw_dataset *query);
+
+/* Class probabilities [n, C] and latent [n, d] of cells; either may be NULL. In blocks of rows. */
 SCW_CHECKED scw_status model_infer(const scw_model *m, const params *p, const cells *c,
                                    const int64_t *rows, int64_t n, float *logits, float *latent);
 

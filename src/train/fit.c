@@ -10,6 +10,7 @@
 #include "prep/pca.h"
 #include "train/balance.h"
 #include "train/calibrate.h"
+#include "train/fit_counts.h"
 #include "train/shortcut.h"
 #include "train/split.h"
 #include "train/trainer.h"
@@ -650,6 +651,7 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
     TRY(calibrate_model(&j));
     if (j.n_validation > 0 && j.penalty > 0.0)
         TRY(shortcut_refit(j.model, j.penalty, &j.all, positions, n, false));
+    TRY(fit_counts(j.model, &j.all, ref, rows, j.train, j.n_train, seed, hooks));
     *out = j.model;
     j.model = NULL;
 done:

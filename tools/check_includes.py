@@ -20,7 +20,8 @@ ARROWS = {
     "metric": ["data"],
     "models": ["nn", "prep"],
     "train": ["models", "metric"],
-    "task": ["train", "io"],
+    "plot": ["data"],
+    "task": ["train", "io", "plot"],
     "cli": [],
 }
 # Of the public headers a layer sees all; the program sees nothing else.

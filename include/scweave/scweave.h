@@ -8,6 +8,7 @@
 #include "hooks.h"
 #include "model.h"
 #include "options.h"
+#include "plot.h"
 #include "status.h"
 #include "version.h"
 

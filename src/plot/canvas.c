@@ -141,7 +141,8 @@ scw_status canvas_size(canvas *c, double width, double height)
     c->page = c->front = cairo_create(s);
     cairo_surface_destroy(s);
     set_font_options(c->page);
-    canvas_fill(c, (rect){0, 0, width, height}, (rgb){255, 255, 255});
+    cairo_set_source_rgb(c->page, 1.0, 1.0, 1.0);
+    cairo_paint(c->page); /* to the edge of the last pixel, which a rectangle may share */
     TRY(check(c->page));
 done:
     return st;
@@ -341,6 +342,7 @@ void canvas_path(canvas *c, const double *x, const double *y, int64_t n, rgb col
     cairo_set_line_width(c->front, width);
     cairo_set_line_join(c->front, CAIRO_LINE_JOIN_ROUND);
     cairo_set_line_cap(c->front, CAIRO_LINE_CAP_ROUND);
+    cairo_new_path(c->front); /* text leaves a current point behind */
     for (int64_t i = 0; i < n; i++) {
         if (!isfinite(x[i]) || !isfinite(y[i]))
             cairo_new_sub_path(c->front);

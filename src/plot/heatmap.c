@@ -10,7 +10,7 @@
 #define MARGIN 12.0
 #define NAME_WIDEST 150.0
 #define SIDE_WIDTH 84.0    /* at the right: counts of the rows and the bar of colours */
-#define AXIS_NAME 18.0     /* height of the names of the columns of obs */
+#define AXIS_NAME 20.0     /* height of the names of the columns of obs */
 #define SMALLEST_CELL 2.0
 #define SMALLEST_TEXT 4.6
 
@@ -77,7 +77,7 @@ static void draw_value(canvas *c, const confusion *m, rect cell, int64_t count, 
     if (m->values == CONFUSION_COUNT)
         (void)snprintf(text, sizeof text, "%lld", (long long)count);
     else if (share < 0.005)
-        return;
+        (void)snprintf(text, sizeof text, "<1");
     else
         (void)snprintf(text, sizeof text, "%.0f", 100.0 * share);
     double unit = canvas_text_width(c, text, 1.0, false);

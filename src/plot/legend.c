@@ -279,38 +279,38 @@ static rect within(rect r, rect bounds)
 static bool is_free(rect r, const rect *taken, const bool *shown, int64_t n)
 {
     for (int64_t k = 0; k < n; k++)
-        if (shown[k] && rects_overlap(r, taken[k])) return false;
+        if ((!shown || shown[k]) && rects_overlap(r, taken[k])) return false;
     return true;
 }
 
-/* Rings of growing radius around the wanted place. */
-static bool search(rect *out, rect wanted, const rect *taken, const bool *shown, int64_t n,
-                   rect bounds)
+/* Rings of growing radius around the wanted place of label k; those before it are placed. */
+static bool search(rect *out, const bool *shown, const labels *l, int64_t k, bool heed_obstacles)
 {
-    const double reach = fmin(bounds.w, bounds.h) / 3.0;
+    const double reach = fmin(l->bounds.w, l->bounds.h) / 3.0;
+    const rect wanted = l->wanted[k];
 
-    if (wanted.w > bounds.w || wanted.h > bounds.h) return false;
+    if (wanted.w > l->bounds.w || wanted.h > l->bounds.h) return false;
     for (double radius = 0.0; radius <= reach; radius += 1.5) {
         int n_angles = radius > 0.0 ? 16 : 1;
-        for (int k = 0; k < n_angles; k++) {
-            double angle = 2.0 * M_PI * (double)k / (double)n_angles;
+        for (int q = 0; q < n_angles; q++) {
+            double angle = 2.0 * M_PI * (double)q / (double)n_angles;
             rect r = wanted;
             r.x += radius * cos(angle) * 1.5; /* labels are wider than high */
             r.y += radius * sin(angle);
-            r = within(r, bounds);
-            if (!is_free(r, taken, shown, n)) continue;
-            *out = r;
+            r = within(r, l->bounds);
+            if (!is_free(r, out, shown, k)) continue;
+            if (heed_obstacles && !is_free(r, l->obstacles, NULL, l->n_obstacles)) continue;
+            out[k] = r;
             return true;
         }
     }
     return false;
 }
 
-void labels_place(rect *out, bool *shown, const rect *wanted, int64_t n, rect bounds)
+void labels_place(rect *out, bool *shown, const labels *l)
 {
-    for (int64_t k = 0; k < n; k++) {
-        out[k] = wanted[k];
-        shown[k] = false;
-        shown[k] = search(&out[k], wanted[k], out, shown, k, bounds);
+    for (int64_t k = 0; k < l->n; k++) {
+        out[k] = l->wanted[k];
+        shown[k] = search(out, shown, l, k, true) || search(out, shown, l, k, false);
     }
 }

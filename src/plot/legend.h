@@ -60,9 +60,18 @@ typedef rgb (*color_scale)(double t);
 void colorbar_draw(canvas *c, rect at, const char *title, double low, double high,
                    color_scale color);
 
-/* Move the n wanted boxes as little as possible so that none overlaps another and all lie within
- * `bounds`; earlier boxes have the better place. shown[k] is false where there was no place. */
-void labels_place(rect *out, bool *shown, const rect *wanted, int64_t n, rect bounds);
+/* Boxes that are to be placed, and what they must not hide. */
+typedef struct labels {
+    int64_t n;
+    const rect *wanted; /* [n] */
+    rect bounds;
+    int64_t n_obstacles;
+    const rect *obstacles; /* [n_obstacles] */
+} labels;
+/* Move the boxes as little as possible so that none overlaps another or an obstacle, all within the
+ * bounds; earlier boxes have the better place. Where there is no place free of obstacles, one that is
+ * free of labels is taken; shown[k] is false where there is none either. */
+void labels_place(rect *out, bool *shown, const labels *l);
 bool rects_overlap(rect a, rect b);
 
 #endif

@@ -169,7 +169,7 @@ static scw_status draw_key(canvas *c, const key *k, const scatter *s, rect box)
 
 /* ----------------------------------------------------------------------------- on-data labels */
 
-enum { GRID = 48 };
+enum { GRID = 48, SMALL_CLASS = 20, MAX_OBSTACLES = 1000 };
 
 /* Where the class is densest: the centre of the points in and around the fullest cell of a grid. A
  * class in two islands is named on its larger one, not on the sea between. */
@@ -213,16 +213,54 @@ static scw_status label_text(textbuf *out, canvas *c, const key *k, int64_t q, d
     return canvas_text_fit(out, c, k->classes.entries[q].name, size, true, 110.0);
 }
 
+/* Points of small classes, which a label would hide. */
+static scw_status list_obstacles(rect **out, int64_t *n, const axes *a, const scatter *s)
+{
+    scw_status st = SCW_OK;
+    int64_t *counts = NULL;
+    double d = diameter(s, a->box);
+
+    *n = 0;
+    TRY(mem_new(&counts, s->classes->n));
+    TRY(mem_new(out, MAX_OBSTACLES));
+    for (int64_t i = 0; i < s->n; i++)
+        if (s->codes[i] >= 0 && is_placed(s, i)) counts[s->codes[i]]++;
+    for (int64_t i = 0; i < s->n && *n < MAX_OBSTACLES; i++) {
+        if (s->codes[i] < 0 || !is_placed(s, i) || counts[s->codes[i]] > SMALL_CLASS) continue;
+        double x = axes_x(a, (double)s->x[i * s->stride]), y = axes_y(a, (double)s->y[i * s->stride]);
+        (*out)[(*n)++] = (rect){x - d / 2.0, y - d / 2.0, d, d};
+    }
+done:
+    mem_free(counts);
+    return st;
+}
+
+/* Labels that were moved are tied to their place by a line. */
+static void draw_placed(canvas *c, const labels *l, const rect *placed, const bool *shown,
+                        const strings *texts, const text_style *style)
+{
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t k = 0; k < l->n; k++) {
+            double x = placed[k].x + placed[k].w / 2.0, y = placed[k].y + placed[k].h / 2.0;
+            double from_x = l->wanted[k].x + l->wanted[k].w / 2.0;
+            double from_y = l->wanted[k].y + l->wanted[k].h / 2.0;
+            if (!shown[k]) continue;
+            if (pass == 0 && hypot(x - from_x, y - from_y) > 1.2 * style->size)
+                canvas_line(c, x, y, from_x, from_y, palette_soft, 0.5);
+            if (pass == 1) canvas_text(c, x, y, ALIGN_CENTER, style, texts->at[k]);
+        }
+}
+
 static scw_status draw_labels(canvas *c, const axes *a, const scatter *s, const key *k)
 {
     scw_status st = SCW_OK;
     const text_style style = {.size = 7.0, .bold = true, .color = {0x11, 0x11, 0x11}, .halo = 1.2};
     const int64_t n = s->classes->n;
-    rect *wanted = NULL, *placed = NULL;
+    rect *wanted = NULL, *placed = NULL, *obstacles = NULL;
     bool *shown = NULL;
     strings texts = {0};
     textbuf text = {0};
-    int64_t n_labels = 0;
+    labels l = {.bounds = a->box};
 
     TRY(mem_new(&wanted, n));
     TRY(mem_new(&placed, n));
@@ -233,23 +271,17 @@ static scw_status draw_labels(canvas *c, const axes *a, const scatter *s, const 
         TRY(label_text(&text, c, k, q, style.size));
         TRY(strings_add(&texts, text_get(&text)));
         double w = canvas_text_width(c, text_get(&text), style.size, true) + 2.0;
-        wanted[n_labels++] = (rect){x - w / 2.0, y - 0.55 * style.size, w, 1.1 * style.size};
+        wanted[l.n++] = (rect){x - w / 2.0, y - 0.5 * style.size, w, style.size};
     }
-    labels_place(placed, shown, wanted, n_labels, a->box);
-    for (int64_t q = 0; q < n_labels; q++) {
-        double x = placed[q].x + placed[q].w / 2.0, y = placed[q].y + placed[q].h / 2.0;
-        double from_x = wanted[q].x + wanted[q].w / 2.0, from_y = wanted[q].y + wanted[q].h / 2.0;
-        if (!shown[q]) continue;
-        if (hypot(x - from_x, y - from_y) > 1.2 * style.size)
-            canvas_line(c, x, y, from_x, from_y, palette_line, 0.5);
-    }
-    for (int64_t q = 0; q < n_labels; q++)
-        if (shown[q])
-            canvas_text(c, placed[q].x + placed[q].w / 2.0, placed[q].y + placed[q].h / 2.0,
-                        ALIGN_CENTER, &style, texts.at[q]);
+    TRY(list_obstacles(&obstacles, &l.n_obstacles, a, s));
+    l.wanted = wanted;
+    l.obstacles = obstacles;
+    labels_place(placed, shown, &l);
+    draw_placed(c, &l, placed, shown, &texts, &style);
 done:
     mem_free(wanted);
     mem_free(placed);
+    mem_free(obstacles);
     mem_free(shown);
     strings_clear(&texts);
     text_clear(&text);

@@ -12,12 +12,10 @@
 
 /* ------------------------------------------------------------------------------- composition */
 
-#define BAR_WIDTH 330.0
+#define BAR_WIDTH 380.0
 #define GROUP_WIDEST 130.0
 #define COUNT_WIDTH 42.0
-#define LEGEND_SPACE 10.0
-#define LEGEND_WIDEST 420.0
-#define LEGEND_HEIGHT 240.0 /* at least, where there are few bars */
+#define LEGEND_SPACE 8.0
 #define AXIS_HEIGHT 34.0
 
 typedef struct stack {
@@ -49,20 +47,17 @@ static scw_status plan_stack(stack *s, canvas *c, const figure *f)
     }
     s->names = fmin(s->names, GROUP_WIDEST);
     TRY(class_key_make(&s->key, m->class_name, m->classes, totals, 0));
-    double bars = (double)n * (n <= 6 ? 30.0 : n <= 20 ? 20.0 : 12.0);
-    if (f->height > 0.0) bars = 72.0 * f->height - above - AXIS_HEIGHT;
-    double widest = f->width > 0.0 ? 0.5 * 72.0 * f->width : LEGEND_WIDEST;
-    TRY(legend_arrange(&s->layout, c, &s->key.legend, widest,
-                       f->height > 0.0 ? bars + AXIS_HEIGHT - MARGIN : fmax(bars, LEGEND_HEIGHT)));
-    double left = MARGIN + s->names + 6.0, right = COUNT_WIDTH + LEGEND_SPACE + s->layout.width + MARGIN;
-    double height = f->height > 0.0 ? 72.0 * f->height
-                                    : above + fmax(bars + AXIS_HEIGHT, s->layout.height + MARGIN);
+    double left = MARGIN + s->names + 6.0, right = COUNT_WIDTH + MARGIN;
     double width = f->width > 0.0 ? 72.0 * f->width : left + BAR_WIDTH + right;
-    s->box = (rect){left, above, width - left - right, bars};
-    s->row = bars / (double)n;
+    TRY(legend_arrange_wide(&s->layout, c, &s->key.legend, width - 2.0 * MARGIN));
+    double around = above + AXIS_HEIGHT + LEGEND_SPACE + s->layout.height + MARGIN;
+    double bars = (double)n * (n <= 6 ? 28.0 : n <= 20 ? 20.0 : 12.0);
+    double height = f->height > 0.0 ? 72.0 * f->height : around + bars;
+    s->box = (rect){left, above, width - left - right, height - around};
+    s->row = s->box.h / (double)n;
     if (s->box.w < 60.0 || s->row < 4.0)
-        FAIL(SCW_EINVAL, "%lld groups do not fit in %.1f x %.1f inches (0: as needed); make the "
-             "picture larger", (long long)n, f->width, f->height);
+        FAIL(SCW_EINVAL, "%lld groups and the legend do not fit in %.1f x %.1f inches (0: as needed); "
+             "make the picture larger", (long long)n, f->width, f->height);
     TRY(canvas_size(c, width, height));
 done:
     mem_free(totals);
@@ -130,8 +125,8 @@ scw_status composition_draw(canvas *c, const figure *f, const composition *m)
         canvas_text(c, bar.x + bar.w + 5.0, bar.y + bar.h / 2.0, ALIGN_LEFT, &soft, count);
     }
     TRY(figure_draw_title(c, f, MARGIN, s.box.x + s.box.w));
-    TRY(legend_draw(c, &s.key.legend, &s.layout, s.box.x + s.box.w + COUNT_WIDTH + LEGEND_SPACE,
-                    s.box.y));
+    TRY(legend_draw(c, &s.key.legend, &s.layout, MARGIN,
+                    s.box.y + s.box.h + AXIS_HEIGHT + LEGEND_SPACE));
 done:
     stack_clear(&s);
     return st;
@@ -143,7 +138,7 @@ done:
 #define SCORE_WIDTH 78.0
 #define LINE 10.0
 #define PANEL_HEAD 15.0
-#define PANEL_FOOT 20.0
+#define PANEL_FOOT 16.0
 #define PANEL_SPACE 14.0
 
 typedef struct panels {

@@ -172,25 +172,6 @@ done:
 
 /* ------------------------------------------------------------------------------------- text */
 
-static int sequence_length(unsigned char lead)
-{
-    return lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3
-           : lead >= 0xf0 && lead < 0xf5                                            ? 4
-                                                                                    : 0;
-}
-
-/* Length of the valid UTF-8 character at s, or 0 (RFC 3629: shortest form, no surrogates). */
-static int character(const unsigned char *s)
-{
-    int n = sequence_length(*s);
-
-    for (int k = 1; k < n; k++)
-        if ((s[k] & 0xc0) != 0x80) return 0;
-    if ((n == 3 && s[0] == 0xe0 && s[1] < 0xa0) || (n == 3 && s[0] == 0xed && s[1] > 0x9f)) return 0;
-    if ((n == 4 && s[0] == 0xf0 && s[1] < 0x90) || (n == 4 && s[0] == 0xf4 && s[1] > 0x8f)) return 0;
-    return n;
-}
-
 /* Text that cairo accepts: cut at MAX_TEXT, valid, without control characters. */
 static void clean(char out[MAX_TEXT + 8], const char *text)
 {
@@ -198,7 +179,7 @@ static void clean(char out[MAX_TEXT + 8], const char *text)
     char *o = out;
 
     while (*s && o - out < MAX_TEXT) {
-        int n = character(s);
+        int n = text_character((const char *)s);
         if (n == 0 || (n == 1 && (*s < 0x20 || *s == 0x7f)))
             *o++ = n ? ' ' : '?';
         else
@@ -246,7 +227,7 @@ scw_status canvas_text_fit(textbuf *out, canvas *c, const char *text, double siz
     if (strlen(text) <= MAX_TEXT && advance(c, whole) <= width) return text_add(out, "%s", whole);
     ends[0] = 0;
     for (const char *s = whole; *s; n++) {
-        s += character((const unsigned char *)s);
+        s += text_character(s);
         ends[n + 1] = (size_t)(s - whole);
     }
     for (int high = n; low < high;) { /* the first `low` characters fit */

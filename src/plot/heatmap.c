@@ -42,17 +42,21 @@ static scw_status make_plan(plan *p, canvas *c, const figure *f, const confusion
 {
     scw_status st = SCW_OK;
 
+    double around_w = 0.0, around_h = 0.0;
+
     p->size = m->n <= 20 ? 8.0 : 7.0;
-    p->names = longest_name(c, m, p->size);
-    p->left = MARGIN + AXIS_NAME + p->names + 6.0;
     p->above = MARGIN + figure_title_height(f);
-    double around_w = p->left + SIDE_WIDTH + MARGIN;
-    double around_h = p->above + p->names + 6.0 + AXIS_NAME + MARGIN;
-    p->cell = cell_size(f, m->n, around_w, around_h);
+    for (int pass = 0; pass < 4; pass++) { /* letters no higher than rows; smaller ones leave room */
+        p->names = longest_name(c, m, p->size);
+        p->left = MARGIN + AXIS_NAME + p->names + 6.0;
+        around_w = p->left + SIDE_WIDTH + MARGIN;
+        around_h = p->above + p->names + 6.0 + AXIS_NAME + MARGIN;
+        p->cell = cell_size(f, m->n, around_w, around_h);
+        p->size = fmin(p->size, fmax(p->cell, 3.0));
+    }
     if (p->cell < SMALLEST_CELL)
         FAIL(SCW_EINVAL, "%lld classes do not fit in %.1f x %.1f inches (0: as needed); make the "
              "picture larger", (long long)m->n, f->width, f->height);
-    p->size = fmin(p->size, fmax(p->cell, 3.0)); /* names as high as their rows at most */
     double side = p->cell * (double)m->n;
     double height = fmax(around_h + side, p->above + 140.0);
     TRY(canvas_size(c, f->width > 0.0 ? 72.0 * f->width : around_w + side,
@@ -151,9 +155,9 @@ scw_status confusion_draw(canvas *c, const figure *f, const confusion *m)
     TRY(figure_draw_title(c, f, MARGIN, p.left + side));
     draw_cells(c, m, &p);
     TRY(draw_names(c, m, &p));
-    colorbar_draw(c, (rect){p.left + side + 32.0, p.above + 14.0, COLORBAR_WIDTH,
-                            fmin(110.0, fmax(side - 14.0, 40.0))},
-                  "% of row", 0.0, 100.0, palette_sequential);
+    const rect bar = {p.left + side + 32.0, p.above + 14.0, colorbar_width(c, "% of row"),
+                      fmin(110.0, fmax(side - 14.0, 40.0))};
+    TRY(colorbar_draw(c, bar, "% of row", 0.0, 100.0, palette_sequential));
 done:
     return st;
 }

@@ -10,10 +10,14 @@
 
 #define SIZE_LARGEST 8.0
 #define SIZE_SMALLEST 5.5
+#define SIZE_WIDE 6.5 /* smallest where the legend may become higher instead */
 #define LINE_HEIGHT 1.4     /* of the size of the letters, as are the next */
 #define SWATCH 0.85
 #define SWATCH_SPACE 1.35   /* from the left of the swatch to the name */
 #define COLUMN_SPACE 1.4
+#define SIZE_BAR_TITLE 7.5  /* of the bar of colours */
+#define BAR_NARROWEST 50.0 /* the bar and its numbers */
+#define BAR_WIDEST 140.0
 #define NAME_WIDEST 24.0
 #define NAME_NARROWEST 7.0
 
@@ -60,9 +64,9 @@ static double entry_width(canvas *c, const legend_entry *e, const setting *s)
 static void measure(setting *s, canvas *c, const legend *l, double max_height)
 {
     double room = floor((max_height - title_height(l, s->size)) / (LINE_HEIGHT * s->size));
-    int64_t rows = room >= 1.0 ? (int64_t)room : 1;
+    int64_t rows = room < 1.0 ? 1 : room < (double)s->n_lines ? (int64_t)room : s->n_lines;
 
-    s->n_columns = (s->n_lines + rows - 1) / rows;
+    s->n_columns = rows ? (s->n_lines + rows - 1) / rows : 0;
     s->n_rows = s->n_columns ? (s->n_lines + s->n_columns - 1) / s->n_columns : 0;
     if (s->n_rows) s->n_columns = (s->n_lines + s->n_rows - 1) / s->n_rows;
     s->number_width = l->n && l->entries[0].number
@@ -127,8 +131,11 @@ done:
     return st;
 }
 
-scw_status legend_arrange(legend_layout *out, canvas *c, const legend *l, double max_width,
-                          double max_height)
+/* What both ways share: measure by `choose_setting`, then write everything down. */
+static scw_status arrange(legend_layout *out, canvas *c, const legend *l, double max_width,
+                          double max_height,
+                          void (*choose_setting)(setting *s, canvas *c, const legend *l,
+                                                 double max_width, double max_height))
 {
     scw_status st = SCW_OK;
     setting s = {0};
@@ -136,7 +143,7 @@ scw_status legend_arrange(legend_layout *out, canvas *c, const legend *l, double
     *out = (legend_layout){0};
     TRY(mem_new(&s.column_width, l->n));
     TRY(mem_new(&out->boxes, l->n));
-    choose(&s, c, l, max_width, max_height);
+    choose_setting(&s, c, l, max_width, max_height);
     out->size = s.size;
     out->n_columns = s.n_columns;
     out->n_rows = s.n_rows;
@@ -150,6 +157,30 @@ done:
     mem_free(s.column_width);
     if (st != SCW_OK) legend_layout_clear(out);
     return st;
+}
+
+scw_status legend_arrange(legend_layout *out, canvas *c, const legend *l, double max_width,
+                          double max_height)
+{
+    return arrange(out, c, l, max_width, max_height, choose);
+}
+
+static void choose_wide(setting *s, canvas *c, const legend *l, double max_width, double max_height)
+{
+    s->n_lines = l->n;
+    s->name_widest = NAME_WIDEST;
+    for (int64_t rows = 1; rows <= l->n; rows++)
+        for (s->size = SIZE_LARGEST; s->size >= SIZE_WIDE; s->size -= 0.5) {
+            double line = LINE_HEIGHT * s->size + 1e-6;
+            measure(s, c, l, title_height(l, s->size) + line * (double)rows);
+            if (s->width <= max_width) return;
+        }
+    choose(s, c, l, max_width, max_height); /* a single name is too wide */
+}
+
+scw_status legend_arrange_wide(legend_layout *out, canvas *c, const legend *l, double width)
+{
+    return arrange(out, c, l, width, INFINITY, choose_wide);
 }
 
 /* One line; the last one that stands for all the rest has words only. */
@@ -240,12 +271,18 @@ void class_key_clear(class_key *k)
 
 /* ---------------------------------------------------------------------------- bar of colours */
 
-void colorbar_draw(canvas *c, rect at, const char *title, double low, double high,
-                   color_scale color)
+double colorbar_width(canvas *c, const char *title)
+{
+    double width = title ? canvas_text_width(c, title, SIZE_BAR_TITLE, true) : 0.0;
+    return fmin(fmax(width, BAR_NARROWEST), BAR_WIDEST);
+}
+
+scw_status colorbar_draw(canvas *c, rect at, const char *title, double low, double high,
+                         color_scale color)
 {
     enum { STEPS = 64 };
     const text_style style = {.size = SIZE_TICK, .color = palette_text};
-    const text_style bold = {.size = SIZE_TICK + 0.5, .bold = true, .color = palette_text};
+    const text_style bold = {.size = SIZE_BAR_TITLE, .bold = true, .color = palette_text};
     double ticks[AXES_MAX_TICKS], step = at.h / STEPS;
     const axis a = {low, high, false};
     const rect bar = {at.x, at.y, 10.0, at.h};
@@ -264,7 +301,8 @@ void colorbar_draw(canvas *c, rect at, const char *title, double low, double hig
         axis_text(text, sizeof text, ticks, n, k);
         canvas_text(c, bar.x + bar.w + 5.0, y, ALIGN_LEFT, &style, text);
     }
-    if (title) canvas_text(c, bar.x, bar.y - 9.0, ALIGN_LEFT, &bold, title);
+    if (!title) return SCW_OK;
+    return draw_fitted(c, bar.x, bar.y - 9.0, ALIGN_LEFT, &bold, title, at.w + 0.01);
 }
 
 /* ------------------------------------------------------------------------------------ labels */

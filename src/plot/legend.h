@@ -35,6 +35,9 @@ typedef struct legend_layout {
  * letters become unreadable; entries are left out when even so there is no room for all. */
 SCW_CHECKED scw_status legend_arrange(legend_layout *out, canvas *c, const legend *l,
                                       double max_width, double max_height);
+/* As high as it needs to be to fit in the given width with the largest letters: fewest rows. */
+SCW_CHECKED scw_status legend_arrange_wide(legend_layout *out, canvas *c, const legend *l,
+                                           double width);
 void legend_layout_clear(legend_layout *l);
 SCW_CHECKED scw_status legend_draw(canvas *c, const legend *l, const legend_layout *at, double x,
                                    double y);
@@ -53,12 +56,12 @@ void class_key_clear(class_key *k);
 /* "12,345" */
 void count_text(char *out, size_t size, int64_t n);
 
-/* A bar of colours with ticks: color(t) for t from 0 to 1 is the colour of low + t (high - low).
- * It takes COLORBAR_WIDTH and the given height. */
-#define COLORBAR_WIDTH 58.0
+/* A bar of colours with ticks: color(t) for t from 0 to 1 is the colour of low + t (high - low). `at` is
+ * the bar with its numbers; the title stands above it. */
 typedef rgb (*color_scale)(double t);
-void colorbar_draw(canvas *c, rect at, const char *title, double low, double high,
-                   color_scale color);
+double colorbar_width(canvas *c, const char *title);
+SCW_CHECKED scw_status colorbar_draw(canvas *c, rect at, const char *title, double low, double high,
+                                     color_scale color);
 
 /* Boxes that are to be placed, and what they must not hide. */
 typedef struct labels {

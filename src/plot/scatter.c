@@ -143,7 +143,7 @@ static scw_status arrange_key(key *k, canvas *c, const figure *f, const scatter 
 
     if (s->legend == LEGEND_NONE) return SCW_OK;
     if (!s->codes) {
-        k->width = s->values ? LEGEND_SPACE + COLORBAR_WIDTH : 0.0;
+        k->width = s->values ? LEGEND_SPACE + colorbar_width(c, s->color_name) : 0.0;
         return SCW_OK;
     }
     TRY(list_classes(k, s));
@@ -162,9 +162,8 @@ static scw_status draw_key(canvas *c, const key *k, const scatter *s, rect box)
     if (k->width <= 0.0) return SCW_OK;
     if (s->codes) return legend_draw(c, &k->classes.legend, &k->layout, x, box.y);
     color_scale scale = scale_of(s, &low, &high);
-    colorbar_draw(c, (rect){x, box.y + 16.0, COLORBAR_WIDTH, fmin(box.h - 16.0, 150.0)},
-                  s->color_name, low, high, scale);
-    return SCW_OK;
+    const rect bar = {x, box.y + 16.0, k->width - LEGEND_SPACE, fmin(box.h - 16.0, 150.0)};
+    return colorbar_draw(c, bar, s->color_name, low, high, scale);
 }
 
 /* ----------------------------------------------------------------------------- on-data labels */

@@ -185,6 +185,23 @@ done:
     return st;
 }
 
+/* The usual ones have the same colours in every picture. */
+static scw_status order_modalities(marker_table *m, int64_t at)
+{
+    static const char *const usual[] = {"rna", "adt", "atac"};
+    scw_status st = SCW_OK;
+    int32_t code;
+
+    for (size_t k = 0; k < sizeof usual / sizeof *usual; k++)
+        for (int64_t i = 0; i < m->t.n_rows; i++) {
+            if (strcmp(table_cell(&m->t, i, at), usual[k]) != 0) continue;
+            TRY(code_of(&code, &m->modalities, usual[k]));
+            break;
+        }
+done:
+    return st;
+}
+
 static scw_status read_line(marker_table *m, int64_t line, const int64_t at[5], const char *path)
 {
     scw_status st = SCW_OK;
@@ -223,6 +240,7 @@ static scw_status read_markers(marker_table *m, const char **method, const drawi
         FAIL(SCW_ENOTFOUND, "%s: has no column 'method' to choose '%s' from", path, *method);
     if (!*method && method_column >= 0 && m->t.n_rows) *method = table_cell(&m->t, 0, method_column);
     TRY(mem_new(&m->found, m->t.n_rows));
+    TRY(order_modalities(m, at[2]));
     for (int64_t i = 0; i < m->t.n_rows; i++)
         if (method_column < 0 || strcmp(table_cell(&m->t, i, method_column), *method) == 0)
             TRY(read_line(m, i, at, path));
@@ -238,10 +256,11 @@ scw_status draw_markers(const drawing *d)
     scw_status st = SCW_OK;
     marker_table m = {0};
     const char *method;
-    char score[96] = "score";
+    char score[128];
 
     TRY(read_markers(&m, &method, d));
-    if (method) (void)snprintf(score, sizeof score, "score: %s", method);
+    (void)snprintf(score, sizeof score, "score%s%s; whiskers: 1 standard error", method ? ": " : "",
+                   method ? method : "");
     qsort(m.found, (size_t)m.n_found, sizeof *m.found, by_class_and_rank);
     TRY(mem_new(&m.shown, m.n_found));
     markers shown = {&m.classes, &m.modalities, 0, m.shown, score};

@@ -63,8 +63,9 @@ typedef struct scw_report_request {
 
 /* Write one HTML page about a run, with everything inside it: settings, data, losses, scores,
  * pictures. What is not in the folder is named on the page, with the command that makes it.
+ * A damaged file is named with the reason, and left out.
  * Errors: SCW_EIO (the folder), SCW_ENOTFOUND (nothing in it that the page could be about, or a
- * named column), SCW_EFORMAT (a damaged model file). */
+ * named column). */
 SCW_API SCW_CHECKED scw_status scw_report(const char *output, const scw_report_request *request,
                                           const scw_hooks *hooks);
 

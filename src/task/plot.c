@@ -3,7 +3,6 @@
  *
  * How to add a kind: a table and a row here, its struct and drawing in src/plot, a function from files
  * to that struct in plot_<what>.c with its row in plot_render.c, a section in docs/plots.md. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/atomic_file.h"
@@ -95,26 +94,6 @@ const scw_plot_kind *scw_plot_kind_find(const char *name)
     return NULL;
 }
 
-static scw_status write_bytes(const char *path, const textbuf *bytes)
-{
-    scw_status st = SCW_OK;
-    atomic_file f = {0};
-    FILE *out = NULL;
-
-    TRY(atomic_file_begin(&f, path));
-    out = fopen(f.temporary, "wb");
-    if (!out) FAIL(SCW_EIO, "%s: cannot write", path);
-    size_t n = (size_t)bytes->length;
-    int failed = fwrite(text_get(bytes), 1, n, out) != n;
-    failed |= fclose(out) != 0;
-    out = NULL;
-    if (failed) FAIL(SCW_EIO, "%s: cannot write: the disk may be full", path);
-    TRY(atomic_file_commit(&f));
-done:
-    atomic_file_clear(&f);
-    return st;
-}
-
 scw_status scw_plot(const char *output, const scw_plot_kind *kind, const char *const *paths,
                     int n_paths, const scw_plot_options *options, const scw_hooks *hooks)
 {
@@ -128,7 +107,7 @@ scw_status scw_plot(const char *output, const scw_plot_kind *kind, const char *c
     TRY(picture_check(output));
     TRY(atomic_file_probe(output));
     TRY(picture_render(&bytes, output, kind, paths, options, hooks));
-    TRY(write_bytes(output, &bytes));
+    TRY(atomic_file_write(output, text_get(&bytes), bytes.length));
 done:
     text_clear(&bytes);
     return st;

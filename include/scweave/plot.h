@@ -17,7 +17,7 @@ extern "C" {
 typedef struct scw_plot_options {
     char *title;          /* NULL: none */
     double width, height; /* inches; 0: as large as the content needs */
-    double dpi;           /* of PNG, and of the points inside SVG and PDF */
+    int64_t dpi;          /* of PNG, and of the points inside SVG and PDF */
     double point_size;    /* diameter in points (1/72 inch); 0: by the number of cells */
     char *basis;          /* obsm array of positions, or "<modality>:<array>"; NULL: X_umap */
     char *color;          /* obs column; NULL: all points alike */

@@ -58,18 +58,20 @@ int axis_ticks(double out[AXES_MAX_TICKS], axis a, int wanted)
     return n;
 }
 
-void axis_text(char *out, size_t size, const double *ticks, int n, int k)
+void axis_text(char *out, size_t size, axis a, const double *ticks, int n, int k)
 {
     double step = n > 1 ? fabs(ticks[1] - ticks[0]) : fabs(ticks[0]);
     double largest = fmax(fabs(ticks[0]), fabs(ticks[n - 1]));
-    bool log = n > 2 && fabs(ticks[2] / ticks[1] - ticks[1] / ticks[0]) < 1e-6 * ticks[2] / ticks[1];
 
-    if (largest >= 1e6 || (largest > 0.0 && largest < 1e-3) || log) {
-        (void)snprintf(out, size, "%.4g", ticks[k]);
-        return;
+    if (a.log) {
+        (void)snprintf(out, size, "%.3g", ticks[k]);
+    } else if (largest >= 1e6 || (largest > 0.0 && largest < 1e-3)) {
+        int digits = (int)(floor(log10(largest)) - floor(log10(step))) + 1;
+        (void)snprintf(out, size, "%.*g", digits < 1 ? 1 : digits > 15 ? 15 : digits, ticks[k]);
+    } else {
+        int digits = step > 0.0 ? (int)ceil(-log10(step) - 1e-9) : 0;
+        (void)snprintf(out, size, "%.*f", digits < 0 ? 0 : digits > 12 ? 12 : digits, ticks[k]);
     }
-    int digits = step > 0.0 ? (int)ceil(-log10(step) - 1e-9) : 0;
-    (void)snprintf(out, size, "%.*f", digits < 0 ? 0 : digits > 6 ? 6 : digits, ticks[k]);
 }
 
 double axes_x(const axes *a, double value)
@@ -94,7 +96,7 @@ static void draw_ticks(canvas *c, const axes *a)
         double x = axes_x(a, ticks[k]);
         if (a->grid) canvas_line(c, x, top, x, bottom, palette_grid, 0.5);
         canvas_line(c, x, bottom, x, bottom + TICK, palette_line, 0.6);
-        axis_text(text, sizeof text, ticks, n, k);
+        axis_text(text, sizeof text, a->x, ticks, n, k);
         canvas_text(c, x, bottom + TICK + 2.0 + SIZE_TICK / 2.0, ALIGN_CENTER, &style, text);
     }
     n = axis_ticks(ticks, a->y, a->box.h > 150.0 ? 6 : 4);
@@ -102,7 +104,7 @@ static void draw_ticks(canvas *c, const axes *a)
         double y = axes_y(a, ticks[k]);
         if (a->grid) canvas_line(c, left, y, right, y, palette_grid, 0.5);
         canvas_line(c, left - TICK, y, left, y, palette_line, 0.6);
-        axis_text(text, sizeof text, ticks, n, k);
+        axis_text(text, sizeof text, a->y, ticks, n, k);
         canvas_text(c, left - TICK - 2.0, y, ALIGN_RIGHT, &style, text);
     }
 }

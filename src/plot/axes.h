@@ -33,7 +33,7 @@ double axis_place(axis a, double value);
 /* Round values within the axis, about `wanted` of them; for a logarithmic axis powers of ten. */
 int axis_ticks(double out[AXES_MAX_TICKS], axis a, int wanted);
 /* A tick's value with as many digits as the steps between the ticks need. */
-void axis_text(char *out, size_t size, const double *ticks, int n, int k);
+void axis_text(char *out, size_t size, axis a, const double *ticks, int n, int k);
 
 /* Lines at the left and below, ticks with their numbers, labels of the axes. NULL labels: none. */
 typedef struct axes {

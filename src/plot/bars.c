@@ -232,7 +232,7 @@ static scw_status draw_class(canvas *c, const panels *p, int64_t k, double x, do
     for (int t = 0; t < n_ticks; t++) {
         double at_x = axes_x(&a, ticks[t]);
         canvas_line(c, at_x, a.box.y, at_x, bottom, palette_grid, 0.5);
-        axis_text(text, sizeof text, ticks, n_ticks, t);
+        axis_text(text, sizeof text, a.x, ticks, n_ticks, t);
         canvas_text(c, at_x, bottom + 7.0, ALIGN_CENTER, &soft, text);
     }
     for (int64_t i = 0; i < n; i++) {

@@ -247,18 +247,20 @@ scw_status class_key_make(class_key *out, const char *title, const strings *clas
                           const int64_t *counts, int64_t n_without)
 {
     scw_status st = SCW_OK;
-    const int64_t n = classes->n, all = n + (n_without > 0);
+    const int64_t n = classes->n;
+    int64_t n_entries = 0;
 
     *out = (class_key){.numbered = n >= KEY_NUMBERED};
-    TRY(mem_new(&out->entries, all));
-    for (int64_t k = 0; k < all; k++) {
-        legend_entry *e = &out->entries[k];
+    TRY(mem_new(&out->entries, n + 1));
+    for (int64_t k = 0; k <= n; k++) {
+        if ((k < n ? counts[k] : n_without) == 0) continue;
+        legend_entry *e = &out->entries[n_entries++];
         e->name = k < n ? classes->at[k] : "without a value";
         e->color = k < n ? palette_class(k) : palette_missing;
         e->number = out->numbered && k < n ? (int)k + 1 : 0;
         count_text(e->detail, sizeof e->detail, k < n ? counts[k] : n_without);
     }
-    out->legend = (legend){title, all, out->entries};
+    out->legend = (legend){title, n_entries, out->entries};
 done:
     return st;
 }
@@ -298,7 +300,7 @@ scw_status colorbar_draw(canvas *c, rect at, const char *title, double low, doub
     for (int k = 0; k < n; k++) {
         double y = bar.y + bar.h * (1.0 - axis_place(a, ticks[k]));
         canvas_line(c, bar.x + bar.w, y, bar.x + bar.w + 2.5, y, palette_line, 0.6);
-        axis_text(text, sizeof text, ticks, n, k);
+        axis_text(text, sizeof text, a, ticks, n, k);
         canvas_text(c, bar.x + bar.w + 5.0, y, ALIGN_LEFT, &style, text);
     }
     if (!title) return SCW_OK;

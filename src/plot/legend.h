@@ -42,12 +42,13 @@ void legend_layout_clear(legend_layout *l);
 SCW_CHECKED scw_status legend_draw(canvas *c, const legend *l, const legend_layout *at, double x,
                                    double y);
 
-/* The legend of classes: their colours, and how many cells they have. From KEY_NUMBERED classes on
- * colours alone do not tell them apart: each gets a number, which the picture shows too. */
+/* The legend of classes: their colours, and how many cells they have; classes without cells are left
+ * out. From KEY_NUMBERED classes on colours alone do not tell them apart: each gets a number (its
+ * code + 1), which the picture shows too. */
 #define KEY_NUMBERED 13
 typedef struct class_key {
     legend legend;
-    legend_entry *entries; /* classes->n, and one more for the n_without cells that have no class */
+    legend_entry *entries; /* the last stands for the n_without cells that have no class */
     bool numbered;
 } class_key;
 SCW_CHECKED scw_status class_key_make(class_key *out, const char *title, const strings *classes,

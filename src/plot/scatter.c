@@ -203,13 +203,14 @@ static bool densest_place(double *x, double *y, const axes *a, const scatter *s,
     return true;
 }
 
-static scw_status label_text(textbuf *out, canvas *c, const key *k, int64_t q, double size)
+static scw_status label_text(textbuf *out, canvas *c, const scatter *s, const key *k, int64_t q,
+                             double size)
 {
     if (k->classes.numbered && k->width > 0.0) {
         text_clear(out);
         return text_add(out, "%lld", (long long)q + 1);
     }
-    return canvas_text_fit(out, c, k->classes.entries[q].name, size, true, 110.0);
+    return canvas_text_fit(out, c, s->classes->at[q], size, true, 110.0);
 }
 
 /* Points of small classes, which a label would hide. */
@@ -267,7 +268,7 @@ static scw_status draw_labels(canvas *c, const axes *a, const scatter *s, const 
     for (int64_t q = 0; q < n; q++) {
         double x, y;
         if (!densest_place(&x, &y, a, s, (int32_t)q)) continue;
-        TRY(label_text(&text, c, k, q, style.size));
+        TRY(label_text(&text, c, s, k, q, style.size));
         TRY(strings_add(&texts, text_get(&text)));
         double w = canvas_text_width(c, text_get(&text), style.size, true) + 2.0;
         wanted[l.n++] = (rect){x - w / 2.0, y - 0.5 * style.size, w, style.size};

@@ -16,7 +16,7 @@
          "0: as wide as the content needs"},                                                       \
         {"height", SCW_OPTION_REAL, AT(height), "0", 0, 100, NULL, "INCHES", "Picture",            \
          "0: as high as the content needs"},                                                       \
-        {"dpi", SCW_OPTION_REAL, AT(dpi), "200", 36, 1200, NULL, "N", "Picture",                   \
+        {"dpi", SCW_OPTION_INT, AT(dpi), "200", 36, 1200, NULL, "N", "Picture",                   \
          "dots an inch of PNG, and of the points inside SVG and PDF"}
 #define END {.type = SCW_OPTION_END}
 
@@ -26,6 +26,9 @@ static const scw_option umap_table[] = {
      "two columns the first two principal components are shown"},
     {"color", SCW_OPTION_TEXT, AT(color), NULL, 0, 0, NULL, "COLUMN", "Cells",
      "obs column, classes or numbers; one colour unless said"},
+    {"label", SCW_OPTION_TEXT, AT(label), NULL, 0, 0, NULL, "COLUMN", "Cells",
+     "obs column whose classes decide the colours, so that pictures of labels and of predictions "
+     "agree; that of --color unless said"},
     {"legend", SCW_OPTION_CHOICE, AT(legend), "auto", 0, 0, "auto|side|data|none", NULL, "Cells",
      "where the classes are named: beside the points (auto: with numbers on the points where there "
      "are many classes), or on them"},

@@ -177,6 +177,23 @@ done:
     return st;
 }
 
+/* In the vocabulary of another column, so that equal classes have equal colours. */
+static scw_status adopt_vocabulary(classes *c, const scw_dataset *data, const drawing *d)
+{
+    scw_status st = SCW_OK;
+    classes first = {0};
+
+    if (!d->options->label || !c->codes) return SCW_OK;
+    TRY(read_classes(&first, data, d->paths[0], d->options->label));
+    TRY(obs_join_codes(c->codes, &first.names, data->n_obs, &c->names));
+    strings_clear(&c->names);
+    c->names = first.names;
+    first.names = (strings){0};
+done:
+    classes_clear(&first);
+    return st;
+}
+
 /* The column as classes or, where it holds a scale, as numbers. */
 static scw_status read_color(classes *as_classes, double **as_values, const scw_dataset *data,
                              const drawing *d)
@@ -188,18 +205,15 @@ static scw_status read_color(classes *as_classes, double **as_values, const scw_
     if (!key) return SCW_OK;
     st = dataset_obs_column(&c, data, key);
     if (st != SCW_OK) return status_prefix(st, "%s", d->paths[0]);
-    bool is_number = c->kind == COLUMN_FLOAT;
-    if (c->kind == COLUMN_INT) {
-        TRY(read_classes(as_classes, data, d->paths[0], key));
-        is_number = as_classes->names.n > MAX_WHOLE_CLASSES;
-    }
-    if (!is_number) {
-        if (!as_classes->codes) TRY(read_classes(as_classes, data, d->paths[0], key));
+    if (c->kind != COLUMN_FLOAT) TRY(read_classes(as_classes, data, d->paths[0], key));
+    if (c->kind != COLUMN_FLOAT &&
+        (c->kind != COLUMN_INT || as_classes->names.n <= MAX_WHOLE_CLASSES)) {
+        TRY(adopt_vocabulary(as_classes, data, d));
         if (as_classes->names.n > PALETTE_CLASSES)
             log_warning(d->hooks, "obs column '%s' has %lld classes; there are %d colours, so some "
                         "stand for more than one", key, (long long)as_classes->names.n,
                         PALETTE_CLASSES);
-        goto done;
+        return SCW_OK;
     }
     TRY(mem_new(as_values, c->n));
     for (int64_t i = 0; i < c->n; i++) {

@@ -33,7 +33,7 @@ scw_status picture_render(textbuf *out, const char *name, const scw_plot_kind *k
     while (k < sizeof drawings / sizeof *drawings && strcmp(drawings[k].kind, kind->name) != 0) k++;
     if (k == sizeof drawings / sizeof *drawings)
         FAIL(SCW_EINTERNAL, "no drawing of the kind %s", kind->name);
-    TRY(canvas_new(&d.c, format, options->dpi));
+    TRY(canvas_new(&d.c, format, (double)options->dpi));
     TRY(drawings[k].draw(&d));
     TRY(log_check_cancel(hooks));
     TRY(canvas_finish(d.c, out));

@@ -137,13 +137,13 @@ static scw_status write_contents(report *r)
                              {"evaluation", f->evaluation},
                              {"markers", f->markers}};
 
-    TRY(html_table(&r->page, headings, 2));
+    TRY(html_table(&r->page, "ll", headings));
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         rows[k][1] = rows[k][1] ? base_name(rows[k][1]) : "not there";
-        TRY(html_row(&r->page, rows[k], 2));
+        TRY(html_row(&r->page, "ll", rows[k]));
     }
     for (int64_t k = 0; k < f->others.n; k++)
-        TRY(html_row(&r->page, (const char *[]){"not used", f->others.at[k]}, 2));
+        TRY(html_row(&r->page, "ll", (const char *[]){"not used", f->others.at[k]}));
     TRY(html_table_end(&r->page));
 done:
     return st;

@@ -14,25 +14,26 @@ scw_status report_picture(report *r, const char *kind_name, const char *path,
     scw_status st = SCW_OK;
     const scw_plot_kind *kind = scw_plot_kind_find(kind_name);
     scw_plot_options options = {0};
-    textbuf svg = {0};
+    textbuf png = {0};
 
     TRY(scw_options_init(kind->options, &options));
+    options.dpi = HTML_PICTURE_DPI;
     if (given) { /* borrowed texts: options is not cleared */
         options.color = given->color;
         options.label = given->label;
         options.prediction = given->prediction;
         options.group = given->group;
     }
-    st = picture_render(&svg, "page.svg", kind, &path, &options, r->hooks);
+    st = picture_render(&png, "page.png", kind, &path, &options, r->hooks);
     if (st == SCW_OK) {
-        TRY(html_picture(&r->page, caption, &svg));
+        TRY(html_picture(&r->page, caption, &png));
     } else if (st != SCW_ENOMEM && st != SCW_ECANCELLED) {
         char why[1024];
         (void)snprintf(why, sizeof why, "No picture \"%s\": %s", caption, scw_error_message());
         st = html_missing(&r->page, why, NULL);
     }
 done:
-    text_clear(&svg);
+    text_clear(&png);
     return st;
 }
 
@@ -44,7 +45,7 @@ static scw_status write_modalities(report *r)
     static const char *const headings[] = {"modality", "cells", "features", "filled"};
     char texts[3][32];
 
-    TRY(html_table(&r->page, headings, 4));
+    TRY(html_table(&r->page, "lrrr", headings));
     for (int k = 0; k < r->cells->n_modalities; k++) {
         const modality *m = &r->cells->modalities[k];
         double room = (double)m->x.n_rows * (double)m->x.n_cols, filled = 0.0;
@@ -52,50 +53,37 @@ static scw_status write_modalities(report *r)
         (void)snprintf(texts[0], sizeof texts[0], "%lld", (long long)m->n_present);
         (void)snprintf(texts[1], sizeof texts[1], "%lld", (long long)m->x.n_cols);
         (void)snprintf(texts[2], sizeof texts[2], "%.1f %%", room > 0.0 ? 100.0 * filled / room : 0.0);
-        TRY(html_row(&r->page, (const char *[]){m->name, texts[0], texts[1], texts[2]}, 4));
+        TRY(html_row(&r->page, "lrrr", (const char *[]){m->name, texts[0], texts[1], texts[2]}));
     }
     TRY(html_table_end(&r->page));
 done:
     return st;
 }
 
-/* Cells of each class, by label and by prediction. */
+/* Cells of each class. Where there are labels and predictions the scores say it too, and more. */
 static scw_status write_classes(report *r)
 {
     scw_status st = SCW_OK;
-    const char *keys[2] = {r->label, r->prediction}, *row[3];
-    strings names = {0}, other = {0};
-    int32_t *codes[2] = {NULL, NULL};
+    const char *key = r->label ? r->label : r->prediction;
+    strings names = {0};
+    int32_t *codes = NULL;
     int64_t *counts = NULL;
-    char texts[2][32];
+    char text[32];
 
-    if (!keys[0]) keys[0] = keys[1], keys[1] = NULL;
-    if (!keys[0]) return SCW_OK;
-    TRY(obs_classes(&codes[0], &names, r->cells, r->files.cells, keys[0]));
-    if (keys[1]) {
-        TRY(obs_classes(&codes[1], &other, r->cells, r->files.cells, keys[1]));
-        TRY(obs_join_codes(codes[1], &names, r->cells->n_obs, &other));
-    }
-    TRY(mem_new(&counts, 2 * names.n));
-    for (int k = 0; k < 2 && keys[k]; k++)
-        for (int64_t i = 0; i < r->cells->n_obs; i++)
-            if (codes[k][i] >= 0) counts[2 * codes[k][i] + k]++;
-    const int n = keys[1] ? 3 : 2;
-    TRY(html_table(&r->page, (const char *[]){"class", keys[0], keys[1]}, n));
-    for (int64_t q = 0; q < names.n; q++) {
-        row[0] = names.at[q];
-        for (int k = 0; k < 2; k++) {
-            (void)snprintf(texts[k], sizeof texts[k], "%lld", (long long)counts[2 * q + k]);
-            row[k + 1] = texts[k];
-        }
-        TRY(html_row(&r->page, row, n));
+    if (!key || (r->label && r->prediction)) return SCW_OK;
+    TRY(obs_classes(&codes, &names, r->cells, r->files.cells, key));
+    TRY(mem_new(&counts, names.n));
+    for (int64_t i = 0; i < r->cells->n_obs; i++)
+        if (codes[i] >= 0) counts[codes[i]]++;
+    TRY(html_table(&r->page, "lr", (const char *[]){key, "cells"}));
+    for (int64_t k = 0; k < names.n; k++) {
+        (void)snprintf(text, sizeof text, "%lld", (long long)counts[k]);
+        TRY(html_row(&r->page, "lr", (const char *[]){names.at[k], text}));
     }
     TRY(html_table_end(&r->page));
 done:
     strings_clear(&names);
-    strings_clear(&other);
-    mem_free(codes[0]);
-    mem_free(codes[1]);
+    mem_free(codes);
     mem_free(counts);
     return st;
 }
@@ -144,8 +132,7 @@ static scw_status write_positions(report *r)
     for (int k = 0; k < 3; k++) {
         if (!colors[k]) continue;
         (void)snprintf(caption, sizeof caption, "Cells, coloured by %s.", colors[k]);
-        TRY(report_picture(r, "umap", r->files.cells, &(scw_plot_options){.color = colors[k]},
-                           caption));
+        TRY(report_picture(r, "umap", r->files.cells, &(scw_plot_options){.color = colors[k], .label = colors[0]}, caption));
     }
 done:
     mem_free(positions);

@@ -26,16 +26,16 @@ static scw_status write_record(report *r)
     json_t *v;
     safetensors_file file = {0};
 
-    TRY(html_table(&r->page, headings, 2));
+    TRY(html_table(&r->page, "ll", headings));
     TRY(safetensors_read(&file, r->files.model));
     const char *version = safetensors_text(&file, "version");
     const char *rows[][2] = {{"model", r->model->kind->name},
                              {"made by scweave", version ? version : "?"}};
-    for (int k = 0; k < 2; k++) TRY(html_row(&r->page, rows[k], 2));
+    for (int k = 0; k < 2; k++) TRY(html_row(&r->page, "ll", rows[k]));
     json_object_foreach(r->model->record, key, v)
     {
         value_text(value, sizeof value, v);
-        if (*value) TRY(html_row(&r->page, (const char *[]){key, value}, 2));
+        if (*value) TRY(html_row(&r->page, "ll", (const char *[]){key, value}));
     }
     TRY(html_table_end(&r->page));
 done:
@@ -49,12 +49,12 @@ static scw_status write_modalities(report *r)
     static const char *const headings[] = {"modality", "kind", "features", "transform"};
     char n[32];
 
-    TRY(html_table(&r->page, headings, 4));
+    TRY(html_table(&r->page, "llrl", headings));
     for (int k = 0; k < r->model->n_modalities; k++) {
         const model_modality *m = &r->model->modality[k];
         (void)snprintf(n, sizeof n, "%lld", (long long)m->features.n);
-        TRY(html_row(&r->page, (const char *[]){m->name, modality_kind_name(m->kind), n,
-                                                transform_name(m->prep.kind)}, 4));
+        TRY(html_row(&r->page, "llrl", (const char *[]){m->name, modality_kind_name(m->kind), n,
+                                                transform_name(m->prep.kind)}));
     }
     TRY(html_table_end(&r->page));
     TRY(html_note(&r->page, "%lld classes.", (long long)r->model->classes.n));
@@ -81,8 +81,8 @@ static scw_status write_options(report *r)
         TRY(scw_options_get(&value, kind->options, &r->model->options, o->name));
         TRY(scw_options_get(&usual, kind->options, defaults, o->name));
         if (strcmp(value ? value : "", usual ? usual : "") == 0) continue;
-        if (n++ == 0) TRY(html_table(&r->page, headings, 3));
-        TRY(html_row(&r->page, (const char *[]){o->name, value, usual}, 3));
+        if (n++ == 0) TRY(html_table(&r->page, "lll", headings));
+        TRY(html_row(&r->page, "lll", (const char *[]){o->name, value, usual}));
     }
     TRY(n ? html_table_end(&r->page) : html_note(&r->page, "All options have their defaults."));
 done:
@@ -122,13 +122,13 @@ static scw_status write_losses(report *r, const json_t *history)
     json_t *v;
     char texts[2][64];
 
-    TRY(html_table(&r->page, headings, 3));
+    TRY(html_table(&r->page, "lrr", headings));
     json_object_foreach(first, key, v)
     {
         if (!json_is_real(v)) continue;
         value_text(texts[0], sizeof texts[0], v);
         value_text(texts[1], sizeof texts[1], json_object_get(last, key));
-        TRY(html_row(&r->page, (const char *[]){key, texts[0], texts[1]}, 3));
+        TRY(html_row(&r->page, "lrr", (const char *[]){key, texts[0], texts[1]}));
     }
     TRY(html_table_end(&r->page));
 done:

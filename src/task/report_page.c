@@ -19,7 +19,7 @@ static const char style[] =
     "tabular-nums}\n"
     "th,td{padding:.18rem .7rem;text-align:left;border-bottom:1px solid var(--line);"
     "overflow-wrap:anywhere;vertical-align:top}\n"
-    "th{color:var(--soft);font-weight:600}td.n{text-align:right;white-space:nowrap}\n"
+    "th{color:var(--soft);font-weight:600}.n{text-align:right;white-space:nowrap}\n"
     "code{background:var(--band);padding:.1rem .3rem;border-radius:3px;overflow-wrap:anywhere}\n"
     ".missing{background:var(--band);border-left:3px solid var(--soft);padding:.5rem .8rem}\n"
     "figure{margin:1rem 0;background:#fff;padding:.5rem;border:1px solid var(--line);"
@@ -130,38 +130,36 @@ done:
     return st;
 }
 
-static scw_status cells(textbuf *page, const char *tag, const char *const *texts, int n)
+static scw_status write_cells(textbuf *page, const char *tag, const char *align,
+                              const char *const *texts)
 {
     scw_status st = SCW_OK;
     char opened[32];
 
     TRY(text_add(page, "<tr>"));
-    for (int k = 0; k < n; k++) {
-        const char *text = texts[k] ? texts[k] : "";
-        /* Also "0.91 ± 0.02" and "1,234". */
-        bool number = *text && text[strspn(text, "0123456789.,+-e% \xc2\xb1")] == '\0';
-        (void)snprintf(opened, sizeof opened, "%s%s", tag, number ? " class=\"n\"" : "");
-        TRY(html_element(page, opened, text));
+    for (int k = 0; align[k]; k++) {
+        (void)snprintf(opened, sizeof opened, "%s%s", tag, align[k] == 'r' ? " class=\"n\"" : "");
+        TRY(html_element(page, opened, texts[k] ? texts[k] : ""));
     }
     TRY(text_add(page, "</tr>\n"));
 done:
     return st;
 }
 
-scw_status html_table(textbuf *page, const char *const *headings, int n)
+scw_status html_table(textbuf *page, const char *align, const char *const *headings)
 {
     scw_status st = SCW_OK;
 
     TRY(text_add(page, "<table>\n<thead>"));
-    TRY(cells(page, "th", headings, n));
+    TRY(write_cells(page, "th", align, headings));
     TRY(text_add(page, "</thead>\n<tbody>\n"));
 done:
     return st;
 }
 
-scw_status html_row(textbuf *page, const char *const *texts, int n)
+scw_status html_row(textbuf *page, const char *align, const char *const *cells)
 {
-    return cells(page, "td", texts, n);
+    return write_cells(page, "td", align, cells);
 }
 
 scw_status html_table_end(textbuf *page)
@@ -190,14 +188,21 @@ done:
     return st;
 }
 
-scw_status html_picture(textbuf *page, const char *caption, const textbuf *svg)
+/* Pixels across: bytes 16 to 19 of a PNG, the most significant first. */
+static int png_width(const textbuf *png)
+{
+    const unsigned char *b = (const unsigned char *)text_get(png) + 16;
+    return png->length < 24 ? 0 : b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
+}
+
+scw_status html_picture(textbuf *page, const char *caption, const textbuf *png)
 {
     scw_status st = SCW_OK;
 
-    TRY(text_add(page, "<figure><img alt=\""));
+    TRY(text_add(page, "<figure><img width=\"%d\" alt=\"", png_width(png) * 96 / HTML_PICTURE_DPI));
     TRY(html_text(page, caption));
-    TRY(text_add(page, "\" src=\"data:image/svg+xml;base64,"));
-    TRY(base64(page, svg));
+    TRY(text_add(page, "\" src=\"data:image/png;base64,"));
+    TRY(base64(page, png));
     TRY(text_add(page, "\"><figcaption>"));
     TRY(html_text(page, caption));
     TRY(text_add(page, "</figcaption></figure>\n"));

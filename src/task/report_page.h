@@ -19,12 +19,14 @@ SCW_CHECKED scw_status html_note(textbuf *page, const char *format, ...) SCW_PRI
 /* What is not there, and the command that makes it. */
 SCW_CHECKED scw_status html_missing(textbuf *page, const char *what, const char *command);
 
-/* Tables: begin, rows of cells, end. A cell of a number is set to the right. */
-SCW_CHECKED scw_status html_table(textbuf *page, const char *const *headings, int n);
-SCW_CHECKED scw_status html_row(textbuf *page, const char *const *cells, int n);
+/* Tables: begin, rows of cells, end. `align` has a letter for each column: l, or r for numbers. */
+SCW_CHECKED scw_status html_table(textbuf *page, const char *align, const char *const *headings);
+SCW_CHECKED scw_status html_row(textbuf *page, const char *align, const char *const *cells);
 SCW_CHECKED scw_status html_table_end(textbuf *page);
 
-/* A picture with the bytes in it. */
-SCW_CHECKED scw_status html_picture(textbuf *page, const char *caption, const textbuf *svg);
+/* Dots an inch of the pictures of a page: two to a pixel of CSS, sharp on paper too. */
+#define HTML_PICTURE_DPI 192
+/* A PNG with the bytes in it, shown at its real size where the page is wide enough. */
+SCW_CHECKED scw_status html_picture(textbuf *page, const char *caption, const textbuf *png);
 
 #endif

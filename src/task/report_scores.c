@@ -81,14 +81,16 @@ static scw_status write_folds(report *r)
     char names[MAX_FIGURES][64], texts[MAX_FIGURES][64];
     const char *row[MAX_FIGURES + 1], *method;
     int n = list_figures(names, summary);
+    char align[MAX_FIGURES + 2] = "l";
 
+    memset(align + 1, 'r', (size_t)n);
     TRY(html_note(&r->page, "Cross-validation, %zu folds: mean and standard deviation on cells that "
                   "the model had not seen, beside simple methods on the same folds (%s).",
                   json_array_size(json_object_get(r->files.folds_json, "folds")),
                   strrchr(r->files.folds, '/') + 1));
     row[0] = "method";
     for (int k = 0; k < n; k++) row[k + 1] = title_of(names[k]);
-    TRY(html_table(&r->page, row, n + 1));
+    TRY(html_table(&r->page, align, row));
     json_object_foreach(summary, method, figures)
     {
         row[0] = title_of(method);
@@ -96,7 +98,7 @@ static scw_status write_folds(report *r)
             spread_text(texts[k], sizeof texts[k], figures, names[k]);
             row[k + 1] = texts[k];
         }
-        TRY(html_row(&r->page, row, n + 1));
+        TRY(html_row(&r->page, align, row));
     }
     TRY(html_table_end(&r->page));
 done:
@@ -113,7 +115,7 @@ static scw_status write_classes(report *r, const json_t *classes)
     size_t i;
     json_t *c;
 
-    TRY(html_table(&r->page, headings, 6));
+    TRY(html_table(&r->page, "lrrrrr", headings));
     json_array_foreach((json_t *)(uintptr_t)classes, i, c)
     {
         const char *name = json_string_value(json_object_get(c, "name"));
@@ -122,7 +124,7 @@ static scw_status write_classes(report *r, const json_t *classes)
             number_text(texts[k], sizeof texts[k], json_object_get(c, keys[k]));
             row[k + 1] = texts[k];
         }
-        TRY(html_row(&r->page, row, 6));
+        TRY(html_row(&r->page, "lrrrrr", row));
     }
     TRY(html_table_end(&r->page));
 done:
@@ -138,11 +140,11 @@ static scw_status write_figures(report *r, const json_t *part, const char *headi
     json_t *v;
 
     if (!json_is_object(part)) return SCW_OK;
-    TRY(html_table(&r->page, (const char *[]){heading, ""}, 2));
+    TRY(html_table(&r->page, "lr", (const char *[]){heading, ""}));
     json_object_foreach((json_t *)(uintptr_t)part, key, v)
     {
         number_text(value, sizeof value, v);
-        if (*value) TRY(html_row(&r->page, (const char *[]){title_of(key), value}, 2));
+        if (*value) TRY(html_row(&r->page, "lr", (const char *[]){title_of(key), value}));
     }
     TRY(html_table_end(&r->page));
 done:
@@ -155,7 +157,7 @@ static scw_status write_evaluation(report *r, const json_t *evaluation, const ch
     const json_t *annotation = json_object_get(evaluation, "annotation");
 
     TRY(html_note(&r->page, "Labels against predictions in one file of cells (%s). If the model was "
-                  "trained on these row, the figures flatter it; cross-validation does not.", from));
+                  "trained on these cells, the figures flatter it; cross-validation does not.", from));
     TRY(write_figures(r, annotation, "annotation"));
     TRY(write_figures(r, json_object_get(evaluation, "clustering"), "clusters of the embedding"));
     if (json_is_array(json_object_get(annotation, "classes")))

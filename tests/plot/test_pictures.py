@@ -159,7 +159,7 @@ class Pictures(common.Case):
         self.succeeds("fit", "matilda", "ref.h5mu", "--label", "cell_type", "-o", "m.safetensors",
                       "--epochs", "3", "--min-steps", "0", "--components", "5", "--validation", "0.2",
                       "--modality-weights", "off", "--threads", "2")
-        pixels, _ = self.draw("a.png", "training", "m.safetensors", "--dpi", "36")
+        pixels, _ = self.draw("a.png", "training", "m.safetensors", "--dpi", "100")
         self.assertGreater(near(common.colours(pixels), FIRST[0]), 20)
         common.write_model(self.path("bad.safetensors"))
         self.ends(1, "bad.safetensors", "plot", "training", "bad.safetensors", "-o", "b.png")
@@ -246,7 +246,7 @@ class Pictures(common.Case):
         for kind in KINDS:
             out, _ = self.succeeds("plot", kind, "--help")
             self.assertRegex(out, r"--dpi N[^\[]*\[200\]")
-            self.assertEqual("--prediction" in out, kind == "confusion")
+            self.assertEqual("\n      --prediction" in out, kind == "confusion")
         out, _ = self.succeeds("plot", "--help")
         for kind in KINDS:
             self.assertRegex(out, rf"\n  {kind} ")

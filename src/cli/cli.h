@@ -23,7 +23,7 @@ typedef struct cli_run cli_run;
 typedef enum cli_takes {
     CLI_TAKES_INPUT = 1, /* data files: arguments, --rna, --adt, --atac, --layer */
     CLI_TAKES_KIND = 2,  /* a kind of model as first argument, and that kind's options */
-    CLI_TAKES_PLOT = 4   /* the same with a kind of picture */
+    CLI_TAKES_PLOT = 16  /* the same with a kind of picture */
 } cli_takes;
 
 typedef struct cli_command {

@@ -136,6 +136,7 @@ done:
 
 #define FEATURE_WIDEST 78.0
 #define SCORE_WIDTH 78.0
+#define SCORE_GIVES 24.0
 #define LINE 10.0
 #define PANEL_HEAD 15.0
 #define PANEL_FOOT 16.0
@@ -166,8 +167,12 @@ static scw_status plan_panels(panels *p, canvas *c, const figure *f)
     }
     p->names = fmin(p->names, FEATURE_WIDEST);
     p->n_columns = n <= 4 ? n : n <= 9 ? 3 : n <= 20 ? 4 : 6;
-    p->n_rows = (n + p->n_columns - 1) / p->n_columns;
     p->width = p->names + 4.0 + SCORE_WIDTH + PANEL_SPACE;
+    if (f->width > 0.0) { /* as many as fit beside each other, a little narrower if need be */
+        double fit = floor((72.0 * f->width - 2.0 * MARGIN) / (p->width - SCORE_GIVES));
+        p->n_columns = fit < 1.0 ? 1 : fit < (double)n ? (int64_t)fit : n;
+    }
+    p->n_rows = (n + p->n_columns - 1) / p->n_columns;
     p->height = PANEL_HEAD + LINE * (double)p->longest + PANEL_FOOT + PANEL_SPACE;
     if (f->width > 0.0) p->width = (72.0 * f->width - 2.0 * MARGIN) / (double)p->n_columns;
     if (f->height > 0.0) p->height = (72.0 * f->height - above - MARGIN) / (double)p->n_rows;

@@ -133,7 +133,7 @@ static scw_status draw_names(canvas *c, const confusion *m, const plan *p)
         TRY(draw_fitted(c, p->left - 4.0, p->above + middle, ALIGN_RIGHT, &row, name, p->names + 0.01));
         TRY(draw_fitted(c, p->left + middle, bottom + 4.0, ALIGN_RIGHT, &column, name,
                         p->names + 0.01));
-        (void)snprintf(count, sizeof count, "%lld", (long long)row_sum(m, k));
+        count_text(count, sizeof count, row_sum(m, k));
         canvas_text(c, p->left + side + 4.0, p->above + middle, ALIGN_LEFT, &soft, count);
     }
     TRY(draw_fitted(c, p->left + side / 2.0, bottom + p->names + 6.0 + AXIS_NAME / 2.0,

@@ -7,6 +7,7 @@
 #include "base/threads.h"
 #include "data/dataset.h"
 #include "metric/evaluate.h"
+#include "task/embedding.h"
 #include "task/obs.h"
 
 scw_status scw_evaluate(char **out_json, const scw_evaluate_request *request,
@@ -32,8 +33,7 @@ scw_status scw_evaluate(char **out_json, const scw_evaluate_request *request,
         TRY(obs_join_codes(predicted, &classes, data->n_obs, &predicted_names));
     }
     TRY(log_check_cancel(hooks));
-    if (request->embedding_key)
-        TRY(obs_read_array(&embedding, &d, data, request->path, request->embedding_key));
+    if (request->embedding_key) TRY(embedding_read(&embedding, &d, data, request->embedding_key));
     evaluate_input input = {.n = data->n_obs, .classes = &classes, .truth = truth,
                             .prediction = predicted, .embedding = embedding, .d = d,
                             .seed = request->seed};

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "task/obs.h"
 
-#include <math.h>
-#include <string.h>
-
 #include "base/alloc.h"
-#include "io/read_obsm.h"
 
 scw_status obs_join_codes(int32_t *codes, strings *classes, int64_t n, const strings *names)
 {
@@ -30,51 +26,6 @@ scw_status obs_join_codes(int32_t *codes, strings *classes, int64_t n, const str
 done:
     name_index_clear(&index);
     mem_free(joint);
-    return st;
-}
-
-/* Rows of a modality's own array in the order of obs; NaN for cells that lack the modality. */
-static scw_status spread_rows(float **values, int64_t n_obs, int64_t d, const modality *m)
-{
-    scw_status st = SCW_OK;
-    float *all = NULL;
-
-    TRY(mem_new(&all, n_obs * d));
-    for (int64_t i = 0; i < n_obs; i++) {
-        int64_t row = m->row_of_obs[i];
-        for (int64_t j = 0; j < d; j++) all[i * d + j] = row < 0 ? NAN : (*values)[row * d + j];
-    }
-    mem_free(*values);
-    *values = all;
-done:
-    return st;
-}
-
-scw_status obs_read_array(float **values, int64_t *d, const scw_dataset *data, const char *path,
-                          const char *key)
-{
-    scw_status st = SCW_OK;
-    const char *colon = strchr(key, ':');
-    char *name = NULL;
-    const modality *m = NULL;
-    int64_t n, n_expected = data->n_obs;
-
-    if (colon) {
-        TRY(mem_strdup(&name, key));
-        name[colon - key] = '\0';
-        m = dataset_find_modality(data, name);
-    }
-    if (m) {
-        key = colon + 1;
-        n_expected = m->x.n_rows;
-    }
-    TRY(io_read_obsm(values, &n, d, path, m ? m->name : NULL, key));
-    if (n != n_expected)
-        FAIL(SCW_EFORMAT, "%s: obsm '%s' has %lld rows for %lld cells", path, key,
-             (long long)n, (long long)n_expected);
-    if (m) TRY(spread_rows(values, data->n_obs, *d, m));
-done:
-    mem_free(name);
     return st;
 }
 

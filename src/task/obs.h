@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Columns of obs and arrays of obsm of an opened file, as tasks want them. */
+/* Columns of obs as classes, as tasks want them. */
 #ifndef TASK_OBS_H
 #define TASK_OBS_H
 
@@ -11,9 +11,5 @@ SCW_CHECKED scw_status obs_classes(int32_t **codes, strings *names, const scw_da
 /* Codes of a second column in the vocabulary of the first; names that `classes` lacks are appended. */
 SCW_CHECKED scw_status obs_join_codes(int32_t *codes, strings *classes, int64_t n,
                                       const strings *names);
-/* obsm[key] of the file, or "<modality>:<key>" of a modality of an h5mu: new [n_obs, d], rows of NaN
- * for cells that lack the modality. */
-SCW_CHECKED scw_status obs_read_array(float **values, int64_t *d, const scw_dataset *data,
-                                      const char *path, const char *key);
 
 #endif

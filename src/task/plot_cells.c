@@ -14,6 +14,7 @@
 #include "plot/scatter.h"
 #include "prep/pca.h"
 #include "task/drawing.h"
+#include "task/embedding.h"
 #include "task/obs.h"
 
 #define DEFAULT_BASIS "X_umap"
@@ -159,7 +160,7 @@ static scw_status read_positions(positions *p, const scw_dataset *data, const dr
     const char *key = d->options->basis ? d->options->basis : DEFAULT_BASIS;
     char why[512];
 
-    st = obs_read_array(&p->at, &p->stride, data, d->paths[0], key);
+    st = embedding_read(&p->at, &p->stride, data, key);
     if (st == SCW_ENOTFOUND && !d->options->basis) {
         (void)snprintf(why, sizeof why, "%s", scw_error_message());
         FAIL(SCW_ENOTFOUND, "%s; 'scweave umap' makes it, or name another with --basis", why);

@@ -215,9 +215,12 @@ static scw_status read_line(marker_table *m, int64_t line, const int64_t at[5], 
     if (!text_to_real(&x->rank, table_cell(&m->t, line, at[1])))
         FAIL(SCW_EFORMAT, "%s, line %lld: rank '%s' is not a number", path, (long long)m->t.line[line],
              table_cell(&m->t, line, at[1]));
-    if (!text_to_real(&x->m.score, table_cell(&m->t, line, at[4])))
+    const char *score = table_cell(&m->t, line, at[4]);
+    bool unknown = strcmp(score, "NA") == 0; /* named, without a bar */
+    if (unknown) x->m.score = NAN;
+    if (!unknown && !text_to_real(&x->m.score, score))
         FAIL(SCW_EFORMAT, "%s, line %lld: score '%s' is not a number", path, (long long)m->t.line[line],
-             table_cell(&m->t, line, at[4]));
+             score);
     int64_t se_column = table_column(&m->t, "se");
     bool known = se_column >= 0 && text_to_real(&se, table_cell(&m->t, line, se_column));
     x->m.se = known ? se : (double)NAN;

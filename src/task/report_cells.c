@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "task/embedding.h"
 #include "task/obs.h"
 #include "task/picture.h"
 #include "task/report.h"
@@ -117,7 +118,7 @@ static scw_status write_positions(report *r)
     float *positions = NULL;
     int64_t width;
 
-    st = obs_read_array(&positions, &width, r->cells, r->files.cells, "X_umap");
+    st = embedding_read(&positions, &width, r->cells, "X_umap");
     if (st == SCW_ENOTFOUND) {
         TRY(html_missing(&r->page, "The cells have no positions in two dimensions (obsm X_umap).",
                          "scweave umap annotated.h5mu -o annotated.h5mu"));

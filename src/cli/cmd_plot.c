@@ -34,7 +34,8 @@ const cli_command cli_cmd_plot = {
     "draw cells, confusion, training, markers, composition or simulation",
     "KIND FILE... -o PICTURE.png|.svg|.pdf [options]",
     "Draws a picture from a file that other commands wrote, in colours that are told apart with "
-    "deficient colour sight too. The ending of the output's name decides the format; in SVG and PDF "
+    "deficient colour sight too. The ending of the output's name decides the format; in SVG and "
+    "PDF "
     "letters and lines are vectors and large clouds of points an image. Equal files give equal "
     "pictures.",
     "scweave plot umap annotated.h5mu --color cell_type -o cells.png\n"

@@ -36,8 +36,10 @@ const cli_command cli_cmd_report = {
     run,
     "write one page about a run: settings, data, losses, scores, pictures",
     "DIR -o REPORT.html [options]",
-    "Looks into a folder for a model file, annotated cells, the JSON of fit --cv and of evaluate, and a "
-    "table of markers; what each file is, its content says. Writes a single HTML file that needs no "
+    "Looks into a folder for a model file, annotated cells, the JSON of fit --cv and of evaluate, "
+    "and a "
+    "table of markers; what each file is, its content says. Writes a single HTML file that needs "
+    "no "
     "other, and names what was not there and the command that makes it.",
     "scweave report run1 -o run1/report.html",
     table,

@@ -49,7 +49,8 @@ int axis_ticks(double out[AXES_MAX_TICKS], axis a, int wanted)
     if (a.log) {
         int first = (int)ceil(log10(a.low) - 1e-9), last = (int)floor(log10(a.high) + 1e-9);
         int every = 1 + (last - first) / AXES_MAX_TICKS;
-        for (int e = first; e <= last && n < AXES_MAX_TICKS; e += every) out[n++] = pow(10.0, e);
+        for (int e = first; e <= last && n < AXES_MAX_TICKS; e += every)
+            out[n++] = pow(10.0, e);
         return n;
     }
     double step = round_step(a.high - a.low, wanted), first = ceil(a.low / step - 1e-9);

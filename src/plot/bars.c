@@ -42,7 +42,8 @@ static scw_status plan_stack(stack *s, canvas *c, const figure *f)
 
     TRY(mem_new(&totals, m->classes->n));
     for (int64_t g = 0; g < n; g++) {
-        for (int64_t k = 0; k < m->classes->n; k++) totals[k] += m->counts[g * m->classes->n + k];
+        for (int64_t k = 0; k < m->classes->n; k++)
+            totals[k] += m->counts[g * m->classes->n + k];
         s->names = fmax(s->names, canvas_text_width(c, m->groups->at[g], SIZE_LABEL, false));
     }
     s->names = fmin(s->names, GROUP_WIDEST);
@@ -56,8 +57,10 @@ static scw_status plan_stack(stack *s, canvas *c, const figure *f)
     s->box = (rect){left, above, width - left - right, height - around};
     s->row = s->box.h / (double)n;
     if (s->box.w < 60.0 || s->row < 4.0)
-        FAIL(SCW_EINVAL, "%lld groups and the legend do not fit in %.1f x %.1f inches (0: as needed); "
-             "make the picture larger", (long long)n, f->width, f->height);
+        FAIL(SCW_EINVAL,
+             "%lld groups and the legend do not fit in %.1f x %.1f inches (0: as needed); "
+             "make the picture larger",
+             (long long)n, f->width, f->height);
     TRY(canvas_size(c, width, height));
 done:
     mem_free(totals);
@@ -67,7 +70,8 @@ done:
 static int64_t group_total(const composition *m, int64_t g)
 {
     int64_t sum = 0;
-    for (int64_t k = 0; k < m->classes->n; k++) sum += m->counts[g * m->classes->n + k];
+    for (int64_t k = 0; k < m->classes->n; k++)
+        sum += m->counts[g * m->classes->n + k];
     return sum;
 }
 
@@ -178,8 +182,10 @@ static scw_status plan_panels(panels *p, canvas *c, const figure *f)
     if (f->height > 0.0) p->height = (72.0 * f->height - above - MARGIN) / (double)p->n_rows;
     p->line = (p->height - PANEL_HEAD - PANEL_FOOT - PANEL_SPACE) / (double)p->longest;
     if (p->width < p->names + PANEL_SPACE + 24.0 || p->line < 4.0)
-        FAIL(SCW_EINVAL, "markers of %lld classes do not fit in %.1f x %.1f inches (0: as needed); "
-             "make the picture larger or --top smaller", (long long)n, f->width, f->height);
+        FAIL(SCW_EINVAL,
+             "markers of %lld classes do not fit in %.1f x %.1f inches (0: as needed); "
+             "make the picture larger or --top smaller",
+             (long long)n, f->width, f->height);
     TRY(canvas_size(c, p->width * (double)p->n_columns + 2.0 * MARGIN,
                     p->height * (double)p->n_rows + above + MARGIN));
 done:
@@ -269,8 +275,8 @@ scw_status markers_draw(canvas *c, const figure *f, const markers *m)
         x += 11.0 + width + 14.0;
     }
     if (x + canvas_text_width(c, m->score_name, style.size, false) < right)
-        canvas_text(c, x, y + 2.0, ALIGN_LEFT, &(text_style){.size = style.size, .color = palette_soft},
-                    m->score_name);
+        canvas_text(c, x, y + 2.0, ALIGN_LEFT,
+                    &(text_style){.size = style.size, .color = palette_soft}, m->score_name);
     for (int64_t k = 0; k < m->classes->n; k++)
         TRY(draw_class(c, &p, k, MARGIN + p.width * (double)(k % p.n_columns),
                        y + 14.0 + p.height * (double)(k / p.n_columns)));

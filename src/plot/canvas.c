@@ -13,12 +13,12 @@
 /* Metric-compatible with the Arial and Helvetica that journals ask for. Where it is not installed
  * fontconfig takes the nearest it has, on Debian DejaVu Sans. */
 #define FONT "Liberation Sans"
-#define CAP_HEIGHT 0.72       /* of the size of the letters */
-#define MAX_TEXT 512          /* bytes of one text that are looked at */
-#define MAX_PIXELS 100e6      /* of a picture */
-#define MAX_SIDE 32000.0      /* pixels; cairo's images end at 32767 */
-#define VECTOR_MARKS 1000     /* a layer of more marks becomes an image in SVG and PDF */
-#define LAYER_DPI 300.0       /* of such images at least */
+#define CAP_HEIGHT 0.72   /* of the size of the letters */
+#define MAX_TEXT 512      /* bytes of one text that are looked at */
+#define MAX_PIXELS 100e6  /* of a picture */
+#define MAX_SIDE 32000.0  /* pixels; cairo's images end at 32767 */
+#define VECTOR_MARKS 1000 /* a layer of more marks becomes an image in SVG and PDF */
+#define LAYER_DPI 300.0   /* of such images at least */
 
 struct canvas {
     canvas_format format;
@@ -133,8 +133,10 @@ scw_status canvas_size(canvas *c, double width, double height)
     double w = width / 72.0 * dpi, h = height / 72.0 * dpi;
 
     if (!(w >= 1.0 && h >= 1.0) || w > MAX_SIDE || h > MAX_SIDE || w * h > MAX_PIXELS)
-        FAIL(SCW_EINVAL, "a picture of %.1f x %.1f inches at %.0f dpi is too large; make it smaller "
-             "(--width, --height, --dpi)", width / 72.0, height / 72.0, dpi);
+        FAIL(SCW_EINVAL,
+             "a picture of %.1f x %.1f inches at %.0f dpi is too large; make it smaller "
+             "(--width, --height, --dpi)",
+             width / 72.0, height / 72.0, dpi);
     c->width = width;
     c->height = height;
     cairo_surface_t *s = new_surface(c);
@@ -239,7 +241,8 @@ scw_status canvas_text_fit(textbuf *out, canvas *c, const char *text, double siz
         else
             high = middle - 1;
     }
-    while (low > 0 && whole[ends[low] - 1] == ' ') low--;
+    while (low > 0 && whole[ends[low] - 1] == ' ')
+        low--;
     return text_add(out, "%.*s%s", (int)ends[low], whole, ellipsis);
 }
 

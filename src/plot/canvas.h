@@ -2,9 +2,9 @@
 /* The sheet that pictures are drawn on: cairo behind a few calls, the only file that includes it.
  *
  * Lengths are in points (1/72 inch), y grows downwards. A sheet is made first, so that text can be
- * measured before the size of the picture is known; canvas_size opens the page. The result is kept in
- * memory and handed over as bytes: equal calls give equal bytes (no dates, no random identifiers).
- * The first failure of cairo stays and is reported by canvas_finish. */
+ * measured before the size of the picture is known; canvas_size opens the page. The result is kept
+ * in memory and handed over as bytes: equal calls give equal bytes (no dates, no random
+ * identifiers). The first failure of cairo stays and is reported by canvas_finish. */
 #ifndef PLOT_CANVAS_H
 #define PLOT_CANVAS_H
 
@@ -64,8 +64,8 @@ void canvas_dashes(canvas *c, double x1, double y1, double x2, double y2, rgb co
 void canvas_path(canvas *c, const double *x, const double *y, int64_t n, rgb color, double width);
 void canvas_dot(canvas *c, double x, double y, double diameter, rgb color);
 
-/* Between the two calls drawing is cut to `box`. In SVG and PDF a layer of many marks is drawn as an
- * image, so that the file stays small; text and lines outside of layers stay vectors. */
+/* Between the two calls drawing is cut to `box`. In SVG and PDF a layer of many marks is drawn as
+ * an image, so that the file stays small; text and lines outside of layers stay vectors. */
 void canvas_layer_begin(canvas *c, rect box, int64_t n_marks);
 void canvas_layer_end(canvas *c);
 

@@ -57,8 +57,8 @@ static axis joint_axis(const double *const v[2], int64_t n, bool log)
     return log ? (axis){a.low / 1.6, a.high * 1.6, true} : a;
 }
 
-/* A dot a feature, real across, simulated up. On a logarithmic scale, what is zero on one side lies on
- * the edge. */
+/* A dot a feature, real across, simulated up. On a logarithmic scale, what is zero on one side lies
+ * on the edge. */
 static scw_status draw_features(canvas *c, const comparison *m, const double *const v[2],
                                 const char *what, bool log, rect panel)
 {
@@ -71,7 +71,8 @@ static scw_status draw_features(canvas *c, const comparison *m, const double *co
     a.x = a.y = log ? joint_axis(v, m->n_features, true) : (axis){0.0, 1.0, false};
     for (int k = 0; k < 2; k++) {
         TRY(mem_new(&t[k], m->n_features));
-        for (int64_t i = 0; i < m->n_features; i++) t[k][i] = log ? log1p(v[k][i]) : v[k][i];
+        for (int64_t i = 0; i < m->n_features; i++)
+            t[k][i] = log ? log1p(v[k][i]) : v[k][i];
     }
     (void)snprintf(text, sizeof text, "%s %s, r = %.3f", m->name, what,
                    correlation(t[0], t[1], m->n_features));
@@ -107,13 +108,19 @@ static scw_status draw_components(canvas *c, const comparison *m, rect panel)
     TRY(strings_add(&names, kinds[1]));
     TRY(mem_new(&codes, n));
     TRY(mem_new(&v, n));
-    for (int64_t i = 0; i < n; i++) codes[i] = i >= m->n_cells[0];
+    for (int64_t i = 0; i < n; i++)
+        codes[i] = i >= m->n_cells[0];
     for (int k = 0; k < 2; k++) {
-        for (int64_t i = 0; i < n; i++) v[i] = (double)m->components[2 * i + k];
+        for (int64_t i = 0; i < n; i++)
+            v[i] = (double)m->components[2 * i + k];
         *(k ? &a.y : &a.x) = axis_fit(v, n, 0.04);
     }
-    const scatter s = {.n = n, .x = m->components, .y = m->components + 1, .stride = 2,
-                       .codes = codes, .classes = &names};
+    const scatter s = {.n = n,
+                       .x = m->components,
+                       .y = m->components + 1,
+                       .stride = 2,
+                       .codes = codes,
+                       .classes = &names};
     TRY(scatter_points(c, &a, &s));
     axes_draw(c, &a);
     canvas_text(c, a.box.x, panel.y + BOX_ABOVE / 2.0, ALIGN_LEFT, &title, m->name);
@@ -139,8 +146,10 @@ scw_status comparison_draw(canvas *c, const figure *f, const comparison *m, int6
     rect panel = {0, 0, width / COLUMNS, (height - above) / (double)n};
 
     if (panel.w < 120.0 || panel.h < 120.0)
-        FAIL(SCW_EINVAL, "%lld modalities do not fit in %.1f x %.1f inches (0: as needed); make the "
-             "picture larger", (long long)n, f->width, f->height);
+        FAIL(SCW_EINVAL,
+             "%lld modalities do not fit in %.1f x %.1f inches (0: as needed); make the "
+             "picture larger",
+             (long long)n, f->width, f->height);
     TRY(canvas_size(c, width, height));
     TRY(figure_draw_title(c, f, MARGIN, width - 2.0 * MARGIN));
     for (int64_t k = 0; k < n; k++) {

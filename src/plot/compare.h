@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Simulated cells against real ones: a row a modality, with the features' means, the shares of cells
- * in which they are zero, and both kinds of cells on the real ones' principal components. */
+/* Simulated cells against real ones: a row a modality, with the features' means, the shares of
+ * cells in which they are zero, and both kinds of cells on the real ones' principal components. */
 #ifndef PLOT_COMPARE_H
 #define PLOT_COMPARE_H
 

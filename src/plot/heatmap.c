@@ -9,8 +9,8 @@
 
 #define MARGIN 12.0
 #define NAME_WIDEST 150.0
-#define SIDE_WIDTH 84.0    /* at the right: counts of the rows and the bar of colours */
-#define AXIS_NAME 20.0     /* height of the names of the columns of obs */
+#define SIDE_WIDTH 84.0 /* at the right: counts of the rows and the bar of colours */
+#define AXIS_NAME 20.0  /* height of the names of the columns of obs */
 #define SMALLEST_CELL 2.0
 #define SMALLEST_TEXT 4.6
 
@@ -46,7 +46,8 @@ static scw_status make_plan(plan *p, canvas *c, const figure *f, const confusion
 
     p->size = m->n <= 20 ? 8.0 : 7.0;
     p->above = MARGIN + figure_title_height(f);
-    for (int pass = 0; pass < 4; pass++) { /* letters no higher than rows; smaller ones leave room */
+    for (int pass = 0; pass < 4;
+         pass++) { /* letters no higher than rows; smaller ones leave room */
         p->names = longest_name(c, m, p->size);
         p->left = MARGIN + AXIS_NAME + p->names + 6.0;
         around_w = p->left + SIDE_WIDTH + MARGIN;
@@ -55,8 +56,10 @@ static scw_status make_plan(plan *p, canvas *c, const figure *f, const confusion
         p->size = fmin(p->size, fmax(p->cell, 3.0));
     }
     if (p->cell < SMALLEST_CELL)
-        FAIL(SCW_EINVAL, "%lld classes do not fit in %.1f x %.1f inches (0: as needed); make the "
-             "picture larger", (long long)m->n, f->width, f->height);
+        FAIL(SCW_EINVAL,
+             "%lld classes do not fit in %.1f x %.1f inches (0: as needed); make the "
+             "picture larger",
+             (long long)m->n, f->width, f->height);
     double side = p->cell * (double)m->n;
     double height = fmax(around_h + side, p->above + 140.0);
     TRY(canvas_size(c, f->width > 0.0 ? 72.0 * f->width : around_w + side,
@@ -68,12 +71,14 @@ done:
 static int64_t row_sum(const confusion *m, int64_t i)
 {
     int64_t sum = m->rest[i];
-    for (int64_t j = 0; j < m->n; j++) sum += m->counts[i * m->n + j];
+    for (int64_t j = 0; j < m->n; j++)
+        sum += m->counts[i * m->n + j];
     return sum;
 }
 
 /* Number of one cell, with the largest letters that fit, if any do. */
-static void draw_value(canvas *c, const confusion *m, rect cell, int64_t count, double share, rgb ground)
+static void draw_value(canvas *c, const confusion *m, rect cell, int64_t count, double share,
+                       rgb ground)
 {
     char text[32];
 
@@ -102,7 +107,8 @@ static void draw_cells(canvas *c, const confusion *m, const plan *p)
             int64_t count = m->counts[i * m->n + j];
             double share = sum > 0.0 ? (double)count / sum : 0.0;
             rgb ground = share > 0.0 ? palette_sequential(share) : (rgb){255, 255, 255};
-            rect cell = {all.x + p->cell * (double)j, all.y + p->cell * (double)i, p->cell, p->cell};
+            rect cell = {all.x + p->cell * (double)j, all.y + p->cell * (double)i, p->cell,
+                         p->cell};
             if (share > 0.0) canvas_fill(c, cell, ground);
             draw_value(c, m, cell, count, share, ground);
         }
@@ -130,7 +136,8 @@ static scw_status draw_names(canvas *c, const confusion *m, const plan *p)
     for (int64_t k = 0; k < m->n; k++) {
         double middle = p->cell * ((double)k + 0.5);
         const char *name = m->classes->at[k];
-        TRY(draw_fitted(c, p->left - 4.0, p->above + middle, ALIGN_RIGHT, &row, name, p->names + 0.01));
+        TRY(draw_fitted(c, p->left - 4.0, p->above + middle, ALIGN_RIGHT, &row, name,
+                        p->names + 0.01));
         TRY(draw_fitted(c, p->left + middle, bottom + 4.0, ALIGN_RIGHT, &column, name,
                         p->names + 0.01));
         count_text(count, sizeof count, row_sum(m, k));

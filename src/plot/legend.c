@@ -10,12 +10,12 @@
 
 #define SIZE_LARGEST 8.0
 #define SIZE_SMALLEST 5.5
-#define SIZE_WIDE 6.5 /* smallest where the legend may become higher instead */
-#define LINE_HEIGHT 1.4     /* of the size of the letters, as are the next */
+#define SIZE_WIDE 6.5   /* smallest where the legend may become higher instead */
+#define LINE_HEIGHT 1.4 /* of the size of the letters, as are the next */
 #define SWATCH 0.85
-#define SWATCH_SPACE 1.35   /* from the left of the swatch to the name */
+#define SWATCH_SPACE 1.35 /* from the left of the swatch to the name */
 #define COLUMN_SPACE 1.4
-#define SIZE_BAR_TITLE 7.5  /* of the bar of colours */
+#define SIZE_BAR_TITLE 7.5 /* of the bar of colours */
 #define BAR_NARROWEST 50.0 /* the bar and its numbers */
 #define BAR_WIDEST 140.0
 #define NAME_WIDEST 24.0
@@ -69,10 +69,10 @@ static void measure(setting *s, canvas *c, const legend *l, double max_height)
     s->n_columns = rows ? (s->n_lines + rows - 1) / rows : 0;
     s->n_rows = s->n_columns ? (s->n_lines + s->n_columns - 1) / s->n_columns : 0;
     if (s->n_rows) s->n_columns = (s->n_lines + s->n_rows - 1) / s->n_rows;
-    s->number_width = l->n && l->entries[0].number
-                          ? canvas_text_width(c, l->n > 99 ? "888" : "88", s->size, true) +
-                                0.5 * s->size
-                          : 0.0;
+    s->number_width =
+        l->n && l->entries[0].number
+            ? canvas_text_width(c, l->n > 99 ? "888" : "88", s->size, true) + 0.5 * s->size
+            : 0.0;
     s->width = 0.0;
     for (int64_t k = 0; k < s->n_columns; k++) {
         double widest = 0.0;

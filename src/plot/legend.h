@@ -23,11 +23,11 @@ typedef struct legend {
 
 /* Where everything stands, relative to the upper left corner of the legend. */
 typedef struct legend_layout {
-    double size;          /* of the letters */
-    double width, height; /* of the whole */
+    double size;                        /* of the letters */
+    double width, height;               /* of the whole */
     int64_t n_columns, n_rows, n_shown; /* n_shown < n: a last line says how many are left out */
-    rect *boxes;    /* [n_shown] a line of the legend with its swatch; they do not overlap */
-    strings texts;  /* n_shown names, cut with an ellipsis where they are too long */
+    rect *boxes;         /* [n_shown] a line of the legend with its swatch; they do not overlap */
+    strings texts;       /* n_shown names, cut with an ellipsis where they are too long */
     double number_width; /* left free for the numbers */
 } legend_layout;
 
@@ -42,9 +42,9 @@ void legend_layout_clear(legend_layout *l);
 SCW_CHECKED scw_status legend_draw(canvas *c, const legend *l, const legend_layout *at, double x,
                                    double y);
 
-/* The legend of classes: their colours, and how many cells they have; classes without cells are left
- * out. From KEY_NUMBERED classes on colours alone do not tell them apart: each gets a number (its
- * code + 1), which the picture shows too. */
+/* The legend of classes: their colours, and how many cells they have; classes without cells are
+ * left out. From KEY_NUMBERED classes on colours alone do not tell them apart: each gets a number
+ * (its code + 1), which the picture shows too. */
 #define KEY_NUMBERED 13
 typedef struct class_key {
     legend legend;
@@ -57,8 +57,8 @@ void class_key_clear(class_key *k);
 /* "12,345" */
 void count_text(char *out, size_t size, int64_t n);
 
-/* A bar of colours with ticks: color(t) for t from 0 to 1 is the colour of low + t (high - low). `at` is
- * the bar with its numbers; the title stands above it. */
+/* A bar of colours with ticks: color(t) for t from 0 to 1 is the colour of low + t (high - low).
+ * `at` is the bar with its numbers; the title stands above it. */
 typedef rgb (*color_scale)(double t);
 double colorbar_width(canvas *c, const char *title);
 SCW_CHECKED scw_status colorbar_draw(canvas *c, rect at, const char *title, double low, double high,
@@ -73,8 +73,8 @@ typedef struct labels {
     const rect *obstacles; /* [n_obstacles] */
 } labels;
 /* Move the boxes as little as possible so that none overlaps another or an obstacle, all within the
- * bounds; earlier boxes have the better place. Where there is no place free of obstacles, one that is
- * free of labels is taken; shown[k] is false where there is none either. */
+ * bounds; earlier boxes have the better place. Where there is no place free of obstacles, one that
+ * is free of labels is taken; shown[k] is false where there is none either. */
 void labels_place(rect *out, bool *shown, const labels *l);
 bool rects_overlap(rect a, rect b);
 

@@ -32,15 +32,16 @@ static void draw_phases(canvas *c, const training *t, double x, double y, double
 }
 
 /* A phase of a single epoch is a dot: a line needs two. */
-static void draw_curve(canvas *c, const axes *a, const training *t, const double *values,
-                       double *x, double *y)
+static void draw_curve(canvas *c, const axes *a, const training *t, const double *values, double *x,
+                       double *y)
 {
     for (int64_t i = 0; i < t->n; i++) {
         x[i] = axes_x(a, (double)i + 1.0);
         y[i] = isfinite(values[i]) ? axes_y(a, values[i]) : (double)NAN;
     }
     for (int64_t from = 0, to; from < t->n; from = to) {
-        for (to = from + 1; to < t->n && t->phase[to] == t->phase[from]; to++) continue;
+        for (to = from + 1; to < t->n && t->phase[to] == t->phase[from]; to++)
+            continue;
         rgb color = palette_class(t->phase[from]);
         canvas_path(c, x + from, y + from, to - from, color, 1.2);
         if (to - from == 1 && isfinite(y[from])) canvas_dot(c, x[from], y[from], 3.0, color);
@@ -86,14 +87,17 @@ scw_status training_draw(canvas *c, const figure *f, const training *t)
     int64_t rows = (n + columns - 1) / columns;
     double above = MARGIN / 2.0 + figure_title_height(f) + KEY_HEIGHT;
     double width = f->width > 0.0 ? 72.0 * f->width : (double)columns * PANEL_WIDTH + MARGIN;
-    double height = f->height > 0.0 ? 72.0 * f->height : (double)rows * PANEL_HEIGHT + above + MARGIN;
+    double height =
+        f->height > 0.0 ? 72.0 * f->height : (double)rows * PANEL_HEIGHT + above + MARGIN;
     char best[64];
 
     rect panel = {0, 0, (width - MARGIN) / (double)columns,
                   (height - above - MARGIN) / (double)rows};
     if (panel.w < 110.0 || panel.h < 80.0)
-        FAIL(SCW_EINVAL, "%lld curves do not fit in %.1f x %.1f inches (0: as needed); make the "
-             "picture larger", (long long)n, f->width, f->height);
+        FAIL(SCW_EINVAL,
+             "%lld curves do not fit in %.1f x %.1f inches (0: as needed); make the "
+             "picture larger",
+             (long long)n, f->width, f->height);
     TRY(canvas_size(c, width, height));
     TRY(figure_draw_title(c, f, MARGIN, width - 2.0 * MARGIN));
     draw_phases(c, t, BOX_LEFT, above - KEY_HEIGHT / 2.0, width - 150.0);

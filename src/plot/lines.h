@@ -10,8 +10,8 @@ typedef struct training {
     const strings *series; /* names of the figures */
     const double *values;  /* [series->n, n]; NaN: not measured in that epoch */
     const strings *phases;
-    const int32_t *phase;  /* [n] */
-    int64_t best;          /* epoch (from 0) whose weights were kept, -1: the last */
+    const int32_t *phase; /* [n] */
+    int64_t best;         /* epoch (from 0) whose weights were kept, -1: the last */
 } training;
 
 SCW_CHECKED scw_status training_draw(canvas *c, const figure *f, const training *t);

@@ -8,14 +8,14 @@
 #include "plot/legend.h"
 #include "plot/palette.h"
 
-#define SIDE 352.0          /* of the box of the points */
+#define SIDE 352.0 /* of the box of the points */
 #define MARGIN_LEFT 30.0
 #define MARGIN_BELOW 26.0
 #define MARGIN 12.0
 #define LEGEND_SPACE 14.0
 #define LEGEND_WIDEST 430.0
 #define SMALLEST_SIDE 60.0
-#define VALUE_PALEST 0.10   /* the palest colours of the scale fade on white */
+#define VALUE_PALEST 0.10 /* the palest colours of the scale fade on white */
 
 static bool is_placed(const scatter *s, int64_t i)
 {
@@ -53,7 +53,7 @@ static double diameter(const scatter *s, rect box)
 {
     if (s->point_size > 0.0) return s->point_size;
     double d = sqrt(0.2 * box.w * box.h / fmax((double)s->n, 1.0));
-    return fmin(fmax(d, 0.8), 4.0);
+    return fmin(fmax(d, 0.8), 3.2);
 }
 
 static bool has_color(const scatter *s, int64_t i)
@@ -76,10 +76,10 @@ scw_status scatter_points(canvas *c, const axes *a, const scatter *s)
         for (int64_t k = 0; k < s->n; k++) {
             int64_t i = order[k];
             if (!is_placed(s, i) || has_color(s, i) != (pass == 1)) continue;
-            rgb color = pass == 0    ? palette_missing
-                        : s->codes   ? palette_class(s->codes[i])
-                        : s->values  ? scale((s->values[i] - low) / (high - low))
-                                     : palette_class(0);
+            rgb color = pass == 0   ? palette_missing
+                        : s->codes  ? palette_class(s->codes[i])
+                        : s->values ? scale((s->values[i] - low) / (high - low))
+                                    : palette_class(0);
             canvas_dot(c, axes_x(a, (double)s->x[i * s->stride]),
                        axes_y(a, (double)s->y[i * s->stride]), size, color);
         }
@@ -130,7 +130,8 @@ static scw_status list_classes(key *k, const scatter *s)
     int64_t *counts = NULL, n = s->classes->n;
 
     TRY(mem_new(&counts, n + 1)); /* the last: without a class */
-    for (int64_t i = 0; i < s->n; i++) counts[s->codes[i] < 0 ? n : s->codes[i]]++;
+    for (int64_t i = 0; i < s->n; i++)
+        counts[s->codes[i] < 0 ? n : s->codes[i]]++;
     TRY(class_key_make(&k->classes, s->color_name, s->classes, counts, counts[n]));
 done:
     mem_free(counts);
@@ -168,7 +169,7 @@ static scw_status draw_key(canvas *c, const key *k, const scatter *s, rect box)
 
 /* ----------------------------------------------------------------------------- on-data labels */
 
-enum { GRID = 48, SMALL_CLASS = 20, MAX_OBSTACLES = 1000 };
+enum { GRID = 48, SMALL_CLASS = 40, MAX_OBSTACLES = 1000 };
 
 /* Where the class is densest: the centre of the points in and around the fullest cell of a grid. A
  * class in two islands is named on its larger one, not on the sea between. */
@@ -227,7 +228,8 @@ static scw_status list_obstacles(rect **out, int64_t *n, const axes *a, const sc
         if (s->codes[i] >= 0 && is_placed(s, i)) counts[s->codes[i]]++;
     for (int64_t i = 0; i < s->n && *n < MAX_OBSTACLES; i++) {
         if (s->codes[i] < 0 || !is_placed(s, i) || counts[s->codes[i]] > SMALL_CLASS) continue;
-        double x = axes_x(a, (double)s->x[i * s->stride]), y = axes_y(a, (double)s->y[i * s->stride]);
+        double x = axes_x(a, (double)s->x[i * s->stride]),
+               y = axes_y(a, (double)s->y[i * s->stride]);
         (*out)[(*n)++] = (rect){x - d / 2.0, y - d / 2.0, d, d};
     }
 done:
@@ -302,8 +304,10 @@ scw_status scatter_draw(canvas *c, const figure *f, const scatter *s, int64_t *n
     TRY(arrange_key(&k, c, f, s, a.box.h));
     if (f->width > 0.0) a.box.w = 72.0 * f->width - MARGIN_LEFT - k.width - MARGIN;
     if (a.box.w < SMALLEST_SIDE || a.box.h < SMALLEST_SIDE)
-        FAIL(SCW_EINVAL, "a picture of %.1f x %.1f inches leaves no room for the points; make it "
-             "larger or use --legend none", f->width, f->height);
+        FAIL(SCW_EINVAL,
+             "a picture of %.1f x %.1f inches leaves no room for the points; make it "
+             "larger or use --legend none",
+             f->width, f->height);
     TRY(canvas_size(c, a.box.x + a.box.w + k.width + MARGIN, height));
     TRY(fit_axes(&a, s, n_left_out));
     TRY(figure_draw_title(c, f, MARGIN_LEFT, a.box.w + k.width));

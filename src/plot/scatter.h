@@ -13,12 +13,12 @@ typedef struct scatter {
     const float *x, *y; /* [n * stride]; a point with a NaN is not drawn */
     int64_t stride;
     const char *x_label, *y_label;
-    const char *color_name;   /* of the column; NULL: none */
-    const int32_t *codes;     /* [n] classes, -1: none; or NULL */
+    const char *color_name; /* of the column; NULL: none */
+    const int32_t *codes;   /* [n] classes, -1: none; or NULL */
     const strings *classes;
-    const double *values;     /* [n] when codes is NULL; NULL too: all points alike */
+    const double *values; /* [n] when codes is NULL; NULL too: all points alike */
     legend_place legend;
-    double point_size;        /* diameter, 0: by the number of points */
+    double point_size; /* diameter, 0: by the number of points */
 } scatter;
 
 /* The whole picture. *n_left_out: points without a position. */

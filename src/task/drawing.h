@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From files to the structs of src/plot, one function a kind of picture; only in builds with cairo. */
+/* From files to the structs of src/plot, one function a kind of picture; only in builds with cairo.
+ */
 #ifndef TASK_DRAWING_H
 #define TASK_DRAWING_H
 

@@ -5,10 +5,12 @@
 
 #include "data/dataset.h"
 
-/* obs column `key` as classes in the order of their names (column_classes); messages name `path`. */
+/* obs column `key` as classes in the order of their names (column_classes); messages name `path`.
+ */
 SCW_CHECKED scw_status obs_classes(int32_t **codes, strings *names, const scw_dataset *data,
                                    const char *path, const char *key);
-/* Codes of a second column in the vocabulary of the first; names that `classes` lacks are appended. */
+/* Codes of a second column in the vocabulary of the first; names that `classes` lacks are appended.
+ */
 SCW_CHECKED scw_status obs_join_codes(int32_t *codes, strings *classes, int64_t n,
                                       const strings *names);
 

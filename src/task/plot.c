@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* scw_plot: the kinds of pictures, their options, and the file that is written.
  *
- * How to add a kind: a table and a row here, its struct and drawing in src/plot, a function from files
- * to that struct in plot_<what>.c with its row in plot_render.c, a section in docs/plots.md. */
+ * How to add a kind: a table and a row here, its struct and drawing in src/plot, a function from
+ * files to that struct in plot_<what>.c with its row in plot_render.c, a section in docs/plots.md.
+ */
 #include <string.h>
 
 #include "base/atomic_file.h"
@@ -10,15 +11,29 @@
 
 #define AT(field_) offsetof(scw_plot_options, field_)
 #define COMMON                                                                                     \
-    {"title", SCW_OPTION_TEXT, AT(title), NULL, 0, 0, NULL, "TEXT", "Picture",                     \
-     "written above the picture"},                                                                 \
-        {"width", SCW_OPTION_REAL, AT(width), "0", 0, 100, NULL, "INCHES", "Picture",              \
-         "0: as wide as the content needs"},                                                       \
-        {"height", SCW_OPTION_REAL, AT(height), "0", 0, 100, NULL, "INCHES", "Picture",            \
-         "0: as high as the content needs"},                                                       \
-        {"dpi", SCW_OPTION_INT, AT(dpi), "200", 36, 1200, NULL, "N", "Picture",                   \
-         "dots an inch of PNG, and of the points inside SVG and PDF"}
-#define END {.type = SCW_OPTION_END}
+    {"title",   SCW_OPTION_TEXT,                                                                   \
+     AT(title), NULL,                                                                              \
+     0,         0,                                                                                 \
+     NULL,      "TEXT",                                                                            \
+     "Picture", "written above the picture"},                                                      \
+        {"width",   SCW_OPTION_REAL,                                                               \
+         AT(width), "0",                                                                           \
+         0,         100,                                                                           \
+         NULL,      "INCHES",                                                                      \
+         "Picture", "0: as wide as the content needs"},                                            \
+        {"height",   SCW_OPTION_REAL,                                                              \
+         AT(height), "0",                                                                          \
+         0,          100,                                                                          \
+         NULL,       "INCHES",                                                                     \
+         "Picture",  "0: as high as the content needs"},                                           \
+    {                                                                                              \
+        "dpi", SCW_OPTION_INT, AT(dpi), "200", 36, 1200, NULL, "N", "Picture",                     \
+            "dots an inch of PNG, and of the points inside SVG and PDF"                            \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        .type = SCW_OPTION_END                                                                     \
+    }
 
 static const scw_option umap_table[] = {
     {"basis", SCW_OPTION_TEXT, AT(basis), NULL, 0, 0, NULL, "KEY", "Cells",
@@ -103,7 +118,8 @@ scw_status scw_plot(const char *output, const scw_plot_kind *kind, const char *c
     scw_status st = SCW_OK;
     textbuf bytes = {0};
 
-    if (!output || !kind || !options) FAIL(SCW_EINVAL, "a picture needs an output, a kind, options");
+    if (!output || !kind || !options)
+        FAIL(SCW_EINVAL, "a picture needs an output, a kind, options");
     if (n_paths != kind->n_files)
         FAIL(SCW_EINVAL, "a picture of the kind %s is made from %d file%s (%s), not from %d",
              kind->name, kind->n_files, kind->n_files == 1 ? "" : "s", kind->files, n_paths);

@@ -129,7 +129,8 @@ static scw_status reduce(positions *p, int64_t n, int64_t d)
     TRY(mem_new(&rows, n));
     for (int64_t i = 0; i < n; i++) {
         bool finite = true;
-        for (int64_t j = 0; j < d; j++) finite &= isfinite(p->at[i * d + j]) != 0;
+        for (int64_t j = 0; j < d; j++)
+            finite &= isfinite(p->at[i * d + j]) != 0;
         if (finite) rows[n_rows++] = i;
     }
     TRY(matrix_rows_csr(&y, &dense, rows, n_rows));
@@ -137,7 +138,8 @@ static scw_status reduce(positions *p, int64_t n, int64_t d)
     TRY(mem_new(&scores, n_rows * fit.k));
     TRY(pca_scores(scores, &fit, &y));
     TRY(mem_new(&out, 2 * n));
-    for (int64_t i = 0; i < 2 * n; i++) out[i] = NAN;
+    for (int64_t i = 0; i < 2 * n; i++)
+        out[i] = NAN;
     for (int64_t i = 0; i < n_rows; i++)
         for (int64_t k = 0; k < 2; k++)
             out[2 * rows[i] + k] = k < fit.k ? scores[i * fit.k + k] : 0.0f;
@@ -163,15 +165,20 @@ static scw_status read_positions(positions *p, const scw_dataset *data, const dr
     st = embedding_read(&p->at, &p->stride, data, key);
     if (st == SCW_ENOTFOUND && !d->options->basis) {
         (void)snprintf(why, sizeof why, "%s", scw_error_message());
-        FAIL(SCW_ENOTFOUND, "%s; 'scweave umap' makes it, or name another with --basis", why);
+        FAIL(SCW_ENOTFOUND,
+             "%s; 'scweave umap FILE --use KEY' makes it, or name another with "
+             "--basis",
+             why);
     }
     TRY(st);
     if (p->stride < 2)
         FAIL(SCW_EDATA, "%s: obsm '%s' has %lld columns, a picture needs two", d->paths[0], key,
              (long long)p->stride);
     if (p->stride > 2 && !d->options->basis)
-        FAIL(SCW_EDATA, "%s: obsm '%s' has %lld columns, expected two; --basis %s shows its first "
-             "two principal components", d->paths[0], key, (long long)p->stride, key);
+        FAIL(SCW_EDATA,
+             "%s: obsm '%s' has %lld columns, expected two; --basis %s shows its first "
+             "two principal components",
+             d->paths[0], key, (long long)p->stride, key);
     name_axes(p, key, p->stride > 2);
     if (p->stride > 2) TRY(reduce(p, data->n_obs, p->stride));
 done:
@@ -211,9 +218,10 @@ static scw_status read_color(classes *as_classes, double **as_values, const scw_
         (c->kind != COLUMN_INT || as_classes->names.n <= MAX_WHOLE_CLASSES)) {
         TRY(adopt_vocabulary(as_classes, data, d));
         if (as_classes->names.n > PALETTE_CLASSES)
-            log_warning(d->hooks, "obs column '%s' has %lld classes; there are %d colours, so some "
-                        "stand for more than one", key, (long long)as_classes->names.n,
-                        PALETTE_CLASSES);
+            log_warning(d->hooks,
+                        "obs column '%s' has %lld classes; there are %d colours, so some "
+                        "stand for more than one",
+                        key, (long long)as_classes->names.n, PALETTE_CLASSES);
         return SCW_OK;
     }
     TRY(mem_new(as_values, c->n));
@@ -237,9 +245,16 @@ scw_status draw_umap(const drawing *d)
     TRY(open_cells(&data, d));
     TRY(read_color(&c, &values, data, d));
     TRY(read_positions(&p, data, d));
-    const scatter s = {.n = data->n_obs, .x = p.at, .y = p.at + 1, .stride = p.stride,
-                       .x_label = p.x_label, .y_label = p.y_label, .color_name = d->options->color,
-                       .codes = values ? NULL : c.codes, .classes = &c.names, .values = values,
+    const scatter s = {.n = data->n_obs,
+                       .x = p.at,
+                       .y = p.at + 1,
+                       .stride = p.stride,
+                       .x_label = p.x_label,
+                       .y_label = p.y_label,
+                       .color_name = d->options->color,
+                       .codes = values ? NULL : c.codes,
+                       .classes = &c.names,
+                       .values = values,
                        .legend = (legend_place)d->options->legend,
                        .point_size = d->options->point_size};
     TRY(scatter_draw(d->c, &d->figure, &s, &n_left_out));
@@ -289,10 +304,12 @@ scw_status draw_confusion(const drawing *d)
         log_info(d->hooks, "%lld cells have no label and are left out",
                  (long long)(data->n_obs - n_labelled));
     if (n_rest)
-        log_warning(d->hooks, "%lld labelled cells have no prediction: their rows do not add up to "
-                    "100 %%", (long long)n_rest);
-    const confusion m = {n, &truth.names, counts, rest, o->label, o->prediction,
-                         (confusion_values)o->values};
+        log_warning(d->hooks,
+                    "%lld labelled cells have no prediction: their rows do not add up to "
+                    "100 %%",
+                    (long long)n_rest);
+    const confusion m = {
+        n, &truth.names, counts, rest, o->label, o->prediction, (confusion_values)o->values};
     TRY(confusion_draw(d->c, &d->figure, &m));
 done:
     scw_dataset_free(data);

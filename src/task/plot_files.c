@@ -47,8 +47,8 @@ static scw_status list_series(strings *out, const json_t *history)
     }
     for (int k = 0; k < 2; k++) {
         bool there = false;
-        json_array_foreach((json_t *)(uintptr_t)history, i, row)
-            there |= json_is_number(json_object_get(row, last[k]));
+        json_array_foreach((json_t *)(uintptr_t)history, i, row) there |=
+            json_is_number(json_object_get(row, last[k]));
         if (there) TRY(strings_add(out, last[k]));
     }
 done:
@@ -84,7 +84,8 @@ static scw_status read_curves(curves *c, const json_t *history)
     {
         const char *phase = json_string_value(json_object_get(row, "phase"));
         TRY(add_once(&c->phases, phase ? phase : "training"));
-        while (strcmp(c->phases.at[c->phase[i]], phase ? phase : "training") != 0) c->phase[i]++;
+        while (strcmp(c->phases.at[c->phase[i]], phase ? phase : "training") != 0)
+            c->phase[i]++;
         for (int64_t k = 0; k < c->series.n; k++) {
             const json_t *v = json_object_get(row, c->series.at[k]);
             c->values[k * n + (int64_t)i] = json_is_number(v) ? json_number_value(v) : (double)NAN;
@@ -99,8 +100,9 @@ done:
 static scw_status name_series(strings *series)
 {
     static const char *const names[][2] = {
-        {"rec", "reconstruction"}, {"kl", "KL divergence"}, {"cls", "classification"},
-        {"lr", "learning rate"},   {"validation", "validation score"},
+        {"rec", "reconstruction"},          {"kl", "KL divergence"},
+        {"cls", "classification"},          {"lr", "learning rate"},
+        {"validation", "validation score"},
     };
     scw_status st = SCW_OK;
     strings out = {0};
@@ -213,14 +215,14 @@ static scw_status read_line(marker_table *m, int64_t line, const int64_t at[5], 
     TRY(code_of(&x->m.modality, &m->modalities, table_cell(&m->t, line, at[2])));
     x->m.feature = table_cell(&m->t, line, at[3]);
     if (!text_to_real(&x->rank, table_cell(&m->t, line, at[1])))
-        FAIL(SCW_EFORMAT, "%s, line %lld: rank '%s' is not a number", path, (long long)m->t.line[line],
-             table_cell(&m->t, line, at[1]));
+        FAIL(SCW_EFORMAT, "%s, line %lld: rank '%s' is not a number", path,
+             (long long)m->t.line[line], table_cell(&m->t, line, at[1]));
     const char *score = table_cell(&m->t, line, at[4]);
     bool unknown = strcmp(score, "NA") == 0; /* named, without a bar */
     if (unknown) x->m.score = NAN;
     if (!unknown && !text_to_real(&x->m.score, score))
-        FAIL(SCW_EFORMAT, "%s, line %lld: score '%s' is not a number", path, (long long)m->t.line[line],
-             score);
+        FAIL(SCW_EFORMAT, "%s, line %lld: score '%s' is not a number", path,
+             (long long)m->t.line[line], score);
     int64_t se_column = table_column(&m->t, "se");
     bool known = se_column >= 0 && text_to_real(&se, table_cell(&m->t, line, se_column));
     x->m.se = known ? se : (double)NAN;
@@ -236,12 +238,14 @@ static scw_status read_markers(marker_table *m, const char **method, const drawi
     const char *path = d->paths[0];
 
     TRY(table_read(&m->t, path));
-    for (int k = 0; k < 5; k++) TRY(table_need_column(&at[k], &m->t, names[k], path));
+    for (int k = 0; k < 5; k++)
+        TRY(table_need_column(&at[k], &m->t, names[k], path));
     int64_t method_column = table_column(&m->t, "method");
     *method = d->options->method;
     if (*method && method_column < 0)
         FAIL(SCW_ENOTFOUND, "%s: has no column 'method' to choose '%s' from", path, *method);
-    if (!*method && method_column >= 0 && m->t.n_rows) *method = table_cell(&m->t, 0, method_column);
+    if (!*method && method_column >= 0 && m->t.n_rows)
+        *method = table_cell(&m->t, 0, method_column);
     TRY(mem_new(&m->found, m->t.n_rows));
     TRY(order_modalities(m, at[2]));
     for (int64_t i = 0; i < m->t.n_rows; i++)

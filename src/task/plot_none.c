@@ -5,7 +5,8 @@
 
 static scw_status no_pictures(void)
 {
-    return status_fail(SCW_EUNSUPPORTED, "this build of scweave draws no pictures: it was made "
+    return status_fail(SCW_EUNSUPPORTED,
+                       "this build of scweave draws no pictures: it was made "
                        "without cairo (package libcairo2-dev; meson option plot)");
 }
 

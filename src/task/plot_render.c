@@ -26,11 +26,14 @@ scw_status picture_render(textbuf *out, const char *name, const scw_plot_kind *k
     scw_status st = SCW_OK;
     canvas_format format;
     drawing d = {.figure = {options->width, options->height, options->title},
-                 .paths = paths, .options = options, .hooks = hooks};
+                 .paths = paths,
+                 .options = options,
+                 .hooks = hooks};
     size_t k = 0;
 
     TRY(canvas_format_of(&format, name));
-    while (k < sizeof drawings / sizeof *drawings && strcmp(drawings[k].kind, kind->name) != 0) k++;
+    while (k < sizeof drawings / sizeof *drawings && strcmp(drawings[k].kind, kind->name) != 0)
+        k++;
     if (k == sizeof drawings / sizeof *drawings)
         FAIL(SCW_EINTERNAL, "no drawing of the kind %s", kind->name);
     TRY(canvas_new(&d.c, format, (double)options->dpi));

@@ -45,10 +45,11 @@ static scw_status keep_simulated(bool *keep, const scw_dataset *data, const char
     strings names = {0};
     int64_t n = 0;
 
-    for (int64_t i = 0; i < data->n_obs; i++) keep[i] = true;
+    for (int64_t i = 0; i < data->n_obs; i++)
+        keep[i] = true;
     if (!frame_find(&data->obs, "simulated")) {
-        log_warning(hooks, "%s: has no obs column 'simulated'; all its cells are taken as simulated",
-                    path);
+        log_warning(
+            hooks, "%s: has no obs column 'simulated'; all its cells are taken as simulated", path);
         return SCW_OK;
     }
     TRY(obs_classes(&codes, &names, data, path, "simulated"));
@@ -134,10 +135,9 @@ static scw_status place_cells(pair *p, modality_kind kind)
     prepared ready = {0};
     pca fit = {0};
     float *at = NULL;
-    const transform_options options = {
-        .kind = kind == MODALITY_ADT    ? TRANSFORM_CLR
-                : kind == MODALITY_ATAC ? TRANSFORM_TFIDF
-                                        : TRANSFORM_LOG};
+    const transform_options options = {.kind = kind == MODALITY_ADT    ? TRANSFORM_CLR
+                                               : kind == MODALITY_ATAC ? TRANSFORM_TFIDF
+                                                                       : TRANSFORM_LOG};
 
     TRY(mem_new(&p->components, 2 * (p->counts[REAL].n_rows + p->counts[SIMULATED].n_rows)));
     TRY(transform_fit(&t, &p->counts[REAL], &options));
@@ -237,7 +237,8 @@ scw_status draw_simulation(const drawing *d)
              d->paths[SIMULATED]);
     TRY(draw_pairs(d, pairs, n));
 done:
-    for (int64_t k = 0; k < n; k++) pair_clear(&pairs[k]);
+    for (int64_t k = 0; k < n; k++)
+        pair_clear(&pairs[k]);
     mem_free(pairs);
     mem_free(keep);
     scw_dataset_free(data[REAL]);

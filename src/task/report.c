@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* scw_report: finds what a folder holds, chooses the columns, writes the sections in their order. */
+/* scw_report: finds what a folder holds, chooses the columns, writes the sections in their order.
+ */
 #include "task/report.h"
 
 #include <limits.h>
@@ -54,8 +55,10 @@ static scw_status open_files(report *r)
         TRY(give_up(r, scw_dataset_open(&r->cells, &source, 1, r->hooks), &f->cells));
     }
     if (!f->model && !f->cells && !f->folds && !f->evaluation && !f->markers)
-        FAIL(SCW_ENOTFOUND, "%s: holds nothing that a page could be about: no model file, no cells, "
-             "no scores, no markers", r->request->folder);
+        FAIL(SCW_ENOTFOUND,
+             "%s: holds nothing that a page could be about: no model file, no cells, "
+             "no scores, no markers",
+             r->request->folder);
 done:
     return st;
 }
@@ -82,9 +85,9 @@ static scw_status choose_column(const char **out, const report *r, const char *n
 /* The first usual name of a column whose groups are few enough for bars. */
 static scw_status choose_group(report *r)
 {
-    static const char *const usual[] = {"batch", "Batch", "donor", "Donor", "donor_id", "sample",
-                                        "Sample", "sample_id", "patient", "replicate", "group",
-                                        "Group"};
+    static const char *const usual[] = {"batch",    "Batch",     "donor",  "Donor",
+                                        "donor_id", "sample",    "Sample", "sample_id",
+                                        "patient",  "replicate", "group",  "Group"};
     scw_status st = SCW_OK;
     int32_t *codes = NULL;
     strings names = {0};
@@ -182,8 +185,7 @@ done:
     return st;
 }
 
-scw_status scw_report(const char *output, const scw_report_request *request,
-                      const scw_hooks *hooks)
+scw_status scw_report(const char *output, const scw_report_request *request, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     report r = {.request = request, .hooks = hooks};

@@ -14,8 +14,8 @@ typedef struct report {
     const scw_hooks *hooks;
     textbuf page;
     run_files files;
-    scw_model *model;   /* NULL: none */
-    scw_dataset *cells; /* NULL: none */
+    scw_model *model;          /* NULL: none */
+    scw_dataset *cells;        /* NULL: none */
     const char *label, *group; /* columns that the cells have, or NULL */
     char *prediction;
 } report;

@@ -50,10 +50,12 @@ static scw_status write_modalities(report *r)
     for (int k = 0; k < r->cells->n_modalities; k++) {
         const modality *m = &r->cells->modalities[k];
         double room = (double)m->x.n_rows * (double)m->x.n_cols, filled = 0.0;
-        for (int64_t e = 0; e < matrix_nnz(&m->x); e++) filled += m->x.values[e] != 0.0f;
+        for (int64_t e = 0; e < matrix_nnz(&m->x); e++)
+            filled += m->x.values[e] != 0.0f;
         (void)snprintf(texts[0], sizeof texts[0], "%lld", (long long)m->n_present);
         (void)snprintf(texts[1], sizeof texts[1], "%lld", (long long)m->x.n_cols);
-        (void)snprintf(texts[2], sizeof texts[2], "%.1f %%", room > 0.0 ? 100.0 * filled / room : 0.0);
+        (void)snprintf(texts[2], sizeof texts[2], "%.1f %%",
+                       room > 0.0 ? 100.0 * filled / room : 0.0);
         TRY(html_row(&r->page, "lrrr", (const char *[]){m->name, texts[0], texts[1], texts[2]}));
     }
     TRY(html_table_end(&r->page));
@@ -100,8 +102,9 @@ scw_status report_data(report *r)
         TRY(write_modalities(r));
         TRY(write_classes(r));
     } else {
-        TRY(html_missing(&r->page, "There is no file with annotated cells in the folder.",
-                         "scweave annotate -m model.safetensors QUERY.h5mu --embed -o annotated.h5mu"));
+        TRY(html_missing(
+            &r->page, "There is no file with annotated cells in the folder.",
+            "scweave annotate -m model.safetensors QUERY.h5mu --embed -o annotated.h5mu"));
     }
     TRY(html_section_end(&r->page));
 done:
@@ -121,19 +124,21 @@ static scw_status write_positions(report *r)
     st = embedding_read(&positions, &width, r->cells, "X_umap");
     if (st == SCW_ENOTFOUND) {
         TRY(html_missing(&r->page, "The cells have no positions in two dimensions (obsm X_umap).",
-                         "scweave umap annotated.h5mu -o annotated.h5mu"));
+                         "scweave umap annotated.h5mu --use X_matilda -o annotated.h5mu"));
         goto done;
     }
     if (r->model) {
         (void)snprintf(confidence, sizeof confidence, "%s_confidence", r->model->kind->name);
         if (frame_find(&r->cells->obs, confidence)) colors[2] = confidence;
     }
-    TRY(colors[0] || colors[1] || colors[2] ? SCW_OK
-                                            : report_picture(r, "umap", r->files.cells, NULL, "Cells."));
+    TRY(colors[0] || colors[1] || colors[2]
+            ? SCW_OK
+            : report_picture(r, "umap", r->files.cells, NULL, "Cells."));
     for (int k = 0; k < 3; k++) {
         if (!colors[k]) continue;
         (void)snprintf(caption, sizeof caption, "Cells, coloured by %s.", colors[k]);
-        TRY(report_picture(r, "umap", r->files.cells, &(scw_plot_options){.color = colors[k], .label = colors[0]}, caption));
+        TRY(report_picture(r, "umap", r->files.cells,
+                           &(scw_plot_options){.color = colors[k], .label = colors[0]}, caption));
     }
 done:
     mem_free(positions);
@@ -152,8 +157,10 @@ static scw_status write_cells(report *r)
                            "Labels against predictions, in percent of each label; at the right the "
                            "number of cells."));
     else
-        TRY(html_missing(&r->page, "A confusion matrix needs true and predicted labels of the same "
-                         "cells: --label and --prediction name the columns.", NULL));
+        TRY(html_missing(&r->page,
+                         "A confusion matrix needs true and predicted labels of the same "
+                         "cells: --label and --prediction name the columns.",
+                         NULL));
     TRY(write_positions(r));
     if (group && shares) {
         (void)snprintf(caption, sizeof caption, "Shares of %s in each %s.", shares, group);
@@ -178,7 +185,8 @@ scw_status report_pictures(report *r)
     }
     TRY(html_section(&r->page, "Markers"));
     if (r->files.markers)
-        TRY(report_picture(r, "markers", r->files.markers, NULL, "Leading features of each class."));
+        TRY(report_picture(r, "markers", r->files.markers, NULL,
+                           "Leading features of each class."));
     else
         TRY(html_missing(&r->page, "There is no table of markers.",
                          "scweave markers -m model.safetensors REF.h5mu -o markers.tsv"));

@@ -47,7 +47,8 @@ static content look(const unsigned char *head, size_t n)
         return CONTENT_SAFETENSORS;
     if (memchr(head, '\0', n)) return CONTENT_OTHER;
     size_t at = 0;
-    while (at < n && strchr(" \t\r\n", head[at])) at++;
+    while (at < n && strchr(" \t\r\n", head[at]))
+        at++;
     if (at < n && head[at] == '{') return CONTENT_JSON;
     return memchr(head, '\t', n) ? CONTENT_TABLE : CONTENT_OTHER;
 }
@@ -95,7 +96,8 @@ static scw_status take_cells(run_files *f, int *best, const char *path, const ch
 
     if (score < 0) return add_other(f, name, "an HDF5 file without cells");
     if (score > *best) {
-        if (f->cells) TRY(add_other(f, strrchr(f->cells, '/') + 1, "cells; another file has more results"));
+        if (f->cells)
+            TRY(add_other(f, strrchr(f->cells, '/') + 1, "cells; another file has more results"));
         mem_free(f->cells);
         f->cells = NULL;
         *best = score;
@@ -162,11 +164,16 @@ static scw_status take_file(run_files *f, int *best, const char *path, const cha
     size_t n = fread(head, 1, sizeof head, file);
     (void)fclose(file);
     switch (look(head, n)) {
-    case CONTENT_HDF5: return take_cells(f, best, path, name);
-    case CONTENT_SAFETENSORS: return take(f, &f->model, path, name, "a second model");
-    case CONTENT_JSON: return take_json(f, path, name);
-    case CONTENT_TABLE: return take_table(f, path, name);
-    case CONTENT_OTHER: break;
+    case CONTENT_HDF5:
+        return take_cells(f, best, path, name);
+    case CONTENT_SAFETENSORS:
+        return take(f, &f->model, path, name, "a second model");
+    case CONTENT_JSON:
+        return take_json(f, path, name);
+    case CONTENT_TABLE:
+        return take_table(f, path, name);
+    case CONTENT_OTHER:
+        break;
     }
     return SCW_OK; /* pictures, pages, logs: nothing to say about */
 }

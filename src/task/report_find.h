@@ -14,8 +14,8 @@ typedef struct run_files {
     strings others; /* "name: what it is, why it is not on the page" */
 } run_files;
 
-/* Of several files of a kind the first by name is taken; of files of cells the one with the most of:
- * scweave's own results, positions in two dimensions. SCW_EIO: the folder cannot be read. */
+/* Of several files of a kind the first by name is taken; of files of cells the one with the most
+ * of: scweave's own results, positions in two dimensions. SCW_EIO: the folder cannot be read. */
 SCW_CHECKED scw_status run_files_find(run_files *out, const char *folder, const scw_hooks *hooks);
 void run_files_clear(run_files *f);
 

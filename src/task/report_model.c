@@ -31,7 +31,8 @@ static scw_status write_record(report *r)
     const char *version = safetensors_text(&file, "version");
     const char *rows[][2] = {{"model", r->model->kind->name},
                              {"made by scweave", version ? version : "?"}};
-    for (int k = 0; k < 2; k++) TRY(html_row(&r->page, "ll", rows[k]));
+    for (int k = 0; k < 2; k++)
+        TRY(html_row(&r->page, "ll", rows[k]));
     json_object_foreach(r->model->record, key, v)
     {
         value_text(value, sizeof value, v);
@@ -53,8 +54,9 @@ static scw_status write_modalities(report *r)
     for (int k = 0; k < r->model->n_modalities; k++) {
         const model_modality *m = &r->model->modality[k];
         (void)snprintf(n, sizeof n, "%lld", (long long)m->features.n);
-        TRY(html_row(&r->page, "llrl", (const char *[]){m->name, modality_kind_name(m->kind), n,
-                                                transform_name(m->prep.kind)}));
+        TRY(html_row(&r->page, "llrl",
+                     (const char *[]){m->name, modality_kind_name(m->kind), n,
+                                      transform_name(m->prep.kind)}));
     }
     TRY(html_table_end(&r->page));
     TRY(html_note(&r->page, "%lld classes.", (long long)r->model->classes.n));

@@ -36,12 +36,12 @@ scw_status html_text(textbuf *page, const char *text)
 
     while (*text) {
         int n = text_character(text);
-        const char *as = *text == '<'   ? "&lt;"
-                         : *text == '>' ? "&gt;"
-                         : *text == '&' ? "&amp;"
-                         : *text == '"' ? "&quot;"
-                         : *text == '\'' ? "&#39;"
-                         : n == 0        ? "?"
+        const char *as = *text == '<'                            ? "&lt;"
+                         : *text == '>'                          ? "&gt;"
+                         : *text == '&'                          ? "&amp;"
+                         : *text == '"'                          ? "&quot;"
+                         : *text == '\''                         ? "&#39;"
+                         : n == 0                                ? "?"
                          : n == 1 && (unsigned char)*text < 0x20 ? " "
                                                                  : NULL;
         if (as)
@@ -69,8 +69,9 @@ scw_status html_begin(textbuf *page, const char *title)
 {
     scw_status st = SCW_OK;
 
-    TRY(text_add(page, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"));
+    TRY(text_add(page,
+                 "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                 "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"));
     TRY(html_element(page, "title", title));
     TRY(text_add(page, "\n<style>\n%s</style>\n</head>\n<body>\n", style));
     TRY(html_element(page, "h1", title));
@@ -179,7 +180,8 @@ static scw_status base64(textbuf *page, const textbuf *bytes)
         int64_t left = bytes->length - i;
         uint32_t v = (uint32_t)b[i] << 16 | (left > 1 ? (uint32_t)b[i + 1] << 8 : 0) |
                      (left > 2 ? b[i + 2] : 0);
-        for (int k = 0; k < 4; k++) block[k] = digits[v >> (18 - 6 * k) & 63];
+        for (int k = 0; k < 4; k++)
+            block[k] = digits[v >> (18 - 6 * k) & 63];
         if (left < 3) block[3] = '=';
         if (left < 2) block[2] = '=';
         TRY(text_add_bytes(page, block, 4));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Pieces of an HTML page that needs no other file. Text from files goes through html_text and nothing
- * else: it is escaped there, and what is not UTF-8 becomes '?'. */
+/* Pieces of an HTML page that needs no other file. Text from files goes through html_text and
+ * nothing else: it is escaped there, and what is not UTF-8 becomes '?'. */
 #ifndef TASK_REPORT_PAGE_H
 #define TASK_REPORT_PAGE_H
 

@@ -16,10 +16,16 @@ enum { MAX_FIGURES = 12 };
 static const char *title_of(const char *key)
 {
     static const char *const titles[][2] = {
-        {"macro_f1", "macro-F1"}, {"ari", "ARI"}, {"nmi", "NMI"}, {"fm", "FM"},
-        {"jaccard", "Jaccard"}, {"explained_variance", "explained variance"},
-        {"logistic_regression", "logistic regression"}, {"knn", "k nearest neighbours"},
-        {"majority", "largest class"}, {"balanced_accuracy", "balanced accuracy"},
+        {"macro_f1", "macro-F1"},
+        {"ari", "ARI"},
+        {"nmi", "NMI"},
+        {"fm", "FM"},
+        {"jaccard", "Jaccard"},
+        {"explained_variance", "explained variance"},
+        {"logistic_regression", "logistic regression"},
+        {"knn", "k nearest neighbours"},
+        {"majority", "largest class"},
+        {"balanced_accuracy", "balanced accuracy"},
         {"majority_accuracy", "accuracy of the largest class alone"},
     };
     for (size_t k = 0; k < sizeof titles / sizeof *titles; k++)
@@ -53,8 +59,8 @@ static int list_figures(char names[MAX_FIGURES][64], const json_t *summary)
     int n = 0;
 
     json_t *first = json_object_iter_value(json_object_iter(methods));
-    json_object_foreach(first, key, v)
-        if (n < MAX_FIGURES && figure_name(names[n], sizeof names[n], key)) n++;
+    json_object_foreach(first, key,
+                        v) if (n < MAX_FIGURES && figure_name(names[n], sizeof names[n], key)) n++;
     return n;
 }
 
@@ -84,12 +90,14 @@ static scw_status write_folds(report *r)
     char align[MAX_FIGURES + 2] = "l";
 
     memset(align + 1, 'r', (size_t)n);
-    TRY(html_note(&r->page, "Cross-validation, %zu folds: mean and standard deviation on cells that "
+    TRY(html_note(&r->page,
+                  "Cross-validation, %zu folds: mean and standard deviation on cells that "
                   "the model had not seen, beside simple methods on the same folds (%s).",
                   json_array_size(json_object_get(r->files.folds_json, "folds")),
                   strrchr(r->files.folds, '/') + 1));
     row[0] = "method";
-    for (int k = 0; k < n; k++) row[k + 1] = title_of(names[k]);
+    for (int k = 0; k < n; k++)
+        row[k + 1] = title_of(names[k]);
     TRY(html_table(&r->page, align, row));
     json_object_foreach(summary, method, figures)
     {
@@ -109,7 +117,8 @@ static scw_status write_classes(report *r, const json_t *classes)
 {
     scw_status st = SCW_OK;
     static const char *const keys[] = {"precision", "recall", "f1", "support", "predicted"};
-    static const char *const headings[] = {"class", "precision", "recall", "F1", "cells", "predicted"};
+    static const char *const headings[] = {"class", "precision", "recall",
+                                           "F1",    "cells",     "predicted"};
     char texts[5][32];
     const char *row[6];
     size_t i;
@@ -156,8 +165,10 @@ static scw_status write_evaluation(report *r, const json_t *evaluation, const ch
     scw_status st = SCW_OK;
     const json_t *annotation = json_object_get(evaluation, "annotation");
 
-    TRY(html_note(&r->page, "Labels against predictions in one file of cells (%s). If the model was "
-                  "trained on these cells, the figures flatter it; cross-validation does not.", from));
+    TRY(html_note(&r->page,
+                  "Labels against predictions in one file of cells (%s). If the model was "
+                  "trained on these cells, the figures flatter it; cross-validation does not.",
+                  from));
     TRY(write_figures(r, annotation, "annotation"));
     TRY(write_figures(r, json_object_get(evaluation, "clustering"), "clusters of the embedding"));
     if (json_is_array(json_object_get(annotation, "classes")))
@@ -171,8 +182,8 @@ static scw_status compute_evaluation(json_t **out, report *r)
 {
     scw_status st = SCW_OK;
     char *text = NULL;
-    const scw_evaluate_request request = {.path = r->files.cells, .label_key = r->label,
-                                          .prediction_key = r->prediction, .seed = 1};
+    const scw_evaluate_request request = {
+        .path = r->files.cells, .label_key = r->label, .prediction_key = r->prediction, .seed = 1};
 
     *out = NULL;
     st = scw_evaluate(&text, &request, r->hooks);
@@ -194,8 +205,9 @@ scw_status report_scores(report *r)
     if (r->files.folds)
         TRY(write_folds(r));
     else
-        TRY(html_missing(&r->page, "There is no cross-validation beside simple methods.",
-                         "scweave fit matilda REF.h5mu --label KEY --cv SPLITS.tsv --json > cv.json"));
+        TRY(html_missing(
+            &r->page, "There is no cross-validation beside simple methods.",
+            "scweave fit matilda REF.h5mu --label KEY --cv SPLITS.tsv --json > cv.json"));
     if (!r->files.evaluation && r->label && r->prediction) TRY(compute_evaluation(&computed, r));
     if (r->files.evaluation)
         TRY(write_evaluation(r, r->files.evaluation_json, strrchr(r->files.evaluation, '/') + 1));

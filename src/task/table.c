@@ -64,7 +64,8 @@ static char *next_line(char **at, int64_t *number)
 static int64_t count(const char *text, char c)
 {
     int64_t n = 0;
-    for (; *text; text++) n += *text == c;
+    for (; *text; text++)
+        n += *text == c;
     return n;
 }
 

@@ -5,8 +5,8 @@
 
 #include "base/text.h"
 
-/* Whole text of a file, terminated; *n: its length. SCW_EIO; SCW_EFORMAT: larger than `limit` bytes,
- * or not text (it holds a zero byte). */
+/* Whole text of a file, terminated; *n: its length. SCW_EIO; SCW_EFORMAT: larger than `limit`
+ * bytes, or not text (it holds a zero byte). */
 SCW_CHECKED scw_status text_file_read(char **out, int64_t *n, const char *path, int64_t limit);
 
 typedef struct table {

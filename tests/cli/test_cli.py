@@ -58,7 +58,8 @@ class Case(unittest.TestCase):
 
 
 class Manners(Case):
-    COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "evaluate", "bench", "help"]
+    COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "evaluate", "plot", "report", "bench",
+                "help"]
 
     def test_version_is_quick(self):
         times = []

@@ -36,7 +36,8 @@ static void make_names(char names[MOST][320], int n)
     for (int k = 0; k < n; k++) {
         int at = snprintf(names[k], 320, "class %d", k);
         int length = k % 7 == 3 ? 300 : 8 + k * 11 % 40;
-        for (; at < length; at++) names[k][at] = "abc defg"[at % 8];
+        for (; at < length; at++)
+            names[k][at] = "abc defg"[at % 8];
         names[k][at] = '\0';
     }
 }
@@ -96,8 +97,7 @@ static void legends_never_overlap(void **state)
             assert_true(at.n_shown == n || (n >= 40 && at.n_shown >= 2));
             check_layout(&at, sizes[s][0], sizes[s][1]);
             check_texts(c, &l, &at);
-            if (at.n_shown < n)
-                assert_non_null(strstr(at.texts.at[at.n_shown - 1], "more"));
+            if (at.n_shown < n) assert_non_null(strstr(at.texts.at[at.n_shown - 1], "more"));
             legend_layout_clear(&at);
         }
     canvas_free(c);
@@ -112,7 +112,8 @@ static void wide_legends_fill_rows(void **state)
 
     make_names(names, MOST);
     for (int n = 1; n <= 80; n += 13) {
-        for (int k = 0; k < n; k++) entries[k] = (legend_entry){.name = names[k]};
+        for (int k = 0; k < n; k++)
+            entries[k] = (legend_entry){.name = names[k]};
         const legend l = {NULL, n, entries};
         legend_layout at;
         OK(legend_arrange_wide(&at, c, &l, 430.0));
@@ -150,14 +151,16 @@ static void labels_keep_apart(void **state)
     bool shown[N];
     (void)state;
 
-    for (int k = 0; k < N; k++) wanted[k] = (rect){140 + k % 3, 140 + k % 5, 20, 8};
+    for (int k = 0; k < N; k++)
+        wanted[k] = (rect){140 + k % 3, 140 + k % 5, 20, 8};
     const labels l = {N, wanted, bounds, 1, &dot};
     labels_place(placed, shown, &l);
     for (int k = 0; k < N; k++) {
         assert_true(shown[k]);
         assert_true(placed[k].x >= bounds.x && placed[k].x + placed[k].w <= bounds.x + bounds.w);
         assert_false(rects_overlap(placed[k], dot));
-        for (int j = 0; j < k; j++) assert_false(rects_overlap(placed[k], placed[j]));
+        for (int j = 0; j < k; j++)
+            assert_false(rects_overlap(placed[k], placed[j]));
     }
     const rect wide = {0, 0, 400, 8};
     const labels too_wide = {1, &wide, bounds, 0, NULL};
@@ -169,9 +172,13 @@ static void labels_keep_apart(void **state)
 
 static void text_is_cut_to_fit(void **state)
 {
-    static const char *const texts[] = {"short", "a name that is much too long to fit here", "",
+    static const char *const texts[] = {"short",
+                                        "a name that is much too long to fit here",
+                                        "",
                                         "\xce\xb3\xce\xb4 T \xce\xb3\xce\xb4 T \xce\xb3\xce\xb4 T",
-                                        "bad \xff\xfe bytes \xc3", "tab\tand\nline", "<script>"};
+                                        "bad \xff\xfe bytes \xc3",
+                                        "tab\tand\nline",
+                                        "<script>"};
     canvas *c = sheet(CANVAS_PNG);
     textbuf out = {0};
     (void)state;
@@ -197,7 +204,7 @@ static void characters_of_utf8(void **state)
     assert_int_equal(text_character("\xc3\xa9"), 2);
     assert_int_equal(text_character("\xe2\x82\xac"), 3);
     assert_int_equal(text_character("\xf0\x9f\xa7\xac"), 4);
-    assert_int_equal(text_character("\xc0\x80"), 0);         /* not the shortest form */
+    assert_int_equal(text_character("\xc0\x80"), 0); /* not the shortest form */
     assert_int_equal(text_character("\xe0\x80\x80"), 0);
     assert_int_equal(text_character("\xed\xa0\x80"), 0);     /* a surrogate */
     assert_int_equal(text_character("\xf4\x90\x80\x80"), 0); /* beyond Unicode */
@@ -207,10 +214,10 @@ static void characters_of_utf8(void **state)
 
 static void ticks_are_round_and_within(void **state)
 {
-    static const axis all[] = {{0, 1, false},       {-0.1203, -0.118, false}, {1, 56, false},
-                               {0, 1e-9, false},    {-3e8, 5e8, false},       {4e-4, 130, true},
-                               {1e-12, 1e12, true}, {999.999, 1000.001, false},
-                               {1e7, 1e7 + 12, false}};
+    static const axis all[] = {
+        {0, 1, false},       {-0.1203, -0.118, false},   {1, 56, false},
+        {0, 1e-9, false},    {-3e8, 5e8, false},         {4e-4, 130, true},
+        {1e-12, 1e12, true}, {999.999, 1000.001, false}, {1e7, 1e7 + 12, false}};
     double ticks[AXES_MAX_TICKS];
     char text[32], before[32];
     (void)state;
@@ -271,8 +278,8 @@ static void colours_differ(void **state)
     for (int k = 0; k < 100; k++) {
         assert_true(luminance(palette_sequential(k / 100.0)) >
                     luminance(palette_sequential((k + 1) / 100.0)));
-        assert_true(contrast(palette_sequential(k / 100.0), palette_ink(palette_sequential(k / 100.0))) >
-                    4.0);
+        assert_true(contrast(palette_sequential(k / 100.0),
+                             palette_ink(palette_sequential(k / 100.0))) > 4.0);
     }
     assert_true(luminance(palette_diverging(0.0)) > luminance(palette_diverging(0.5)));
     assert_true(luminance(palette_diverging(0.0)) > luminance(palette_diverging(-0.5)));
@@ -280,7 +287,8 @@ static void colours_differ(void **state)
 
 /* -------------------------------------------------------------------------- pictures, memory */
 
-static char *class_names[] = {(char[]){"B"}, (char[]){"<T> & \"NK\""}, (char[]){"\xce\xb3\xce\xb4"}};
+static char *class_names[] = {(char[]){"B"}, (char[]){"<T> & \"NK\""},
+                              (char[]){"\xce\xb3\xce\xb4"}};
 static const strings three = {class_names, 3, 3};
 
 static scw_status draw_points(canvas *c)
@@ -288,8 +296,15 @@ static scw_status draw_points(canvas *c)
     static const float xy[] = {0, 0, 1, 1, 2, 1, NAN, 3, 4, 4};
     static const int32_t codes[] = {0, 1, 2, 1, -1};
     const figure f = {.title = "title"};
-    const scatter s = {.n = 5, .x = xy, .y = xy + 1, .stride = 2, .x_label = "x", .y_label = "y",
-                       .color_name = "type", .codes = codes, .classes = &three,
+    const scatter s = {.n = 5,
+                       .x = xy,
+                       .y = xy + 1,
+                       .stride = 2,
+                       .x_label = "x",
+                       .y_label = "y",
+                       .color_name = "type",
+                       .codes = codes,
+                       .classes = &three,
                        .legend = LEGEND_DATA};
     int64_t n_left_out = 0;
     scw_status st = scatter_draw(c, &f, &s, &n_left_out);
@@ -321,8 +336,10 @@ static scw_status draw_shares(canvas *c)
 
 static scw_status draw_markers(canvas *c)
 {
-    static const marker all[] = {{0, 0, "CD3D", 3, 0.1}, {0, 1, "CD3E", 2, (double)NAN},
-                                 {2, 0, "MS4A1", -1, 0.5}, {2, 0, "", (double)NAN, 0}};
+    static const marker all[] = {{0, 0, "CD3D", 3, 0.1},
+                                 {0, 1, "CD3E", 2, (double)NAN},
+                                 {2, 0, "MS4A1", -1, 0.5},
+                                 {2, 0, "", (double)NAN, 0}};
     const markers m = {&three, &three, 4, all, "score"};
     return markers_draw(c, &(figure){0}, &m);
 }
@@ -336,7 +353,7 @@ static scw_status draw_comparison(canvas *c)
 }
 
 static scw_status (*const drawings[])(canvas *c) = {draw_points, draw_confusion, draw_curves,
-                                                    draw_shares, draw_markers, draw_comparison};
+                                                    draw_shares, draw_markers,   draw_comparison};
 
 static scw_status render(textbuf *out, canvas_format format, scw_status (*draw)(canvas *c))
 {

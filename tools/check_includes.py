@@ -21,7 +21,8 @@ ARROWS = {
     "metric": ["embed"],
     "models": ["nn", "prep"],
     "train": ["models", "metric"],
-    "task": ["train", "io"],
+    "plot": ["data"],
+    "task": ["train", "io", "plot"],
     "cli": [],
 }
 # Of the public headers a layer sees all; the program sees nothing else.

@@ -9,6 +9,7 @@
 #include "model.h"
 #include "neighbors.h"
 #include "options.h"
+#include "plot.h"
 #include "status.h"
 #include "version.h"
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -60,6 +61,27 @@ void atomic_file_clear(atomic_file *f)
     mem_free(f->temporary);
     mem_free(f->target);
     *f = (atomic_file){0};
+}
+
+scw_status atomic_file_write(const char *target, const void *bytes, int64_t n)
+{
+    scw_status st = SCW_OK;
+    atomic_file f = {0};
+    FILE *out = NULL;
+
+    TRY(atomic_file_begin(&f, target));
+    out = fopen(f.temporary, "wb");
+    if (!out) FAIL(SCW_EIO, "%s: cannot write: %s", target, strerror(errno));
+    bool whole = fwrite(bytes, 1, (size_t)n, out) == (size_t)n && fflush(out) == 0;
+    if (!whole) FAIL(SCW_EIO, "%s: cannot write: %s", target, strerror(errno));
+    int failed = fclose(out);
+    out = NULL;
+    if (failed) FAIL(SCW_EIO, "%s: cannot write: %s", target, strerror(errno));
+    TRY(atomic_file_commit(&f));
+done:
+    if (out) (void)fclose(out);
+    atomic_file_clear(&f);
+    return st;
 }
 
 scw_status atomic_file_probe(const char *path)

@@ -17,7 +17,8 @@ const cli_command *const cli_commands[] = {
     &cli_cmd_embed,
     &cli_cmd_umap,    &cli_cmd_cluster,
     &cli_cmd_simulate,
-    &cli_cmd_evaluate, &cli_cmd_bench,
+    &cli_cmd_evaluate, &cli_cmd_plot, &cli_cmd_report,
+    &cli_cmd_bench,
     &cli_cmd_help,     NULL,
 };
 
@@ -42,6 +43,36 @@ const scw_option cli_input_options[] = {
      "matrix to read: X, raw, or the name of a layer; X unless said"},
     {.type = SCW_OPTION_END},
 };
+
+static int model_at(cli_kind *out, int k)
+{
+    const scw_model_kind *m = scw_model_kind_at(k);
+
+    if (m)
+        *out = (cli_kind){m->name, m->summary, m->options, m->options_size, m->presets, m->preset};
+    return m != NULL;
+}
+
+static int plot_at(cli_kind *out, int k)
+{
+    const scw_plot_kind *p = scw_plot_kind_at(k);
+
+    if (p) *out = (cli_kind){p->name, p->summary, p->options, p->options_size, NULL, NULL};
+    return p != NULL;
+}
+
+const cli_kinds cli_all_kinds[] = {
+    {CLI_TAKES_KIND, "model", "Models", "MODEL", model_at},
+    {CLI_TAKES_PLOT, "kind of picture", "Kinds", "KIND", plot_at},
+    {0, NULL, NULL, NULL, NULL},
+};
+
+const cli_kinds *cli_kinds_of(const cli_command *command)
+{
+    for (const cli_kinds *k = cli_all_kinds; k->takes; k++)
+        if (command->takes & k->takes) return k;
+    return NULL;
+}
 
 void *cli_new(size_t count, size_t size)
 {
@@ -193,22 +224,28 @@ static int read_line(cli_run *run, options_line *line, int argc, char **argv)
 
 int cli_unknown_kind(const cli_run *run, const char *name)
 {
+    const cli_kinds *kinds = cli_kinds_of(run->command);
+
     if (name)
-        (void)fprintf(stderr, "scweave %s: there is no model '%s'\n", run->command->name, name);
+        (void)fprintf(stderr, "scweave %s: there is no %s '%s'\n", run->command->name, kinds->word,
+                      name);
     else
-        (void)fprintf(stderr, "scweave %s: name the model first\n", run->command->name);
-    help_kinds(stderr);
+        (void)fprintf(stderr, "scweave %s: name the %s first\n", run->command->name, kinds->word);
+    help_kinds(stderr, kinds);
     (void)fputc('\n', stderr);
     return cli_point_to_help(run);
 }
 
-/* The model's name stands first, because it decides which options there are. */
-static int choose_kind(cli_run *run, int argc, char **argv)
+/* The kind's name stands first, because it decides which options there are. */
+static int choose_kind(cli_run *run, cli_kind *kind, int argc, char **argv)
 {
+    const cli_kinds *kinds = cli_kinds_of(run->command);
+
     if (argc == 0 || argv[0][0] == '-') return CLI_OK;
-    run->kind = scw_model_kind_find(argv[0]);
-    if (run->kind) {
-        run->kind_options = cli_new(1, run->kind->options_size);
+    for (int k = 0; kinds->at(kind, k); k++) {
+        if (strcmp(kind->name, argv[0]) != 0) continue;
+        run->kind = kind;
+        run->kind_options = cli_new(1, kind->options_size);
         return CLI_OK;
     }
     return cli_unknown_kind(run, argv[0]);
@@ -227,6 +264,7 @@ static int run_command(const cli_command *command, int argc, char **argv, int al
 {
     cli_run run = {.command = command};
     options_line line = {0};
+    cli_kind kind;
     int result = CLI_OK;
     size_t size;
 
@@ -235,7 +273,7 @@ static int run_command(const cli_command *command, int argc, char **argv, int al
     options_record(&line, command->name);
     if (command->options) run.options = cli_new(1, command->options_size);
     if (cli_settings_table(command, &size)) run.settings = cli_new(1, size);
-    if (command->takes & CLI_TAKES_KIND) result = choose_kind(&run, argc, argv);
+    if (cli_kinds_of(command)) result = choose_kind(&run, &kind, argc, argv);
     if (run.kind) options_record(&line, argv[0]);
     if (result == CLI_OK)
         result = read_line(&run, &line, argc - !!run.kind, argv + !!run.kind);

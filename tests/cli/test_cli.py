@@ -62,7 +62,7 @@ class Case(unittest.TestCase):
 
 class Manners(Case):
     COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "umap", "cluster", "simulate",
-                "evaluate", "bench", "help"]
+                "evaluate", "plot", "report", "bench", "help"]
 
     def test_version_is_quick(self):
         times = []

@@ -14,7 +14,7 @@
 
 const cli_command *const cli_commands[] = {
     &cli_cmd_inspect, &cli_cmd_example,  &cli_cmd_fit,   &cli_cmd_annotate,
-    &cli_cmd_embed,   &cli_cmd_evaluate, &cli_cmd_bench, &cli_cmd_help,
+    &cli_cmd_embed,   &cli_cmd_markers,  &cli_cmd_evaluate, &cli_cmd_bench, &cli_cmd_help,
     NULL,
 };
 

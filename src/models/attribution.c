@@ -278,22 +278,25 @@ done:
 
 /* ------------------------------------------------------------------------------ sharing */
 
-/* Covariance of v over all cells, [p, p]. */
-static scw_status covariance_of_first(double **out, job *j)
+/* Covariance of v over the cells that have a class, [p, p]. */
+static scw_status covariance_of_first(double **out, job *j, const int32_t *classes)
 {
     scw_status st = SCW_OK;
-    const int64_t p = j->n_first, n = j->c->n;
-    int64_t rows[BLOCK_ROWS];
+    const int64_t p = j->n_first;
+    int64_t rows[BLOCK_ROWS], n = 0;
     double *mean = NULL;
     model_batch batch;
 
     TRY(mem_new(out, p * p));
     TRY(mem_new(&mean, p));
-    for (int64_t from = 0; from < n; from += j->rows) {
-        int64_t size = n - from < j->rows ? n - from : j->rows;
+    for (int64_t i = 0; i < j->c->n; i++)
+        n += classes[i] >= 0;
+    for (int64_t next = 0; next < j->c->n;) {
+        int64_t size = 0;
         TRY(log_check_cancel(j->hooks));
-        for (int64_t i = 0; i < size; i++)
-            rows[i] = from + i;
+        for (; next < j->c->n && size < j->rows; next++)
+            if (classes[next] >= 0) rows[size++] = next;
+        if (size == 0) break;
         tape_reset(j->outer, TAPE_EVAL);
         cells_gather(j->outer, j->c, rows, size, &batch);
         TRY(tape_status(j->outer));
@@ -346,13 +349,13 @@ done:
 /* With B = V G^-1/2 orthonormal, a gradient V q = B G^1/2 q and the covariance of B^T x is
  * M = G^-1/2 C G^-1/2 (C that of v). Then B (M / tr M)^1/2 B^T V q = V T q with
  * T = G^-1/2 (M / tr M)^1/2 G^1/2. */
-static scw_status build_share(job *j)
+static scw_status build_share(job *j, const int32_t *classes)
 {
     scw_status st = SCW_OK;
     const int64_t p = j->n_first, bytes = p * p * (int64_t)sizeof(double);
     double *g = NULL, *inverse = NULL, *c = NULL, *work = NULL, trace = 0.0;
 
-    TRY(covariance_of_first(&c, j));
+    TRY(covariance_of_first(&c, j, classes));
     TRY(gram_of_first(&g, j));
     TRY(mem_new(&inverse, p * p));
     TRY(mem_new(&work, p * p));
@@ -421,7 +424,7 @@ static void job_clear(job *j)
     mem_free(j->total);
 }
 
-static scw_status job_init(job *j)
+static scw_status job_init(job *j, const int32_t *classes)
 {
     scw_status st = SCW_OK;
     int64_t widest = 1;
@@ -449,7 +452,7 @@ static scw_status job_init(job *j)
     TRY(mem_new(&j->dx, j->rows * widest));
     TRY(mem_new(&j->change, j->rows));
     TRY(mem_new(&j->total, j->rows));
-    if (j->o->method == ATTRIBUTION_SHARED) TRY(build_share(j));
+    if (j->o->method == ATTRIBUTION_SHARED) TRY(build_share(j, classes));
 done:
     return st;
 }
@@ -531,7 +534,7 @@ scw_status attribution_compute(attribution *out, const scw_model *m, const cells
     for (int64_t i = 0; i < c->n; i++)
         n_all += classes[i] >= 0;
     if (n_all == 0) FAIL(SCW_EDATA, "there is no cell whose class score could be explained");
-    TRY(job_init(&j));
+    TRY(job_init(&j, classes));
     for (int64_t k = 0; k < m->classes.n; k++) {
         mem_free(rows);
         rows = NULL;

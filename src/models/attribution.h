@@ -9,8 +9,8 @@
  *              grad f_c(x_i0 + a (x_i - x_i0))                  (Sundararajan, Taly, Yan 2017)
  *   shared     (x_if - x_i0f) (R g_i)_f                         (docs/markers.md)
  *
- * The integral is by Gauss-Legendre nodes. R = (S / tr S)^(1/2) with S the covariance of the given
- * cells' inputs, in the subspace that the network reads: of features that vary together the network
+ * The integral is by Gauss-Legendre nodes. R = (S / tr S)^(1/2) with S the covariance of the
+ * explained cells' inputs, in the subspace that the network reads: of features that vary together the network
  * needs only some, and R shares the credit of those with the others. It uses no label. */
 #ifndef MODELS_ATTRIBUTION_H
 #define MODELS_ATTRIBUTION_H

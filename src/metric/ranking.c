@@ -340,11 +340,13 @@ scw_status ranking_adjust(double *p, int64_t n)
     scw_status st = SCW_OK;
     int64_t *order = NULL;
     double least = 1.0;
+    int64_t tested = 0;
 
     TRY(mem_new(&order, n));
     TRY(ranking_order(order, p, n)); /* from large to small */
-    for (int64_t k = 0; k < n; k++) {
-        least = fmin(least, p[order[k]] * (double)n / (double)(n - k));
+    while (tested < n && !isnan(p[order[tested]])) tested++;
+    for (int64_t k = 0; k < tested; k++) {
+        least = fmin(least, p[order[k]] * (double)tested / (double)(tested - k));
         p[order[k]] = least;
     }
 done:

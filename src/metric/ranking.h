@@ -28,7 +28,7 @@ SCW_CHECKED scw_status ranking_test(ranking *out, const matrix *y, const int32_t
 void ranking_clear(ranking *r);
 
 /* Benjamini and Hochberg (1995): p [n] becomes the smallest false discovery rate at which the
- * feature is still found. */
+ * feature is still found. NaN, a feature that was not tested, stays and does not count. */
 SCW_CHECKED scw_status ranking_adjust(double *p, int64_t n);
 
 /* order [n]: positions of score from large to small; the first of equals first, NaN last. */

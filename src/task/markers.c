@@ -214,13 +214,14 @@ static scw_status gather_class(job *j, int32_t class)
 
     for (int k = 0; k < j->m->n_modalities; k++) {
         const ranking *t = &j->tests[k];
+        const bool here = t->n_cells[class] > 0; /* else nothing was tested */
         for (int64_t f = 0; f < t->n_cols; f++) {
             int64_t to = j->from[k] + f, at = class * t->n_cols + f;
             j->score[to] = score_of(j, class, k, f);
-            j->t[to] = t->t[at];
-            j->p_t[to] = t->p_t[at];
-            j->z[to] = t->z[at];
-            j->p_z[to] = t->p_z[at];
+            j->t[to] = here ? t->t[at] : NAN;
+            j->p_t[to] = here ? t->p_t[at] : NAN;
+            j->z[to] = here ? t->z[at] : NAN;
+            j->p_z[to] = here ? t->p_z[at] : NAN;
         }
     }
     TRY(ranking_adjust(j->p_t, n));

@@ -10,8 +10,8 @@
  *   shared     (x_if - x_i0f) (R g_i)_f                         (docs/markers.md)
  *
  * The integral is by Gauss-Legendre nodes. R = (S / tr S)^(1/2) with S the covariance of the
- * explained cells' inputs, in the subspace that the network reads: of features that vary together the network
- * needs only some, and R shares the credit of those with the others. It uses no label. */
+ * explained cells' inputs, in the subspace that the network reads: of features that vary together
+ * the network needs only some, and R shares the credit of those with the others. */
 #ifndef MODELS_ATTRIBUTION_H
 #define MODELS_ATTRIBUTION_H
 

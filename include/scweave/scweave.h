@@ -6,6 +6,7 @@
 #include "dataset.h"
 #include "evaluate.h"
 #include "hooks.h"
+#include "markers.h"
 #include "model.h"
 #include "neighbors.h"
 #include "options.h"

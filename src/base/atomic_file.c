@@ -25,6 +25,9 @@ scw_status atomic_file_begin(atomic_file *f, const char *target)
     if (!target || !*target) FAIL(SCW_EINVAL, "no output path given");
     if (stat(target, &info) == 0 && S_ISDIR(info.st_mode))
         FAIL(SCW_EIO, "%s: is a directory, expected a file to write", target);
+    /* The rename at the end would put a file in place of a device or a pipe. */
+    if (stat(target, &info) == 0 && !S_ISREG(info.st_mode))
+        FAIL(SCW_EIO, "%s: is a device or a pipe, expected a file to write", target);
     TRY(text_add(&name, "%s.tmp-%ld-%u", target, (long)getpid(), atomic_fetch_add(&counter, 1)));
     int fd = open(text_get(&name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) FAIL(SCW_EIO, "%s: cannot write: %s", target, strerror(errno));

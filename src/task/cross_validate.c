@@ -150,7 +150,7 @@ static scw_status run_model(fold *f, const scw_model_kind *kind, const matilda_o
     scw_model *m = NULL;
     cells c = {0};
 
-    TRY(fit_model(&m, kind, f->ref, f->train, f->n_train, options, seed, hooks));
+    TRY(fit_model(&m, kind, f->ref, f->train, f->n_train, options, seed, NULL, hooks));
     TRY(fit_prepare(&c, m, f->ref, f->test, f->n_test));
     TRY(predict(f, m, &c));
 done:

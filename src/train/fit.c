@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/threads.h"
 #include "metric/classification.h"
 #include "prep/pca.h"
 #include "train/balance.h"
@@ -25,8 +26,14 @@ typedef struct fit_job {
     int64_t *train, *validation; /* positions among the n rows */
     int64_t n_train, n_validation;
     double penalty; /* of the shortcut; 0: there is none */
+    double library; /* that counts are scaled to, as chosen */
     uint64_t seed;
     const scw_hooks *hooks;
+    const checkpoint_plan *plan; /* NULL: nothing is kept */
+    const checkpoint *resume;    /* plan->resume */
+    const trainer *trainer;      /* while it runs */
+    const real *simulator;       /* [n_values] weights that stage 2 simulates with, while it runs */
+    double started;
 } fit_job;
 
 static void job_clear(fit_job *j)
@@ -302,7 +309,7 @@ static scw_status build_network(fit_job *j)
         components[k] = projection_width(j, k);
     model_config(j->model, components, &config);
     TRY(matilda_net_init(&j->model->net, &config, j->seed));
-    for (int k = 0; k < j->model->n_modalities; k++)
+    for (int k = 0; k < j->model->n_modalities && !j->resume; k++)
         TRY(set_projection(j, k));
 done:
     return st;
@@ -348,6 +355,23 @@ static scw_status choose_library(fit_job *j, shortcut_choice *best)
         chosen = candidates[q];
     }
     if (built != chosen) TRY(build_with_library(j, chosen));
+    j->library = chosen;
+done:
+    return st;
+}
+
+/* What was chosen before the checkpoint was written. The values of the network come later, with the
+ * trainer's state. */
+static scw_status read_choices(fit_job *j)
+{
+    scw_status st = SCW_OK;
+    json_t *record = json_object_get(j->resume->state, "record");
+
+    TRY(checkpoint_get_real(&j->library, j->resume->state, "library"));
+    TRY(checkpoint_get_real(&j->penalty, j->resume->state, "penalty"));
+    if (!json_is_object(record)) FAIL(SCW_EFORMAT, "its state has no valid 'record'");
+    json_decref(j->model->record);
+    j->model->record = json_incref(record);
 done:
     return st;
 }
@@ -359,12 +383,15 @@ static scw_status prepare_network(fit_job *j)
     shortcut_choice choice;
     bool projected = false;
 
+    if (j->resume) TRY(read_choices(j));
     for (int k = 0; k < j->ref->n_modalities; k++) {
         TRY(add_modality(j, k));
-        TRY(transform_modality(j, k, j->model->options.library));
+        TRY(transform_modality(
+            j, k, scales_library(j, k) ? j->library : j->model->options.library));
     }
     TRY(set_weights(j));
     TRY(build_network(j));
+    if (j->resume) goto done;
     for (int k = 0; k < j->model->n_modalities; k++)
         projected = projected || j->model->net.config.modality[k].n_components > 0;
     if (!j->model->options.shortcut || !projected) goto done;
@@ -456,7 +483,11 @@ static scw_status run_stage2(fit_job *j, trainer *t)
     log_detail(j->hooks, "stage 2: %lld cells, %lld in each class", (long long)plan.n,
                (long long)plan.median);
     TRY(balance_source_init(&source, &plan, &j->all, &net, (int)j->model->classes.n, j->seed));
-    if (!o->warm_start) TRY(restart(j));
+    if (j->resume && checkpoint_find(j->resume, "simulator"))
+        TRY(checkpoint_copy(source.values, j->resume, "simulator", net.p->n_values));
+    else if (!o->warm_start)
+        TRY(restart(j));
+    j->simulator = source.values;
     train_phase phase = {.name = "stage 2a",
                          .source = balance_source_as_source(&source),
                          .n_epochs = o->balance_epochs,
@@ -467,6 +498,7 @@ static scw_status run_stage2(fit_job *j, trainer *t)
     phase.lr = phase.lr_end = 0.1 * o->balance_lr;
     TRY(trainer_run(t, &phase, true));
 done:
+    j->simulator = NULL;
     balance_source_clear(&source);
     balance_plan_clear(&plan);
     return st;
@@ -477,7 +509,7 @@ static scw_status record_history(const fit_job *j, const trainer *t)
     scw_status st = SCW_OK;
     json_t *history = json_array(), *record = j->model->record;
 
-    for (int64_t k = 0; k < t->n_history; k++) {
+    for (int64_t k = 0; k < t->at.n_history; k++) {
         const train_epoch *e = &t->history[k];
         json_t *row = json_pack("{s:s, s:I, s:f, s:f}", "phase", e->phase, "epoch",
                                 (json_int_t)e->epoch, "lr", e->lr, "loss", e->total);
@@ -490,7 +522,7 @@ static scw_status record_history(const fit_job *j, const trainer *t)
     failed |= json_object_set_new(record, "seed", json_integer((json_int_t)j->seed));
     failed |= json_object_set_new(record, "n_train", json_integer(j->n_train));
     failed |= json_object_set_new(record, "n_validation", json_integer(j->n_validation));
-    failed |= json_object_set_new(record, "n_steps", json_integer(t->step));
+    failed |= json_object_set_new(record, "n_steps", json_integer(t->at.step));
     if (t->best && isfinite(t->best_score)) {
         failed |= json_object_set_new(record, "best_epoch", json_integer(t->best_epoch));
         failed |= json_object_set_new(record, "best_validation", json_real(t->best_score));
@@ -500,11 +532,65 @@ done:
     return st;
 }
 
+/* Everything that a later run needs to continue: the trainer's state, the choices made before it, and
+ * in stage 2 the weights that simulate. */
+static scw_status save_checkpoint(void *self)
+{
+    scw_status st = SCW_OK;
+    const fit_job *j = self;
+    checkpoint c = {.state = json_object()};
+
+    TRY(trainer_collect(j->trainer, &c));
+    if (j->simulator) checkpoint_add(&c, "simulator", j->simulator, j->model->net.p.n_values);
+    TRY(checkpoint_put_real(c.state, "library", j->library));
+    TRY(checkpoint_put_real(c.state, "penalty", j->penalty));
+    if (json_object_set(c.state, "record", j->model->record) != 0)
+        FAIL(SCW_ENOMEM, "out of memory in a checkpoint");
+    TRY(j->plan->save(j->plan->self, &c));
+done:
+    checkpoint_clear(&c);
+    return st;
+}
+
+static void name_feature(const void *self, int k, int64_t feature, const char **modality_name,
+                         const char **feature_name)
+{
+    const model_modality *x = &((const fit_job *)self)->model->modality[k];
+
+    *modality_name = x->name;
+    *feature_name = x->features.at[feature];
+}
+
+/* Connect the trainer with the names and the plan, and put it where the checkpoint stands. */
+static scw_status make_survivable(fit_job *j, trainer *t, train_saver *saver,
+                                  const divergence_names *names)
+{
+    scw_status st = SCW_OK;
+
+    t->names = names;
+    j->trainer = t;
+    if (!j->plan) goto done;
+    *saver = (train_saver){.self = j,
+                           .save = save_checkpoint,
+                           .where = j->plan->where,
+                           .seconds = 60.0 * j->plan->minutes,
+                           .epochs = j->plan->epochs,
+                           .last = j->started};
+    t->saver = saver;
+    if (!j->resume) goto done;
+    TRY(trainer_restore(t, j->resume));
+    log_info(j->hooks, "continued after %u steps, from %s", t->at.step, j->plan->where);
+done:
+    return st;
+}
+
 static scw_status train(fit_job *j)
 {
     scw_status st = SCW_OK;
     const matilda_options *o = &j->model->options;
     trainer t = {0};
+    train_saver saver;
+    const divergence_names names = {j, name_feature};
     network net = matilda_network(&j->model->net);
     train_validator validator = {j, validation_score};
     train_options options = {.seed = j->seed,
@@ -524,21 +610,31 @@ static scw_status train(fit_job *j)
     bool stage2 = o->augmentation != AUGMENT_OFF;
     TRY(trainer_init(&t, &net, &options, epochs + (stage2 ? 2 * o->balance_epochs : 0),
                      j->n_validation > 0 ? &validator : NULL, j->hooks));
+    TRY(make_survivable(j, &t, &saver, &names));
     TRY(run_stage1(j, &t, epochs));
     if (stage2) TRY(run_stage2(j, &t));
     trainer_finish(&t);
     TRY(record_history(j, &t));
 done:
+    j->trainer = NULL;
     trainer_clear(&t);
     return st;
 }
 
 scw_status fit_model(scw_model **out, const scw_model_kind *kind, const reference *ref,
                      const int64_t *rows, int64_t n, const matilda_options *options, uint64_t seed,
-                     const scw_hooks *hooks)
+                     const checkpoint_plan *plan, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    fit_job j = {.ref = ref, .rows = rows, .n = n, .seed = seed, .hooks = hooks};
+    fit_job j = {.ref = ref,
+                 .rows = rows,
+                 .n = n,
+                 .library = options->library,
+                 .seed = seed,
+                 .hooks = hooks,
+                 .plan = plan,
+                 .resume = plan ? plan->resume : NULL,
+                 .started = clock_wall()};
     int64_t *positions = NULL;
 
     *out = NULL;
@@ -559,6 +655,7 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
     *out = j.model;
     j.model = NULL;
 done:
+    if (st == SCW_EFORMAT && j.resume) st = status_prefix(st, "%s: cannot be used", plan->where);
     mem_free(positions);
     job_clear(&j);
     return st;

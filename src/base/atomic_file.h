@@ -18,7 +18,8 @@ SCW_CHECKED scw_status atomic_file_commit(atomic_file *f);
 /* Remove the temporary file if it was not committed; free names. Safe on a zeroed struct. */
 void atomic_file_clear(atomic_file *f);
 
-/* Can a file be created or replaced at `path`? SCW_EIO with the reason if not. */
+/* Can a file be created or replaced at `path`? SCW_EIO with the reason if not. Temporary files of
+ * `path` that killed processes have left are removed. */
 SCW_CHECKED scw_status atomic_file_probe(const char *path);
 
 #endif

@@ -77,10 +77,11 @@ done:
     return st;
 }
 
+/* Running statistics are not asked: this very batch has gone into them. */
 static scw_status blame(const divergence_step *s, textbuf *why)
 {
     scw_status st = SCW_OK;
-    const char *parameter = divergence_bad_parameter(s->p, s->p->value, s->p->n_values);
+    const char *parameter = divergence_bad_parameter(s->p, s->p->value, s->p->n_trainable);
     const char *modality = NULL, *feature = NULL;
     int64_t j = 0;
     int m;
@@ -144,8 +145,11 @@ scw_status divergence_follow(divergence_watch *w, const divergence_step *s, text
     value[n] = (double)s->losses->total->value[0];
     int bad = first_bad(value, n + 1);
     if (bad <= n) {
-        TRY(text_add(why, "the loss%s%s%s is not finite (%g)", bad < n ? " '" : "",
-                     bad < n ? s->losses->name[bad] : "", bad < n ? "'" : "", value[bad]));
+        const char *what = isnan(value[bad]) ? "not a number" : "infinite";
+        if (bad < n)
+            TRY(text_add(why, "the loss '%s' is %s", s->losses->name[bad], what));
+        else
+            TRY(text_add(why, "the loss is %s", what));
         TRY(blame(s, why));
         goto done;
     }

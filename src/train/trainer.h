@@ -6,9 +6,9 @@
  * reset, so that nothing is allocated after the first step.
  *
  * Every KEEP_STEPS steps the whole state is kept in memory, if it is sound. There training goes back to,
- * with a lower rate, when it blows up (train/divergence.h), and that is what a checkpoint holds. Both
- * happen at places that depend on the steps alone, so a run that was interrupted and continued ends
- * with the same bits, even if it had to go back. */
+ * with a lower rate, when it blows up (train/divergence.h), and that is what a checkpoint holds. When
+ * the state is kept depends on the steps, and on saver->epochs, but never on the clock: so a run that
+ * was interrupted and continued ends with the same bits, even if it had to go back. */
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 

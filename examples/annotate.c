@@ -39,7 +39,7 @@ static scw_status train(scw_model **out, const char *path, const char *label_key
 static scw_status annotate(const scw_model *model, const char *path, const char *output)
 {
     const scw_source source = {path, NULL, NULL};
-    const scw_task_request request = {1, 1, 0, "examples/annotate.c"};
+    const scw_task_request request = {.annotate = 1, .embed = 1, .command = "examples/annotate.c"};
     scw_dataset *query = NULL;
     scw_results *results = NULL;
 

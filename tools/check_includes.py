@@ -17,10 +17,12 @@ ARROWS = {
     "data": ["base"],
     "io": ["data"],
     "prep": ["data"],
-    "metric": ["data"],
+    "embed": ["data"],
+    "metric": ["embed"],
     "models": ["nn", "prep"],
     "train": ["models", "metric"],
-    "task": ["train", "io"],
+    "plot": ["data"],
+    "task": ["train", "io", "plot"],
     "cli": [],
 }
 # Of the public headers a layer sees all; the program sees nothing else.

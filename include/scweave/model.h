@@ -86,6 +86,10 @@ typedef struct scw_task_request {
     int embed;           /* obsm['X_<model>'] */
     int threads;         /* 0: all cores */
     const char *command; /* recorded in uns['scweave']; may be NULL */
+    double coverage;     /* with annotate: share of cells whose label set shall hold the truth, in
+                            (0, 1); 0: no label sets. Needs a calibrated model */
+    double reject;       /* with annotate: share of cells like the reference's that may be called
+                            'unknown', in [0, 1); 0: none are. Needs a calibrated model */
 } scw_task_request;
 
 /* Apply a fitted model to a query. A missing modality or missing features are reported through the
@@ -94,6 +98,38 @@ SCW_API SCW_CHECKED scw_status scw_model_apply(scw_results **out, const scw_mode
                                                const scw_dataset *query,
                                                const scw_task_request *request,
                                                const scw_hooks *hooks);
+
+typedef enum scw_simulate_from {
+    SCW_SIMULATE_CLASS = 0, /* a Gaussian of each type over latent and residual scores */
+    SCW_SIMULATE_POSTERIOR, /* around the latent of a real cell, as published */
+    SCW_SIMULATE_PRIOR      /* z ~ N(0, 1); types are then the classifier's answer */
+} scw_simulate_from;
+
+typedef struct scw_simulate_request {
+    const char *type;      /* the type to simulate; NULL: all types of the reference */
+    int64_t n;             /* cells: of the type, or of all together in the reference's proportions */
+    int64_t n_each;        /* > 0, without type: so many of each type instead */
+    scw_simulate_from from;
+    double library;        /* 0: as the real cells; -1: the type's median; else total RNA counts a cell */
+    int with_real;         /* the labelled real cells go into the file too */
+    const char *label_key; /* obs column of the reference; NULL: the one the model was trained with */
+    uint64_t seed;
+    int threads;           /* 0: all cores */
+    const char *command;   /* recorded in uns['scweave']; may be NULL */
+} scw_simulate_request;
+
+/* Simulate cells from a model and labelled real cells, and write them as a new .h5mu with the model's
+ * features: X counts, obs[label key], obs['simulated'], with SCW_SIMULATE_POSTERIOR
+ * obs['source_cell'], uns['scweave']. A modality without a count decoder (a model fitted with
+ * likelihood gaussian, or by an earlier version) gets expected transformed values instead, which a
+ * warning and the record say. Equal arguments give equal files. Time grows with cells times features
+ * times the smaller of 256 and the type's number of real cells.
+ * Errors: SCW_EINVAL (request), SCW_ENOTFOUND (type, label key), SCW_EDATA (type without real cells,
+ * what scw_model_apply refuses), SCW_EIO; the target is untouched on failure. */
+SCW_API SCW_CHECKED scw_status scw_model_simulate(const scw_model *model,
+                                                  const scw_dataset *reference,
+                                                  const scw_simulate_request *request,
+                                                  const char *path, const scw_hooks *hooks);
 
 #ifdef __cplusplus
 }

@@ -6,8 +6,11 @@
 #include "dataset.h"
 #include "evaluate.h"
 #include "hooks.h"
+#include "markers.h"
 #include "model.h"
+#include "neighbors.h"
 #include "options.h"
+#include "plot.h"
 #include "status.h"
 #include "version.h"
 

@@ -30,6 +30,9 @@ scw_status atomic_file_begin(atomic_file *f, const char *target)
     if (!target || !*target) FAIL(SCW_EINVAL, "no output path given");
     if (stat(target, &info) == 0 && S_ISDIR(info.st_mode))
         FAIL(SCW_EIO, "%s: is a directory, expected a file to write", target);
+    /* The rename at the end would put a file in place of a device or a pipe. */
+    if (stat(target, &info) == 0 && !S_ISREG(info.st_mode))
+        FAIL(SCW_EIO, "%s: is a device or a pipe, expected a file to write", target);
     TRY(text_add(&name, "%s.tmp-%ld-%u", target, (long)getpid(), atomic_fetch_add(&counter, 1)));
     int fd = open(text_get(&name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) FAIL(SCW_EIO, "%s: cannot write: %s", target, strerror(errno));
@@ -66,6 +69,27 @@ void atomic_file_clear(atomic_file *f)
     mem_free(f->temporary);
     mem_free(f->target);
     *f = (atomic_file){0};
+}
+
+scw_status atomic_file_write(const char *target, const void *bytes, int64_t n)
+{
+    scw_status st = SCW_OK;
+    atomic_file f = {0};
+    FILE *out = NULL;
+
+    TRY(atomic_file_begin(&f, target));
+    out = fopen(f.temporary, "wb");
+    if (!out) FAIL(SCW_EIO, "%s: cannot write: %s", target, strerror(errno));
+    bool whole = fwrite(bytes, 1, (size_t)n, out) == (size_t)n && fflush(out) == 0;
+    if (!whole) FAIL(SCW_EIO, "%s: cannot write: %s", target, strerror(errno));
+    int failed = fclose(out);
+    out = NULL;
+    if (failed) FAIL(SCW_EIO, "%s: cannot write: %s", target, strerror(errno));
+    TRY(atomic_file_commit(&f));
+done:
+    if (out) (void)fclose(out);
+    atomic_file_clear(&f);
+    return st;
 }
 
 /* Is `name` "<base>.tmp-<pid>-<n>" of a process that this machine no longer has? */

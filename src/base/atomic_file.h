@@ -3,6 +3,8 @@
 #ifndef BASE_ATOMIC_FILE_H
 #define BASE_ATOMIC_FILE_H
 
+#include <stdint.h>
+
 #include "base/status.h"
 
 typedef struct atomic_file {
@@ -17,6 +19,9 @@ SCW_CHECKED scw_status atomic_file_begin(atomic_file *f, const char *target);
 SCW_CHECKED scw_status atomic_file_commit(atomic_file *f);
 /* Remove the temporary file if it was not committed; free names. Safe on a zeroed struct. */
 void atomic_file_clear(atomic_file *f);
+
+/* Write n bytes, all at once. */
+SCW_CHECKED scw_status atomic_file_write(const char *target, const void *bytes, int64_t n);
 
 /* Can a file be created or replaced at `path`? SCW_EIO with the reason if not. Temporary files of
  * `path` that killed processes have left are removed. */

@@ -181,7 +181,13 @@ scw_status scw_options_get(char **out, const scw_option *table, const void *opti
     case SCW_OPTION_TEXT: TRY(mem_strdup(out, *(char *const *)value)); goto done;
     case SCW_OPTION_CHOICE: {
         const char *c = o->choices;
-        for (int k = *(const int *)value; k > 0; k--) c = strchr(c, '|') + 1;
+        int at = *(const int *)value;
+        for (int k = at; k > 0 && c; k--) {
+            c = strchr(c, '|');
+            if (c) c++;
+        }
+        if (at < 0 || !c)
+            FAIL(SCW_EINVAL, "--%s: choice number %d is not one of %s", o->name, at, o->choices);
         (void)snprintf(word, sizeof word, "%.*s", (int)strcspn(c, "|"), c);
         break;
     }

@@ -21,7 +21,8 @@ typedef enum rng_purpose {
     RNG_KMEANS,
     RNG_PCA,
     RNG_TEST,
-    RNG_SAMPLE
+    RNG_SAMPLE,
+    RNG_UMAP
 } rng_purpose;
 
 typedef struct rng_key {

@@ -73,6 +73,22 @@ void text_clear(textbuf *t)
     *t = (textbuf){0};
 }
 
+int text_character(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    int n = *s < 0x80                  ? 1
+            : *s >= 0xc2 && *s <= 0xdf ? 2
+            : *s >= 0xe0 && *s <= 0xef ? 3
+            : *s >= 0xf0 && *s <= 0xf4 ? 4
+                                       : 0;
+
+    for (int k = 1; k < n; k++)
+        if ((s[k] & 0xc0) != 0x80) return 0;
+    if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f)) return 0;
+    if ((*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f)) return 0;
+    return n;
+}
+
 scw_status strings_add(strings *s, const char *item)
 {
     scw_status st = SCW_OK;

@@ -21,6 +21,10 @@ const char *text_get(const textbuf *t);
 char *text_take(textbuf *t); /* ownership moves out; NULL only if memory ran out before */
 void text_clear(textbuf *t);
 
+/* Bytes of the UTF-8 character at s, 1 to 4; 0: what stands there is none (RFC 3629: shortest form, no
+ * surrogates). The end of the text is a character of one byte. */
+int text_character(const char *s);
+
 /* Owned list of strings. */
 typedef struct strings {
     char **at; /* [n], each owned */

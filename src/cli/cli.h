@@ -22,7 +22,10 @@ typedef struct cli_run cli_run;
 /* What a command takes beside its own options and those every command has. */
 typedef enum cli_takes {
     CLI_TAKES_INPUT = 1, /* data files: arguments, --rna, --adt, --atac, --layer */
-    CLI_TAKES_KIND = 2   /* a kind of model as first argument, and that kind's options */
+    CLI_TAKES_KIND = 2,  /* a kind of model as first argument, and that kind's options */
+    CLI_TAKES_UMAP = 4,  /* the library's options of UMAP */
+    CLI_TAKES_CLUSTER = 8, /* the library's options of clustering */
+    CLI_TAKES_PLOT = 16  /* the same as a kind of model, with a kind of picture */
 } cli_takes;
 
 typedef struct cli_command {
@@ -52,7 +55,8 @@ struct cli_run {
     cli_general general;
     cli_input input;
     void *options;              /* the command's struct */
-    const scw_model_kind *kind; /* CLI_TAKES_KIND: chosen by the first argument */
+    void *settings;       /* the struct of cli_settings_table */
+    const cli_kind *kind; /* CLI_TAKES_KIND, CLI_TAKES_PLOT: chosen by the first argument */
     void *kind_options;
     int n_arguments;
     char **arguments;     /* what is not an option, without the kind */
@@ -64,7 +68,8 @@ extern const cli_command *const cli_commands[]; /* ends with NULL */
 extern const scw_option cli_general_options[], cli_input_options[];
 
 extern const cli_command cli_cmd_inspect, cli_cmd_example, cli_cmd_fit, cli_cmd_annotate,
-    cli_cmd_embed, cli_cmd_evaluate, cli_cmd_bench, cli_cmd_help;
+    cli_cmd_embed, cli_cmd_markers, cli_cmd_simulate, cli_cmd_umap, cli_cmd_cluster,
+    cli_cmd_evaluate, cli_cmd_plot, cli_cmd_report, cli_cmd_bench, cli_cmd_help;
 
 /* Wrong use: print the sentence and where help is; CLI_MISUSE. */
 int cli_misuse(const cli_run *run, const char *format, ...) SCW_PRINTF(2, 3);
@@ -72,7 +77,17 @@ int cli_misuse(const cli_run *run, const char *format, ...) SCW_PRINTF(2, 3);
 /* Where help is; CLI_MISUSE. */
 int cli_point_to_help(const cli_run *run);
 
-/* No such kind of model, or (NULL) none named: print those there are; CLI_MISUSE. */
+/* The kinds of which a command takes one, as data. */
+typedef struct cli_kinds {
+    unsigned takes;                  /* cli_takes that asks for them */
+    const char *word, *heading;      /* "model", "Models" */
+    const char *argument;            /* "MODEL" */
+    int (*at)(cli_kind *out, int k); /* 0 past the end */
+} cli_kinds;
+extern const cli_kinds cli_all_kinds[]; /* ends with takes 0 */
+const cli_kinds *cli_kinds_of(const cli_command *command); /* NULL: it takes none */
+
+/* No such kind, or (NULL) none named: print those there are; CLI_MISUSE. */
 int cli_unknown_kind(const cli_run *run, const char *name);
 
 /* Exit status for what a library call returned; prints the library's message on failure. */
@@ -80,6 +95,8 @@ int cli_finish(const cli_run *run, scw_status status);
 
 /* Open the data sets that the arguments and input options name. */
 SCW_CHECKED scw_status cli_open(scw_dataset **out, const cli_run *run);
+/* The library's table that a command takes, and the size of its struct; NULL: none. */
+const scw_option *cli_settings_table(const cli_command *command, size_t *size);
 /* Number of data files named. */
 int cli_input_count(const cli_run *run);
 
@@ -94,7 +111,7 @@ void *cli_new(size_t count, size_t size);
 /* help.c */
 void help_overview(FILE *out);
 void help_command(FILE *out, const cli_run *run);
-void help_kinds(FILE *out); /* the models there are */
+void help_kinds(FILE *out, const cli_kinds *kinds); /* those there are */
 void help_manual(FILE *out);
 const cli_command *help_find(const char *name);
 

@@ -10,6 +10,7 @@ typedef struct options {
     char *model, *output;
     int64_t threads;
     int embed;
+    double coverage, reject;
 } options;
 
 static const scw_option annotate_table[] = {
@@ -19,6 +20,10 @@ static const scw_option annotate_table[] = {
      "where the copy of the query with the results goes"},
     {"embed", SCW_OPTION_BOOL, offsetof(options, embed), "off", 0, 0, NULL, NULL, "Task",
      "write the embedding too"},
+    {"coverage", SCW_OPTION_REAL, offsetof(options, coverage), "0", 0, 0.9999, NULL, "P",
+     "Confidence", "add label sets that hold the true class in a share P of cells, 0.95 say"},
+    {"reject", SCW_OPTION_REAL, offsetof(options, reject), "0", 0, 0.9999, NULL, "P", "Confidence",
+     "call cells 'unknown' that are less like the reference than all but a share P of its own"},
     {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Task",
      "0: all cores"},
     {.type = SCW_OPTION_END},
@@ -50,7 +55,8 @@ static int check(const cli_run *r)
 static int apply(cli_run *r, int annotate, int embed)
 {
     const options *o = r->options;
-    const scw_task_request request = {annotate, embed, (int)o->threads, r->record};
+    const scw_task_request request = {annotate, embed, (int)o->threads, r->record, o->coverage,
+                                      o->reject};
     scw_model *model = NULL;
     scw_dataset *query = NULL;
     scw_results *results = NULL;
@@ -84,7 +90,8 @@ const cli_command cli_cmd_annotate = {
     "label the cells of a query with a fitted model",
     "-m MODEL.safetensors QUERY... -o OUT [options]",
     "Writes a copy of the query with, for each cell, the label (obs <model>_label), how sure the "
-    "model is (obs <model>_confidence) and the probability of each class. Features are matched by name; a "
+    "model is (obs <model>_confidence), how little the cell is like the reference (obs "
+    "<model>_novelty) and the probability of each class. Features are matched by name; a "
     "modality or features that the query lacks are reported and worked around. The output may be "
     "the input itself: it is replaced at once, when all is written.",
     "scweave annotate -m model.safetensors query.h5mu -o annotated.h5mu --embed",

@@ -109,8 +109,8 @@ static int cross_validate(const cli_run *r, const scw_dataset *data, const scw_f
     const options *o = r->options;
     char *text = NULL;
 
-    scw_status st = scw_model_cross_validate(&text, r->kind, data, o->cv, request, r->kind_options,
-                                             r->hooks);
+    scw_status st = scw_model_cross_validate(&text, scw_model_kind_find(r->kind->name), data, o->cv,
+                                             request, r->kind_options, r->hooks);
     int result = cli_finish(r, st);
     if (result == CLI_OK && o->json) (void)puts(text);
     if (result == CLI_OK && !o->json) result = print_folds(text);
@@ -130,7 +130,8 @@ static int train(const cli_run *r, const scw_dataset *data, const scw_fit_reques
     const options *o = r->options;
     scw_model *model = NULL;
 
-    scw_status st = scw_model_fit(&model, r->kind, data, request, r->kind_options, r->hooks);
+    scw_status st = scw_model_fit(&model, scw_model_kind_find(r->kind->name), data, request,
+                                  r->kind_options, r->hooks);
     if (st == SCW_OK) st = scw_model_save(model, o->output);
     if (st == SCW_OK) remove_checkpoint(request->checkpoint);
     if (st == SCW_OK && o->json) st = describe(model);

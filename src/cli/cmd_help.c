@@ -18,13 +18,22 @@ static const scw_option table[] = {
 static int help_of(const cli_run *r, const cli_command *command)
 {
     cli_run other = {.command = command};
+    size_t size;
+    const scw_option *settings = cli_settings_table(command, &size);
 
     if (command->options) {
         other.options = cli_new(1, command->options_size);
         if (scw_options_init(command->options, other.options) != SCW_OK)
             return cli_finish(r, SCW_EINTERNAL);
     }
+    if (settings) {
+        other.settings = cli_new(1, size);
+        if (scw_options_init(settings, other.settings) != SCW_OK)
+            return cli_finish(r, SCW_EINTERNAL);
+    }
     help_command(stdout, &other);
+    if (settings) scw_options_clear(settings, other.settings);
+    free(other.settings);
     if (command->options) scw_options_clear(command->options, other.options);
     free(other.options);
     return CLI_OK;

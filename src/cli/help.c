@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Help and the manual page, written from the command table and the option tables; values shown in
  * brackets are the ones that hold at that moment. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,17 +121,18 @@ static void options(FILE *out, const scw_option *table, const void *values)
     }
 }
 
-void help_kinds(FILE *out)
+void help_kinds(FILE *out, const cli_kinds *kinds)
 {
-    (void)fputs("\nModels\n", out);
-    for (int k = 0; scw_model_kind_at(k); k++) {
-        const scw_model_kind *kind = scw_model_kind_at(k);
-        (void)fprintf(out, "  %-*s", NAME_WIDTH, kind->name);
-        wrap(out, kind->summary, NAME_WIDTH + 2, NAME_WIDTH + 2);
+    cli_kind kind;
+
+    (void)fprintf(out, "\n%s\n", kinds->heading);
+    for (int k = 0; kinds->at(&kind, k); k++) {
+        (void)fprintf(out, "  %-*s", NAME_WIDTH, kind.name);
+        wrap(out, kind.summary, NAME_WIDTH + 2, NAME_WIDTH + 2);
     }
 }
 
-static void presets(FILE *out, const scw_model_kind *kind)
+static void presets(FILE *out, const cli_kind *kind)
 {
     char name[64];
 
@@ -144,18 +146,22 @@ static void presets(FILE *out, const scw_model_kind *kind)
 void help_command(FILE *out, const cli_run *run)
 {
     const cli_command *c = run->command;
+    size_t size;
+    const cli_kinds *kinds = cli_kinds_of(c);
 
     (void)fprintf(out, "Usage: scweave %s %s\n\n", c->name, c->usage);
     paragraphs(out, c->about, 0);
-    if (c->takes & CLI_TAKES_KIND) help_kinds(out);
+    if (kinds) help_kinds(out, kinds);
     if (c->takes & CLI_TAKES_INPUT) options(out, cli_input_options, &run->input);
     if (c->options) options(out, c->options, run->options);
+    if (run->settings) options(out, cli_settings_table(c, &size), run->settings);
     if (run->kind) {
         (void)fprintf(out, "\nOptions of %s: %s\n", run->kind->name, run->kind->summary);
         presets(out, run->kind);
         options(out, run->kind->options, run->kind_options);
-    } else if (c->takes & CLI_TAKES_KIND) {
-        (void)fprintf(out, "\n'scweave %s MODEL --help' shows the model's own options.\n", c->name);
+    } else if (kinds) {
+        (void)fprintf(out, "\n'scweave %s %s --help' shows the %s's own options.\n", c->name,
+                      kinds->argument, kinds->word);
     }
     options(out, cli_general_options, NULL);
     if (c->examples) {
@@ -241,6 +247,9 @@ static void roff_command(FILE *out, const cli_command *c)
     (void)fputc('\n', out);
     roff_paragraphs(out, c->about);
     if (c->options) roff_options(out, c->options, c->options_size);
+    size_t size;
+    const scw_option *settings = cli_settings_table(c, &size);
+    if (settings) roff_options(out, settings, size);
     if (c->examples) {
         (void)fputs(".PP\nExamples:\n.PP\n.nf\n", out);
         roff(out, c->examples);
@@ -260,14 +269,18 @@ void help_manual(FILE *out)
     roff_options(out, cli_input_options, sizeof(cli_input));
     (void)fputs(".SH GENERAL OPTIONS\n", out);
     roff_options(out, cli_general_options, sizeof(cli_general));
-    for (int k = 0; scw_model_kind_at(k); k++) {
-        const scw_model_kind *kind = scw_model_kind_at(k);
-        (void)fprintf(out, ".SH OPTIONS OF THE MODEL ");
-        roff(out, kind->name);
-        (void)fputc('\n', out);
-        roff(out, kind->summary);
-        (void)fputc('\n', out);
-        roff_options(out, kind->options, kind->options_size);
+    for (const cli_kinds *kinds = cli_all_kinds; kinds->takes; kinds++) {
+        cli_kind kind;
+        for (int k = 0; kinds->at(&kind, k); k++) {
+            (void)fputs(".SH OPTIONS OF THE ", out);
+            for (const char *w = kinds->word; *w; w++) (void)fputc(toupper((unsigned char)*w), out);
+            (void)fputc(' ', out);
+            roff(out, kind.name);
+            (void)fputc('\n', out);
+            roff(out, kind.summary);
+            (void)fputc('\n', out);
+            roff_options(out, kind.options, kind.options_size);
+        }
     }
     (void)fputs(".SH EXIT STATUS\n0 success, 1 failure, 2 wrong use, 130 interrupted.\n"
                 ".SH NOTES\nData goes to standard output, everything else to standard error. "

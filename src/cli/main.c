@@ -14,8 +14,9 @@
 
 const cli_command *const cli_commands[] = {
     &cli_cmd_inspect, &cli_cmd_example,  &cli_cmd_fit,   &cli_cmd_annotate,
-    &cli_cmd_embed,   &cli_cmd_evaluate, &cli_cmd_bench, &cli_cmd_help,
-    NULL,
+    &cli_cmd_embed,   &cli_cmd_markers,  &cli_cmd_simulate, &cli_cmd_umap,
+    &cli_cmd_cluster, &cli_cmd_evaluate, &cli_cmd_plot,     &cli_cmd_report,
+    &cli_cmd_bench,   &cli_cmd_help,     NULL,
 };
 
 const scw_option cli_general_options[] = {
@@ -39,6 +40,36 @@ const scw_option cli_input_options[] = {
      "matrix to read: X, raw, or the name of a layer; X unless said"},
     {.type = SCW_OPTION_END},
 };
+
+static int model_at(cli_kind *out, int k)
+{
+    const scw_model_kind *m = scw_model_kind_at(k);
+
+    if (m)
+        *out = (cli_kind){m->name, m->summary, m->options, m->options_size, m->presets, m->preset};
+    return m != NULL;
+}
+
+static int plot_at(cli_kind *out, int k)
+{
+    const scw_plot_kind *p = scw_plot_kind_at(k);
+
+    if (p) *out = (cli_kind){p->name, p->summary, p->options, p->options_size, NULL, NULL};
+    return p != NULL;
+}
+
+const cli_kinds cli_all_kinds[] = {
+    {CLI_TAKES_KIND, "model", "Models", "MODEL", model_at},
+    {CLI_TAKES_PLOT, "kind of picture", "Kinds", "KIND", plot_at},
+    {0, NULL, NULL, NULL, NULL},
+};
+
+const cli_kinds *cli_kinds_of(const cli_command *command)
+{
+    for (const cli_kinds *k = cli_all_kinds; k->takes; k++)
+        if (command->takes & k->takes) return k;
+    return NULL;
+}
 
 void *cli_new(size_t count, size_t size)
 {
@@ -150,12 +181,27 @@ int cli_writes_over_input(const cli_run *run, const char *path)
     return found;
 }
 
+const scw_option *cli_settings_table(const cli_command *command, size_t *size)
+{
+    if (command->takes & CLI_TAKES_UMAP) {
+        *size = sizeof(scw_umap_options);
+        return scw_umap_option_table();
+    }
+    *size = sizeof(scw_cluster_options);
+    return command->takes & CLI_TAKES_CLUSTER ? scw_cluster_option_table() : NULL;
+}
+
 /* Set all options to their defaults and read the words into them. */
 static int read_line(cli_run *run, options_line *line, int argc, char **argv)
 {
+    size_t size;
+
     line->tables[line->n_tables++] = (options_table){cli_general_options, &run->general};
     if (run->command->options)
         line->tables[line->n_tables++] = (options_table){run->command->options, run->options};
+    if (run->settings)
+        line->tables[line->n_tables++] =
+            (options_table){cli_settings_table(run->command, &size), run->settings};
     if (run->command->takes & CLI_TAKES_INPUT)
         line->tables[line->n_tables++] = (options_table){cli_input_options, &run->input};
     if (run->kind) {
@@ -175,22 +221,28 @@ static int read_line(cli_run *run, options_line *line, int argc, char **argv)
 
 int cli_unknown_kind(const cli_run *run, const char *name)
 {
+    const cli_kinds *kinds = cli_kinds_of(run->command);
+
     if (name)
-        (void)fprintf(stderr, "scweave %s: there is no model '%s'\n", run->command->name, name);
+        (void)fprintf(stderr, "scweave %s: there is no %s '%s'\n", run->command->name, kinds->word,
+                      name);
     else
-        (void)fprintf(stderr, "scweave %s: name the model first\n", run->command->name);
-    help_kinds(stderr);
+        (void)fprintf(stderr, "scweave %s: name the %s first\n", run->command->name, kinds->word);
+    help_kinds(stderr, kinds);
     (void)fputc('\n', stderr);
     return cli_point_to_help(run);
 }
 
-/* The model's name stands first, because it decides which options there are. */
-static int choose_kind(cli_run *run, int argc, char **argv)
+/* The kind's name stands first, because it decides which options there are. */
+static int choose_kind(cli_run *run, cli_kind *kind, int argc, char **argv)
 {
+    const cli_kinds *kinds = cli_kinds_of(run->command);
+
     if (argc == 0 || argv[0][0] == '-') return CLI_OK;
-    run->kind = scw_model_kind_find(argv[0]);
-    if (run->kind) {
-        run->kind_options = cli_new(1, run->kind->options_size);
+    for (int k = 0; kinds->at(kind, k); k++) {
+        if (strcmp(kind->name, argv[0]) != 0) continue;
+        run->kind = kind;
+        run->kind_options = cli_new(1, kind->options_size);
         return CLI_OK;
     }
     return cli_unknown_kind(run, argv[0]);
@@ -209,13 +261,16 @@ static int run_command(const cli_command *command, int argc, char **argv, int al
 {
     cli_run run = {.command = command};
     options_line line = {0};
+    cli_kind kind;
     int result = CLI_OK;
+    size_t size;
 
     line.arguments = cli_new((size_t)argc + 1, sizeof *line.arguments);
     options_record(&line, "scweave");
     options_record(&line, command->name);
     if (command->options) run.options = cli_new(1, command->options_size);
-    if (command->takes & CLI_TAKES_KIND) result = choose_kind(&run, argc, argv);
+    if (cli_settings_table(command, &size)) run.settings = cli_new(1, size);
+    if (cli_kinds_of(command)) result = choose_kind(&run, &kind, argc, argv);
     if (run.kind) options_record(&line, argv[0]);
     if (result == CLI_OK)
         result = read_line(&run, &line, argc - !!run.kind, argv + !!run.kind);
@@ -230,6 +285,7 @@ static int run_command(const cli_command *command, int argc, char **argv, int al
     for (int t = 0; t < line.n_tables; t++)
         scw_options_clear(line.tables[t].rows, line.tables[t].values);
     free(run.options);
+    free(run.settings);
     free(run.kind_options);
     free(line.record);
     free(line.arguments);

@@ -5,18 +5,27 @@
 
 #include <scweave/scweave.h>
 
+/* What the first argument of a command may name, with options of its own: a model, a picture. */
+typedef struct cli_kind {
+    const char *name, *summary;
+    const scw_option *options;
+    size_t options_size;
+    const char *presets; /* names separated by |; NULL: none */
+    scw_status (*preset)(void *options, const char *name);
+} cli_kind;
+
 /* A table and the struct it describes. */
 typedef struct options_table {
     const scw_option *rows;
     void *values;
 } options_table;
 
-enum { OPTIONS_TABLES = 4 };
+enum { OPTIONS_TABLES = 5 };
 
 typedef struct options_line {
     options_table tables[OPTIONS_TABLES];
     int n_tables;
-    const scw_model_kind *kind; /* its presets are switches too; NULL: none */
+    const cli_kind *kind; /* its presets are switches too; NULL: none */
     void *kind_options;
     char **arguments; /* what is not an option; room for argc entries, given by the caller */
     int n_arguments;

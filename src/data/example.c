@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/distribution.h"
 #include "base/rng.h"
 #include "base/threads.h"
 #include "data/example_panel.h"
@@ -354,24 +355,6 @@ static cell draw_cell(rng_key key, int64_t i)
 
 /* ------------------------------------------------------------- counts */
 
-/* Smallest count whose cumulative probability exceeds u; shape 0: Poisson, otherwise the negative
- * binomial that is Poisson with a gamma-distributed mean. */
-static int64_t draw_count(double u, double mean, double shape)
-{
-    if (u < 1.0 - mean) return 0; /* a lower bound of the probability of zero, without a power */
-    double chance = shape > 0.0 ? pow(shape / (shape + mean), shape) : exp(-mean);
-    double ratio = shape > 0.0 ? mean / (shape + mean) : mean, sum = chance;
-    int64_t k = 0;
-    while (u >= sum && k < 100000) {
-        chance *=
-            ratio * (shape > 0.0 ? ((double)k + shape) / (double)(k + 1) : 1.0 / (double)(k + 1));
-        sum += chance;
-        k++;
-        if (chance < 1e-18 && (double)k > mean) break; /* beyond what 53 bits can tell */
-    }
-    return k;
-}
-
 static void draw_row(float *row, const profiles *p, const cell *c, double depth, rng_key key,
                      int64_t i)
 {
@@ -381,7 +364,7 @@ static void draw_row(float *row, const profiles *p, const cell *c, double depth,
     for (int64_t f = 0; f < p->n; f++) {
         double mean = depth * ((1.0 - c->lean) * main[f] + c->lean * other[f]);
         double u = rng_uniform(key, (uint32_t)i, (uint64_t)f);
-        row[f] = (float)draw_count(u, mean, p->dispersion ? p->dispersion[f] : 0.0);
+        row[f] = (float)count_quantile(u, mean, p->dispersion ? p->dispersion[f] : 0.0);
     }
 }
 

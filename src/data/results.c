@@ -5,6 +5,9 @@
 
 #include "base/alloc.h"
 
+const char *const results_ranking_names[RESULTS_RANKING_VALUES] = {
+    "scores", "scores_se", "logfoldchanges", "pvals", "pvals_adj"};
+
 scw_status results_new(scw_results **out, int64_t n_obs)
 {
     scw_status st = SCW_OK;
@@ -66,6 +69,18 @@ done:
     return st;
 }
 
+void results_ranking_free(results_ranking *r)
+{
+    if (!r) return;
+    mem_free(r->name);
+    mem_free(r->params_json);
+    strings_clear(&r->groups);
+    strings_clear(&r->features);
+    strings_clear(&r->modalities);
+    for (int k = 0; k < RESULTS_RANKING_VALUES; k++) mem_free(r->values[k]);
+    mem_free(r);
+}
+
 void scw_results_free(scw_results *r)
 {
     if (!r) return;
@@ -73,6 +88,8 @@ void scw_results_free(scw_results *r)
     for (int64_t i = 0; i < r->n_arrays; i++) results_array_clear(&r->arrays[i]);
     mem_free(r->columns);
     mem_free(r->arrays);
+    results_ranking_free(r->ranking);
     mem_free(r->record_json);
+    mem_free(r->record_name);
     mem_free(r);
 }

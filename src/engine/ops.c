@@ -27,6 +27,8 @@ const op_spec *const op_table[] = {
     &spec_gaussian_kl,
     &spec_affine_squared_error,
     &spec_cross_entropy,
+    &spec_negative_binomial,
+    &spec_bernoulli,
     NULL,
 };
 
@@ -149,6 +151,21 @@ affine_sparse *sample_affine(tape *t, int64_t rows, int64_t cols, int parts, uin
                          .col_scale = sample_part(t, parts, 4, cols, stream),
                          .col_shift = sample_part(t, parts, 8, cols, stream),
                          .row_weight = parts & 16 ? weight : NULL};
+    return x;
+}
+
+affine_sparse *sample_counts(tape *t, int64_t rows, int64_t cols, bool absent, uint32_t stream)
+{
+    rng_key key = rng_make_key(SAMPLE_SEED, RNG_TEST, stream * 8 + 5);
+    affine_sparse *x = sample_affine(t, rows, cols, absent ? 16 : 0, stream);
+
+    if (!x) return NULL;
+    real *values = (real *)(uintptr_t)x->values;
+    for (int64_t e = 0; e < x->indptr[rows]; e++) {
+        uint64_t small = 1 + rng_below(key, 0, (uint64_t)e, 5);
+        bool large = rng_uniform(key, 1, (uint64_t)e) < 0.1;
+        values[e] = (real)(large ? 20 + 7 * small : small);
+    }
     return x;
 }
 

@@ -54,6 +54,7 @@ extern const op_spec spec_concat, spec_slice;
 extern const op_spec spec_batch_norm, spec_dropout, spec_softmax, spec_reparameterise;
 extern const op_spec spec_sum, spec_mean, spec_sum_squares, spec_gaussian_kl;
 extern const op_spec spec_affine_squared_error, spec_cross_entropy;
+extern const op_spec spec_negative_binomial, spec_bernoulli;
 
 /* ---- for the functions of a row */
 
@@ -81,6 +82,9 @@ tensor *sample_input(tape *t, int64_t rows, int64_t cols, uint32_t stream);
 /* Random affine-sparse matrix in tape memory, about half full. Bits of `parts`: 1 row_scale,
  * 2 row_shift, 4 col_scale, 8 col_shift, 16 row_weight with the first row and every third absent. */
 affine_sparse *sample_affine(tape *t, int64_t rows, int64_t cols, int parts, uint32_t stream);
+/* Random counts in tape memory, about half full: mostly small, one in ten above 20; every third row
+ * from the first absent when `absent`. */
+affine_sparse *sample_counts(tape *t, int64_t rows, int64_t cols, bool absent, uint32_t stream);
 /* Shape number `variant` of a short list with edges (one row, one column, primes); false past it. */
 bool sample_shape(int variant, int64_t *rows, int64_t *cols);
 /* Compute all recorded ops again in order, after a test has changed a value they read. */

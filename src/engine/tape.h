@@ -98,5 +98,12 @@ tensor *op_affine_squared_error(tape *t, tensor *p, const affine_sparse *x);
  * the row does not count. weight [rows] or NULL (ones; the sum is then the number of rows that count). */
 tensor *op_cross_entropy(tape *t, tensor *logits, const int32_t *labels, double smoothing,
                          double smoothing_classes, const real *weight);
+/* scalar: sum over present rows and all columns of -log NB(x; mean mu, shape exp(log_shape)), whose
+ * variance is mu + mu^2 / shape. mu [B, F] > 0 where a row is present and its counts are not all zero;
+ * log_shape [F]; x holds counts, without scales and shifts. */
+tensor *op_negative_binomial(tape *t, tensor *mu, tensor *log_shape, const affine_sparse *x);
+/* scalar: sum over present rows and all columns of -log Bernoulli(x > 0; logits + offset_i).
+ * offset [B] or NULL. */
+tensor *op_bernoulli(tape *t, tensor *logits, const affine_sparse *x, const real *offset);
 
 #endif

@@ -132,6 +132,14 @@ SCW_CHECKED scw_status h5_write_strings(hid_t *out, hid_t parent, const char *na
                                         const strings *values);
 SCW_CHECKED scw_status h5_write_string(hid_t *out, hid_t parent, const char *name,
                                        const char *value);
+/* New dataset of n records with a field for each name; values [fields.n * n], a field after the
+ * other. */
+SCW_CHECKED scw_status h5_write_number_records(hid_t *out, hid_t parent, const char *name,
+                                               const strings *fields, int64_t n,
+                                               const double *values);
+SCW_CHECKED scw_status h5_write_text_records(hid_t *out, hid_t parent, const char *name,
+                                             const strings *fields, int64_t n,
+                                             const strings *values);
 /* Attributes are replaced when there. */
 SCW_CHECKED scw_status h5_put_attr_string(hid_t object, const char *name, const char *value);
 SCW_CHECKED scw_status h5_put_attr_strings(hid_t object, const char *name, const strings *values);

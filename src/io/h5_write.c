@@ -162,6 +162,60 @@ scw_status h5_write_string(hid_t *out, hid_t parent, const char *name, const cha
     return st;
 }
 
+/* ------------------------------------------------------------------ records */
+
+/* Records whose fields are all of one type. */
+static hid_t record_type(hid_t member, const strings *fields)
+{
+    size_t size = H5Tget_size(member);
+    hid_t type = H5Tcreate(H5T_COMPOUND, (size_t)fields->n * size);
+
+    for (int64_t k = 0; type >= 0 && k < fields->n; k++)
+        if (H5Tinsert(type, fields->at[k], (size_t)k * size, member) < 0) h5_close(&type), type = -1;
+    return type;
+}
+
+/* `values`: a field after the other, elements of `size` bytes; they go to the file record by
+ * record. */
+static scw_status write_records(hid_t *out, hid_t parent, const char *name, hid_t member,
+                                const strings *fields, int64_t n, const char *values, size_t size)
+{
+    scw_status st = SCW_OK;
+    char *records = NULL;
+    hid_t type = record_type(member, fields);
+
+    *out = 0;
+    if (type < 0) TRY(cannot_write(parent, name));
+    TRY(mem_new(&records, fields->n * n * (int64_t)size));
+    for (int64_t k = 0; k < fields->n; k++)
+        for (int64_t i = 0; i < n; i++)
+            memcpy(records + (size_t)(i * fields->n + k) * size,
+                   values + (size_t)(k * n + i) * size, size);
+    TRY(h5_write_array(out, parent, name, type, 1, &n, records));
+done:
+    mem_free(records);
+    h5_close(&type);
+    return st;
+}
+
+scw_status h5_write_number_records(hid_t *out, hid_t parent, const char *name,
+                                   const strings *fields, int64_t n, const double *values)
+{
+    return write_records(out, parent, name, H5T_NATIVE_DOUBLE, fields, n, (const char *)values,
+                         sizeof *values);
+}
+
+scw_status h5_write_text_records(hid_t *out, hid_t parent, const char *name, const strings *fields,
+                                 int64_t n, const strings *values)
+{
+    hid_t member = text_type();
+    if (member < 0) return status_fail(SCW_EINTERNAL, "HDF5: %s", h5_reason());
+    scw_status st = write_records(out, parent, name, member, fields, n, (const char *)values->at,
+                                  sizeof *values->at);
+    h5_close(&member);
+    return st;
+}
+
 /* ------------------------------------------------------------------ attributes */
 
 /* n < 0: a scalar. */

@@ -2,6 +2,8 @@
 #include "io/read_obsm.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -71,23 +73,6 @@ done:
     return st;
 }
 
-static scw_status not_found(hid_t obsm, const char *key)
-{
-    scw_status st = SCW_OK;
-    strings names = {0};
-    textbuf list = {0};
-
-    if (obsm > 0) TRY(h5_list(&names, obsm));
-    for (int64_t i = 0; i < names.n; i++)
-        TRY(text_add(&list, "%s%s", i ? ", " : "", names.at[i]));
-    FAIL(SCW_ENOTFOUND, "no array '%s' in obsm; there %s: %s", key, names.n == 1 ? "is" : "are",
-         names.n ? text_get(&list) : "none at all");
-done:
-    strings_clear(&names);
-    text_clear(&list);
-    return st;
-}
-
 /* obsm of the file or the modality; *obsm stays 0 where the file has none. */
 static scw_status open_obsm(hid_t *obsm, hid_t file, const char *modality)
 {
@@ -105,6 +90,59 @@ done:
     return st;
 }
 
+static bool is_among(const strings *names, const char *name)
+{
+    for (int64_t i = 0; i < names->n; i++)
+        if (strcmp(names->at[i], name) == 0) return true;
+    return false;
+}
+
+/* Add the arrays of one obsm to the list, those of a modality as <modality>:<key>. What an h5mu
+ * keeps under the name of a modality is the cells that have it, no embedding. */
+static scw_status list_arrays(textbuf *list, int64_t *n, hid_t file, const char *modality,
+                              const strings *modalities)
+{
+    scw_status st = SCW_OK;
+    strings names = {0};
+    hid_t obsm = 0;
+
+    TRY(open_obsm(&obsm, file, modality));
+    if (obsm > 0) TRY(h5_list(&names, obsm));
+    for (int64_t i = 0; i < names.n; i++) {
+        if (!modality && is_among(modalities, names.at[i])) continue;
+        TRY(text_add(list, "%s%s%s%s", (*n)++ ? ", " : "", modality ? modality : "",
+                     modality ? ":" : "", names.at[i]));
+    }
+done:
+    h5_close(&obsm);
+    strings_clear(&names);
+    return st;
+}
+
+static scw_status not_found(hid_t file, const char *modality, const char *key)
+{
+    scw_status st = SCW_OK;
+    strings modalities = {0};
+    textbuf list = {0};
+    hid_t mod = 0;
+    int64_t n = 0;
+
+    if (h5_find(file, "mod") == H5_GROUP) {
+        TRY(h5_open_group(&mod, file, "mod"));
+        TRY(h5_list(&modalities, mod));
+    }
+    TRY(list_arrays(&list, &n, file, NULL, &modalities));
+    for (int64_t k = 0; k < modalities.n; k++)
+        TRY(list_arrays(&list, &n, file, modalities.at[k], &modalities));
+    FAIL(SCW_ENOTFOUND, "no array '%s%s%s' in obsm; there %s: %s", modality ? modality : "",
+         modality ? ":" : "", key, n == 1 ? "is" : "are", n ? text_get(&list) : "none at all");
+done:
+    h5_close(&mod);
+    strings_clear(&modalities);
+    text_clear(&list);
+    return st;
+}
+
 scw_status io_read_obsm(float **values, int64_t *n, int64_t *d, const char *path,
                         const char *modality, const char *key)
 {
@@ -118,7 +156,7 @@ scw_status io_read_obsm(float **values, int64_t *n, int64_t *d, const char *path
     TRY(h5_file_open(&file, path));
     TRY(open_obsm(&obsm, file, modality));
     if (obsm <= 0 || h5_find(obsm, key) == H5_ABSENT) {
-        st = not_found(obsm, key);
+        st = not_found(file, modality, key);
         status_prefix(st, "%s", path);
         goto done;
     }

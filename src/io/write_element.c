@@ -449,13 +449,14 @@ scw_status write_record(hid_t parent, const char *name, const char *json)
 {
     scw_status st = SCW_OK;
     hid_t group = 0;
-    char *key = NULL;
+    char *key = NULL, *stored = NULL;
     json_error_t error;
     json_t *record = json_loads(json, 0, &error);
 
     if (!json_is_object(record)) FAIL(SCW_EINTERNAL, "the record is no JSON object: %s", error.text);
-    TRY(h5_remove(parent, name));
-    TRY(h5_make_group(&group, parent, name));
+    TRY(write_safe_key(&stored, name));
+    TRY(h5_remove(parent, stored));
+    TRY(h5_make_group(&group, parent, stored));
     TRY(write_encoding(group, "dict", "0.1.0"));
     for (void *at = json_object_iter(record); at; at = json_object_iter_next(record, at)) {
         mem_free(key);
@@ -464,6 +465,7 @@ scw_status write_record(hid_t parent, const char *name, const char *json)
     }
 done:
     mem_free(key);
+    mem_free(stored);
     h5_close(&group);
     json_decref(record);
     return st;

@@ -24,6 +24,9 @@ SCW_CHECKED scw_status write_obsm(hid_t obsm, const results_array *a, const stri
 /* A JSON object as the dict `name`, replaced if there. */
 SCW_CHECKED scw_status write_record(hid_t parent, const char *name, const char *json);
 
+/* A ranking of features as a dict of records (write_ranking.c), replaced if there. */
+SCW_CHECKED scw_status write_ranking(hid_t uns, const results_ranking *r);
+
 /* Name under which a key is stored: '/' separates levels in HDF5, so it becomes '_'. */
 SCW_CHECKED scw_status write_safe_key(char **out, const char *key);
 

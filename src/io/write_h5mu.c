@@ -213,7 +213,20 @@ done:
     return st;
 }
 
-scw_status dataset_write_h5mu(const scw_dataset *d, const char *path)
+static scw_status write_uns(hid_t file, const char *record)
+{
+    scw_status st = SCW_OK;
+    hid_t uns = 0;
+
+    if (!record) return SCW_OK;
+    TRY(write_open_dict(&uns, file, "uns"));
+    TRY(write_record(uns, "scweave", record));
+done:
+    h5_close(&uns);
+    return st;
+}
+
+scw_status dataset_write_h5mu(const scw_dataset *d, const char *record, const char *path)
 {
     scw_status st = SCW_OK;
     h5_session session;
@@ -229,6 +242,7 @@ scw_status dataset_write_h5mu(const scw_dataset *d, const char *path)
     TRY(h5mu_global_columns(&obs, d));
     TRY(h5_file_create(&file, f.temporary, H5MU_USERBLOCK));
     TRY(h5mu_write_frame_of(file, d, &obs, var_names));
+    TRY(write_uns(file, record));
     for (int k = 0; k < d->n_modalities; k++) TRY(write_modality(file, d, k));
     TRY(h5_file_finish(&file));
     TRY(h5mu_write_userblock(f.temporary));

@@ -9,8 +9,10 @@
 #define H5MU_USERBLOCK 512 /* the first bytes of the file say "MuData" */
 
 /* Write a data set as a new .h5mu, atomically. Each modality gets its rows of X, its features and its
- * cells; obs columns named "<modality>:<key>" become column <key> of that modality's obs. */
-SCW_CHECKED scw_status dataset_write_h5mu(const scw_dataset *d, const char *path);
+ * cells; obs columns named "<modality>:<key>" become column <key> of that modality's obs. `record`: a
+ * JSON object for uns['scweave'], or NULL. */
+SCW_CHECKED scw_status dataset_write_h5mu(const scw_dataset *d, const char *record,
+                                          const char *path);
 
 /* Everything of an h5mu but the content of /mod/<name>: attributes, the order of modalities, obs, var
  * and the maps between them. The group /mod is made where absent. `var_names[k]`: features of modality k. */

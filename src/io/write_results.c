@@ -94,6 +94,10 @@ static int64_t results_bytes(const scw_results *r, const scw_dataset *d)
         const results_array *a = &r->arrays[i];
         bytes += a->n_rows * a->n_cols * 4 + (a->col_names.n + 1) * 4096 + names;
     }
+    if (r->ranking) {
+        int64_t n = r->ranking->groups.n * r->ranking->n_ranks;
+        bytes += n * (8 * RESULTS_RANKING_VALUES + 2 * 16 + 2 * 48) + 65536;
+    }
     return bytes + bytes / 4 + names;
 }
 
@@ -262,10 +266,10 @@ static scw_status add_results(hid_t file, const scw_results *r, const scw_datase
         TRY(write_open_dict(&obsm, file, "obsm"));
         TRY(add_arrays(obsm, r, rows, &in_file.index));
     }
-    if (r->record_json) {
-        TRY(write_open_dict(&uns, file, "uns"));
-        TRY(write_record(uns, "scweave", r->record_json));
-    }
+    if (r->record_json || r->ranking) TRY(write_open_dict(&uns, file, "uns"));
+    if (r->record_json)
+        TRY(write_record(uns, r->record_name ? r->record_name : "scweave", r->record_json));
+    if (r->ranking) TRY(write_ranking(uns, r->ranking));
 done:
     mem_free(rows);
     frame_clear(&in_file);

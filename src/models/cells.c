@@ -40,7 +40,8 @@ static const real *column_vector(tape *t, const float *values, int64_t n)
 #endif
 }
 
-static bool gather_rows(tape *t, const matrix *y, const int64_t *rows, int64_t n, affine_sparse *x)
+bool cells_gather_counts(tape *t, const matrix *y, const int64_t *rows, int64_t n,
+                         affine_sparse *x)
 {
     int64_t nnz = 0, at = 0;
 
@@ -69,7 +70,7 @@ void cells_gather(tape *t, const cells *c, const int64_t *rows, int64_t n, model
     for (int m = 0; m < c->n_modalities; m++) {
         const prepared *p = &c->x[m];
         affine_sparse *x = &batch->x[m];
-        if (!gather_rows(t, &p->y, rows, n, x)) {
+        if (!cells_gather_counts(t, &p->y, rows, n, x)) {
             batch->n = 0;
             return;
         }

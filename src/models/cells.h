@@ -20,6 +20,11 @@ void cells_clear(cells *c);
  * batch->n is 0. */
 void cells_gather(tape *t, const cells *c, const int64_t *rows, int64_t n, model_batch *batch);
 
+/* The listed rows of a CSR matrix in the tape's memory, without scales or shifts; false on failure,
+ * which the tape remembers. */
+bool cells_gather_counts(tape *t, const matrix *y, const int64_t *rows, int64_t n,
+                         affine_sparse *x);
+
 /* Smallest and largest input value over the listed rows, all modalities together. */
 void cells_range(const cells *c, const int64_t *rows, int64_t n, double *low, double *high);
 

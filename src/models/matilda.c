@@ -188,11 +188,13 @@ void matilda_net_clear(matilda_net *net)
 
 /* ----------------------------------------------------------------------------- equations */
 
-static tensor *project(const matilda_net *net, const nn_pass *pass, const model_batch *batch, int m)
+/* v_m = x_m V_m [n, K_m or H_m]: u_m, or without a projection the linear map of the encoder. */
+static tensor *first(const matilda_net *net, const nn_pass *pass, const model_batch *batch, int m)
 {
-    if (net->projection[m] < 0) return NULL;
+    if (net->projection[m] < 0)
+        return nn_block_linear_sparse(pass, &net->encoder[m], &batch->x[m], net->feature_weight[m]);
     tensor *p = op_param(pass->t, pass->p, net->projection[m]);
-    tensor *u = op_affine_linear(pass->t, &batch->x[m], p, NULL); /* [n, K] */
+    tensor *u = op_affine_linear(pass->t, &batch->x[m], p, NULL);
     if (net->config.input_drop <= 0.0) return u;
     uint32_t stream = (uint32_t)(MATILDA_STREAM_INPUT + m);
     return op_dropout(pass->t, u, net->config.input_drop,
@@ -201,16 +203,16 @@ static tensor *project(const matilda_net *net, const nn_pass *pass, const model_
 }
 
 static tensor *encode(const matilda_net *net, const nn_pass *pass, const model_batch *batch, int m,
-                      tensor *u)
+                      tensor *v)
 {
     tensor *h;
     int w = net->feature_weight[m];
 
-    if (u) {
-        if (w >= 0) u = op_col_scale(pass->t, u, op_param(pass->t, pass->p, w));
-        h = nn_block_apply(pass, &net->encoder[m], u);
+    if (net->projection[m] >= 0) {
+        if (w >= 0) v = op_col_scale(pass->t, v, op_param(pass->t, pass->p, w));
+        h = nn_block_apply(pass, &net->encoder[m], v);
     } else {
-        h = nn_block_apply_sparse(pass, &net->encoder[m], &batch->x[m], w);
+        h = nn_block_after_linear(pass, &net->encoder[m], v);
     }
     /* A cell that lacks the modality says nothing through it. */
     if (batch->x[m].row_weight) h = op_row_scale(pass->t, h, batch->x[m].row_weight);
@@ -255,29 +257,43 @@ static tensor *answer(const matilda_net *net, const nn_pass *pass, tensor *logit
     return op_scale(t, logits, 0.5);
 }
 
-void matilda_forward(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
-                     bool decode, model_outputs *out)
+void matilda_first(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
+                   tensor **v)
+{
+    for (int m = 0; m < net->config.n_modalities; m++)
+        v[m] = first(net, pass, batch, m);
+}
+
+void matilda_forward_from(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
+                          tensor *const *v, bool decode, model_outputs *out)
 {
     tape *t = pass->t;
     const matilda_config *c = &net->config;
-    tensor *u[MODEL_MAX_MODALITIES], *h[MODEL_MAX_MODALITIES];
+    tensor *h[MODEL_MAX_MODALITIES];
 
     *out = (model_outputs){0};
-    for (int m = 0; m < c->n_modalities; m++) {
-        u[m] = project(net, pass, batch, m);
-        h[m] = encode(net, pass, batch, m, u[m]);
-    }
+    for (int m = 0; m < c->n_modalities; m++)
+        h[m] = encode(net, pass, batch, m, v[m]);
     tensor *joint = nn_block_apply(pass, &net->joint, op_concat(t, h, c->n_modalities));
-    out->mu = posterior_mean(net, pass, joint, u);
+    out->mu = posterior_mean(net, pass, joint, v);
     out->logvar = nn_block_apply(pass, &net->logvar, joint);
     out->z = op_reparameterise(t, out->mu, out->logvar, rng_make_key(pass->seed, RNG_LATENT, 0),
                                pass->step, batch->eps);
     out->logits = nn_linear_apply(pass, &net->classifier, out->z);
     if (tape_get_mode(t) != TAPE_TRAIN)
-        out->logits = answer(net, pass, out->logits, u);
+        out->logits = answer(net, pass, out->logits, v);
     else if (c->classify_mean > 0.0)
         out->mean_logits = nn_linear_apply(pass, &net->classifier, out->mu);
     if (decode) matilda_decode(net, pass, out->z, out);
+}
+
+void matilda_forward(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
+                     bool decode, model_outputs *out)
+{
+    tensor *v[MODEL_MAX_MODALITIES];
+
+    matilda_first(net, pass, batch, v);
+    matilda_forward_from(net, pass, batch, v, decode, out);
 }
 
 /* Number of values that the reconstruction answers for: present cells times features. */

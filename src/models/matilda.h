@@ -70,6 +70,12 @@ enum {
  * out->logits are those of the answer, shortcut included. */
 void matilda_forward(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
                      bool decode, model_outputs *out);
+/* The same in two halves. All that the network does with modality m starts from v_m = x_m V_m [n,
+ * width]: V_m = P_m, or, without a projection, diag(w_m) times the weight of the encoder. */
+void matilda_first(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
+                   tensor **v);
+void matilda_forward_from(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
+                          tensor *const *v, bool decode, model_outputs *out);
 /* Decode a latent [n, z] into reconstructions. */
 void matilda_decode(const matilda_net *net, const nn_pass *pass, tensor *z, model_outputs *out);
 /* The loss and its parts: rec, kl, cls. `out` is from matilda_forward with decode. */

@@ -76,6 +76,18 @@ const scw_option matilda_option_table[] = {
     {"whiten-shrink", SCW_OPTION_REAL, AT(whiten_shrink), "0.5", 0, 1, NULL, "SHARE", "Linear path",
      "share of the identity in that covariance"},
 
+    {"likelihood", SCW_OPTION_CHOICE, AT(likelihood), "auto", 0, 0, "auto|nb|bernoulli|gaussian",
+     "KIND", "Count decoders",
+     "decoders for simulate, fitted on the finished latent: nb (negative binomial) counts, "
+     "bernoulli presence, auto nb and for chromatin bernoulli; gaussian: none, simulate then gives "
+     "transformed values"},
+    {"count-steps", SCW_OPTION_INT, AT(count_steps), "100", 1, 100000000, NULL, "N",
+     "Count decoders", "training steps of the count decoders"},
+    {"count-lr", SCW_OPTION_REAL, AT(count_lr), "0.02", 1e-9, 10, NULL, "RATE", "Count decoders",
+     "their learning rate"},
+    {"count-decay", SCW_OPTION_REAL, AT(count_decay), "0.1", 0, 10, NULL, "W", "Count decoders",
+     "their weight decay"},
+
     {"epochs", SCW_OPTION_INT, AT(epochs), "3", 1, 100000, NULL, "N", "Schedule",
      "passes over the training cells in stage 1 (raised or cut by --min-steps and --max-steps)"},
     {"min-steps", SCW_OPTION_INT, AT(min_steps), "500", 0, 100000000, NULL, "N", "Schedule",
@@ -100,6 +112,9 @@ const scw_option matilda_option_table[] = {
      "share of cells held out for early stopping and best weights; 0: none"},
     {"patience", SCW_OPTION_INT, AT(patience), "0", 0, 100000, NULL, "N", "Schedule",
      "stop after N epochs without a better validation score; 0: never"},
+    {"calibration-folds", SCW_OPTION_INT, AT(calibration_folds), "3", 0, 20, NULL, "N", "Schedule",
+     "train N twins, each without one of N parts of the cells, to learn how far the answers can be "
+     "trusted (with a validation share: on that instead); 0: leave confidence as it comes"},
 
     {"augmentation", SCW_OPTION_CHOICE, AT(augmentation), "off", 0, 0, "off|add|replace", "HOW",
      "Balancing",
@@ -155,6 +170,7 @@ static const setting compat[] = {{"rna-transform", "matilda"},
                                  {"average", "0"},
                                  {"validation", "0"},
                                  {"patience", "0"},
+                                 {"calibration-folds", "0"},
                                  {"augmentation", "replace"},
                                  {"balance-epochs", "15"},
                                  {"balance-lr", "0.02"},
@@ -172,7 +188,8 @@ static const setting compat[] = {{"rna-transform", "matilda"},
                                  {"hidden-adt", "30"},
                                  {"hidden-atac", "185"},
                                  {"linear-decoder", "off"},
-                                 {"modality-weights", "off"}};
+                                 {"modality-weights", "off"},
+                                 {"likelihood", "gaussian"}};
 
 scw_status matilda_options_preset(void *options, const char *preset)
 {

@@ -8,6 +8,13 @@
 
 typedef enum augmentation { AUGMENT_OFF = 0, AUGMENT_ADD, AUGMENT_REPLACE } augmentation;
 
+typedef enum likelihood_choice {
+    LIKELIHOOD_AUTO = 0,  /* negative binomial; presence for chromatin */
+    LIKELIHOOD_NB,        /* negative binomial for all */
+    LIKELIHOOD_BERNOULLI, /* presence for all */
+    LIKELIHOOD_GAUSSIAN   /* no count decoders */
+} likelihood_choice;
+
 typedef struct matilda_options {
     /* input */
     int rna_transform, adt_transform, atac_transform; /* transform_kind */
@@ -26,12 +33,17 @@ typedef struct matilda_options {
     /* linear path */
     double shortcut_c, whiten, whiten_shrink;
     int modality_weights;
+    /* count decoders */
+    int likelihood; /* likelihood_choice */
+    int64_t count_steps;
+    double count_lr, count_decay;
     /* schedule */
     int64_t epochs, min_steps, max_steps, batch_size;
     double lr, lr_end, warmup, weight_decay, average;
     int optimizer;
     double validation;
     int64_t patience;
+    int64_t calibration_folds;
     /* balancing */
     int augmentation;
     int64_t balance_epochs;

@@ -69,6 +69,7 @@ scw_status model_new(scw_model **out, const scw_model_kind *kind, const matilda_
     TRY(mem_new(out, 1));
     (*out)->kind = kind;
     (*out)->options = *options;
+    (*out)->calibration.temperature = 1.0;
     (*out)->record = json_object();
     if (!(*out)->record) FAIL(SCW_ENOMEM, "out of memory");
 done:
@@ -89,6 +90,8 @@ void scw_model_free(scw_model *m)
         transform_clear(&m->modality[k].prep);
     }
     matilda_net_clear(&m->net);
+    calibration_clear(&m->calibration);
+    count_heads_clear(&m->counts);
     json_decref(m->record);
     mem_free(m);
 }
@@ -169,36 +172,68 @@ done:
     return st;
 }
 
+/* Raw counts of the query's modality `from` in the order of the model's features. */
+static scw_status align_counts(matrix *counts, alignment *a, uint8_t **present,
+                               const scw_model *m, int k, const modality *from, int64_t n)
+{
+    scw_status st = SCW_OK;
+    const model_modality *x = &m->modality[k];
+    matrix rows = {0};
+
+    TRY(alignment_build(a, &x->features, &from->var.index));
+    if ((double)a->n_found < m->options.min_coverage * (double)a->n_vars || a->n_found == 0)
+        FAIL(SCW_EDATA,
+             "modality '%s': the query has %lld of the model's %lld features (%.1f %%), fewer than "
+             "--min-coverage %g; model features look like '%s', the query's like '%s'",
+             x->name, (long long)a->n_found, (long long)a->n_vars,
+             100.0 * (double)a->n_found / (double)a->n_vars, m->options.min_coverage,
+             x->features.at[0], from->var.index.n ? from->var.index.at[0] : "");
+    TRY(matrix_rows_csr(&rows, &from->x, from->row_of_obs, n));
+    TRY(matrix_select_columns(counts, &rows, a->from, a->n_vars));
+    TRY(transform_check_counts(counts, from->name, m->options.fractional));
+    TRY(mem_new(present, n));
+    for (int64_t i = 0; i < n; i++)
+        (*present)[i] = from->row_of_obs[i] >= 0;
+done:
+    matrix_clear(&rows);
+    return st;
+}
+
+scw_status model_counts(matrix *counts, uint8_t **present, const scw_model *m, int k,
+                        const scw_dataset *query)
+{
+    scw_status st = SCW_OK;
+    alignment a = {0};
+    bool by_kind;
+    const modality *from = find_modality(m, k, query, &by_kind);
+
+    if (from) {
+        TRY(align_counts(counts, &a, present, m, k, from, query->n_obs));
+    } else {
+        TRY(matrix_init_csr(counts, query->n_obs, m->modality[k].features.n, 0));
+        TRY(mem_new(present, query->n_obs));
+    }
+done:
+    alignment_clear(&a);
+    return st;
+}
+
 static scw_status prepare_present(prepared *out, model_coverage *coverage, const scw_model *m,
                                   int k, const modality *from, int64_t n)
 {
     scw_status st = SCW_OK;
-    const model_modality *x = &m->modality[k];
     alignment a = {0};
-    matrix rows = {0}, counts = {0};
+    matrix counts = {0};
     uint8_t *present = NULL;
 
-    TRY(alignment_build(&a, &x->features, &from->var.index));
+    TRY(align_counts(&counts, &a, &present, m, k, from, n));
     coverage->n_found = a.n_found;
-    if ((double)a.n_found < m->options.min_coverage * (double)a.n_vars || a.n_found == 0)
-        FAIL(SCW_EDATA,
-             "modality '%s': the query has %lld of the model's %lld features (%.1f %%), fewer than "
-             "--min-coverage %g; model features look like '%s', the query's like '%s'",
-             x->name, (long long)a.n_found, (long long)a.n_vars,
-             100.0 * (double)a.n_found / (double)a.n_vars, m->options.min_coverage,
-             x->features.at[0], from->var.index.n ? from->var.index.at[0] : "");
-    TRY(matrix_rows_csr(&rows, &from->x, from->row_of_obs, n));
-    TRY(matrix_select_columns(&counts, &rows, a.from, a.n_vars));
-    TRY(transform_check_counts(&counts, from->name, m->options.fractional));
-    TRY(mem_new(&present, n));
-    for (int64_t i = 0; i < n; i++)
-        present[i] = from->row_of_obs[i] >= 0;
-    TRY(transform_apply(out, &x->prep, &counts, a.n_found < a.n_vars ? a.has_feature : NULL,
-                        present, m->options.file_library));
+    TRY(transform_apply(out, &m->modality[k].prep, &counts,
+                        a.n_found < a.n_vars ? a.has_feature : NULL, present,
+                        m->options.file_library));
     coverage->n_present = from->n_present;
 done:
     alignment_clear(&a);
-    matrix_clear(&rows);
     matrix_clear(&counts);
     mem_free(present);
     return st;
@@ -272,7 +307,7 @@ static void copy_out(float *to, const tensor *from)
 }
 
 static scw_status infer_block(const scw_model *m, const params *p, tape *t, const cells *c,
-                              const int64_t *rows, int64_t n, uint32_t block, float *probabilities,
+                              const int64_t *rows, int64_t n, uint32_t block, float *logits,
                               float *latent)
 {
     scw_status st = SCW_OK;
@@ -291,16 +326,15 @@ static scw_status infer_block(const scw_model *m, const params *p, tape *t, cons
         batch.eps = eps;
     }
     matilda_forward(&m->net, &pass, &batch, false, &out);
-    tensor *soft = op_softmax(t, out.logits);
     TRY(tape_status(t));
-    copy_out(probabilities, soft);
+    copy_out(logits, out.logits);
     copy_out(latent, m->options.sample_latent ? out.z : out.mu);
 done:
     return st;
 }
 
 scw_status model_infer(const scw_model *m, const params *p, const cells *c, const int64_t *rows,
-                       int64_t n, float *probabilities, float *latent)
+                       int64_t n, float *logits, float *latent)
 {
     scw_status st = SCW_OK;
     tape *t = NULL;
@@ -316,7 +350,7 @@ scw_status model_infer(const scw_model *m, const params *p, const cells *c, cons
     for (int64_t from = 0; from < n; from += INFER_ROWS) {
         int64_t size = n - from < INFER_ROWS ? n - from : INFER_ROWS;
         TRY(infer_block(m, p, t, c, rows + from, size, (uint32_t)(from / INFER_ROWS),
-                        probabilities ? probabilities + from * m->classes.n : NULL,
+                        logits ? logits + from * m->classes.n : NULL,
                         latent ? latent + from * m->options.z_dim : NULL));
     }
 done:
@@ -325,12 +359,12 @@ done:
     return st;
 }
 
-int64_t model_best_class(const float *probabilities, int64_t n)
+int64_t model_best_class(const float *scores, int64_t n)
 {
     int64_t best = 0;
 
     for (int64_t c = 1; c < n; c++)
-        if (probabilities[c] > probabilities[best]) best = c;
+        if (scores[c] > scores[best]) best = c;
     return best;
 }
 

@@ -7,7 +7,9 @@
 #include <jansson.h>
 
 #include "data/dataset.h"
+#include "models/calibration.h"
 #include "models/cells.h"
+#include "models/count_heads.h"
 #include "models/matilda.h"
 #include "models/matilda_options.h"
 #include "scweave/model.h"
@@ -33,6 +35,8 @@ struct scw_model {
     int n_modalities;
     model_modality modality[MODEL_MAX_MODALITIES];
     matilda_net net;
+    calibration calibration;
+    count_heads counts; /* decoders of counts; empty where the model has none */
     json_t *record; /* training record: seed, cells, history, scores */
 };
 
@@ -55,13 +59,20 @@ typedef struct model_coverage {
 SCW_CHECKED scw_status model_prepare(cells *out, model_coverage *coverage, const scw_model *m,
                                      const scw_dataset *query, const scw_hooks *hooks);
 
+/* Class scores [n, C] and latent [n, d] of cells; either may be NULL. In blocks of rows. Scores
+ * become probabilities by calibration_softmax with m->calibration.temperature. */
+/* The query's raw counts of modality k in the order of the model's features, a CSR row a cell (empty
+ * where absent), and which cells have it: present is new [n_obs]. A modality that the query lacks is
+ * absent everywhere. Errors as model_prepare. */
+SCW_CHECKED scw_status model_counts(matrix *counts, uint8_t **present, const scw_model *m, int k,
+                                    const scw_dataset *query);
+
 /* Class probabilities [n, C] and latent [n, d] of cells; either may be NULL. In blocks of rows. */
 SCW_CHECKED scw_status model_infer(const scw_model *m, const params *p, const cells *c,
-                                   const int64_t *rows, int64_t n, float *probabilities,
-                                   float *latent);
+                                   const int64_t *rows, int64_t n, float *logits, float *latent);
 
-/* The class with the largest of n probabilities; the first of equals. */
-int64_t model_best_class(const float *probabilities, int64_t n);
+/* The class with the largest of n scores or probabilities; the first of equals. */
+int64_t model_best_class(const float *scores, int64_t n);
 
 /* Share of the variance of modality k's inputs (about the training mean) that the reconstructions
  * from the posterior mean explain, over all the cells; below zero when they are worse than the

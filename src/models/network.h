@@ -17,6 +17,7 @@ typedef struct model_batch {
     const int32_t *labels;                 /* [n] class or -1, or NULL */
     const real *weight; /* [n] weight of a cell in the classification loss, or NULL */
     const real *eps;    /* given latent noise [n, z], or NULL: random */
+    const real *latent; /* given latent [n, z], for heads on a frozen network; else NULL */
 } model_batch;
 
 typedef struct model_outputs {

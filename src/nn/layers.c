@@ -63,7 +63,7 @@ done:
     return st;
 }
 
-static tensor *after_linear(const nn_pass *pass, const nn_block *b, tensor *h)
+tensor *nn_block_after_linear(const nn_pass *pass, const nn_block *b, tensor *h)
 {
     tape *t = pass->t;
     const params *p = pass->p;
@@ -80,15 +80,15 @@ static tensor *after_linear(const nn_pass *pass, const nn_block *b, tensor *h)
 
 tensor *nn_block_apply(const nn_pass *pass, const nn_block *b, tensor *x)
 {
-    return after_linear(pass, b,
-                        op_linear(pass->t, x, op_param(pass->t, pass->p, b->weight), NULL));
+    tensor *w = op_param(pass->t, pass->p, b->weight);
+    return nn_block_after_linear(pass, b, op_linear(pass->t, x, w, NULL));
 }
 
-tensor *nn_block_apply_sparse(const nn_pass *pass, const nn_block *b, const affine_sparse *x,
-                              int feature_weight)
+tensor *nn_block_linear_sparse(const nn_pass *pass, const nn_block *b, const affine_sparse *x,
+                               int feature_weight)
 {
     tape *t = pass->t;
     tensor *w = op_param(t, pass->p, b->weight);
     tensor *scale = feature_weight >= 0 ? op_param(t, pass->p, feature_weight) : NULL;
-    return after_linear(pass, b, op_affine_linear(t, x, w, scale));
+    return op_affine_linear(t, x, w, scale);
 }

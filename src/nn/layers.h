@@ -46,8 +46,10 @@ typedef struct nn_block_options {
 SCW_CHECKED scw_status nn_block_add(nn_block *out, params *p, const char *name,
                                     const nn_block_options *options);
 tensor *nn_block_apply(const nn_pass *pass, const nn_block *block, tensor *x);
-/* feature_weight: handle of a [n_in] parameter, or -1. */
-tensor *nn_block_apply_sparse(const nn_pass *pass, const nn_block *block, const affine_sparse *x,
-                              int feature_weight);
+/* The same in two halves for an affine-sparse input: its linear map, and what follows that.
+ * feature_weight: handle of a [n_in] parameter, or -1. */
+tensor *nn_block_linear_sparse(const nn_pass *pass, const nn_block *block, const affine_sparse *x,
+                               int feature_weight);
+tensor *nn_block_after_linear(const nn_pass *pass, const nn_block *block, tensor *h);
 
 #endif

@@ -16,6 +16,7 @@ typedef struct answer {
     int64_t n, n_classes, width;
     float *probabilities; /* [n, C] or NULL */
     float *latent;        /* [n, d] or NULL */
+    double *novelty;      /* [n] or NULL: the model is not calibrated */
     uint8_t *covered;     /* [n] 1 where at least one modality spoke */
     int64_t n_covered;
 } answer;
@@ -24,8 +25,26 @@ static void answer_clear(answer *a)
 {
     mem_free(a->probabilities);
     mem_free(a->latent);
+    mem_free(a->novelty);
     mem_free(a->covered);
     *a = (answer){0};
+}
+
+/* Novelty from the latent; the scores become probabilities. */
+static scw_status judge(answer *a, const scw_model *m)
+{
+    scw_status st = SCW_OK;
+    const calibration *k = &m->calibration;
+
+    if (k->n > 0) {
+        TRY(mem_new(&a->novelty, a->n));
+        TRY(calibration_log_distances(a->novelty, k, a->latent, a->n));
+        for (int64_t i = 0; i < a->n; i++)
+            a->novelty[i] = a->covered[i] ? calibration_novelty(k, a->novelty[i]) : NAN;
+    }
+    calibration_softmax(a->probabilities, a->n, a->n_classes, k->temperature);
+done:
+    return st;
 }
 
 static scw_status compute(answer *a, const scw_model *m, const cells *c,
@@ -41,13 +60,41 @@ static scw_status compute(answer *a, const scw_model *m, const cells *c,
         a->n_covered += a->covered[i];
     }
     if (request->annotate) TRY(mem_new(&a->probabilities, a->n * a->n_classes));
-    if (request->embed) TRY(mem_new(&a->latent, a->n * a->width));
+    if (request->embed || (request->annotate && m->calibration.n > 0))
+        TRY(mem_new(&a->latent, a->n * a->width));
     TRY(model_infer(m, &m->net.p, c, NULL, a->n, a->probabilities, a->latent));
+    if (request->annotate) TRY(judge(a, m));
 done:
     return st;
 }
 
-static scw_status add_label(scw_results *r, const answer *a, const scw_model *m)
+#define UNKNOWN "unknown"
+
+/* Cells that are less like the reference than all but a share of its own become 'unknown'. */
+static scw_status reject_novel(column *label, const answer *a, const scw_model *m, double share,
+                               const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    const double limit = calibration_novelty_limit(&m->calibration, share);
+    int64_t n_rejected = 0;
+
+    for (int64_t c = 0; c < m->classes.n; c++)
+        if (strcmp(m->classes.at[c], UNKNOWN) == 0)
+            FAIL(SCW_EINVAL, "--reject calls cells '" UNKNOWN "', which is a class of this model");
+    TRY(strings_add(&label->categories, UNKNOWN));
+    for (int64_t i = 0; i < a->n; i++) {
+        if (label->codes[i] < 0 || a->novelty[i] <= limit) continue;
+        label->codes[i] = (int32_t)m->classes.n;
+        n_rejected++;
+    }
+    log_info(hooks, "%lld of %lld cells are called '" UNKNOWN "' (novelty above %.2f)",
+             (long long)n_rejected, (long long)a->n_covered, limit);
+done:
+    return st;
+}
+
+static scw_status add_label(scw_results *r, const answer *a, const scw_model *m, double reject,
+                            const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     column label = {0}, confidence = {0};
@@ -64,11 +111,87 @@ static scw_status add_label(scw_results *r, const answer *a, const scw_model *m)
         label.codes[i] = a->covered[i] ? (int32_t)best : -1;
         confidence.f64[i] = a->covered[i] ? (double)p[best] : NAN;
     }
+    if (reject > 0.0) TRY(reject_novel(&label, a, m, reject, hooks));
     TRY(results_add_column(r, &label));
     TRY(results_add_column(r, &confidence));
 done:
     column_clear(&label);
     column_clear(&confidence);
+    return st;
+}
+
+static scw_status add_novelty(scw_results *r, const answer *a, const scw_model *m)
+{
+    scw_status st = SCW_OK;
+    column novelty = {0};
+    char name[128];
+
+    (void)snprintf(name, sizeof name, "%s_novelty", m->kind->name);
+    TRY(column_init(&novelty, name, COLUMN_FLOAT, a->n));
+    memcpy(novelty.f64, a->novelty, (size_t)a->n * sizeof *a->novelty);
+    TRY(results_add_column(r, &novelty));
+done:
+    column_clear(&novelty);
+    return st;
+}
+
+/* The classes of a cell's label set, the most probable first, between bars. */
+static scw_status add_set(strings *out, int64_t *size, const float *p, const scw_model *m,
+                          double least)
+{
+    scw_status st = SCW_OK;
+    textbuf text = {0};
+    uint8_t *taken = NULL;
+    const int64_t n = m->classes.n;
+
+    TRY(mem_new(&taken, n));
+    for (*size = 0; *size < n; ++*size) {
+        int64_t best = -1;
+        for (int64_t c = 0; c < n; c++)
+            if (!taken[c] && (best < 0 || p[c] > p[best])) best = c;
+        if (*size > 0 && (double)p[best] < least) break;
+        taken[best] = 1;
+        TRY(text_add(&text, "%s%s", *size > 0 ? "|" : "", m->classes.at[best]));
+    }
+    TRY(strings_add(out, text_get(&text)));
+done:
+    text_clear(&text);
+    mem_free(taken);
+    return st;
+}
+
+static scw_status add_sets(scw_results *r, const answer *a, const scw_model *m, double coverage,
+                           const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    column sets = {0}, sizes = {0};
+    char name[128];
+    const double least = calibration_set_floor(&m->calibration, coverage);
+    double total = 0.0;
+
+    if (least <= 0.0)
+        log_warning(hooks,
+                    "%lld held-out cells are too few for sets that hold the truth in %g %%: every "
+                    "class is in them",
+                    (long long)m->calibration.n, 100.0 * coverage);
+    (void)snprintf(name, sizeof name, "%s_label_set", m->kind->name);
+    TRY(column_init(&sets, name, COLUMN_STRING, a->n));
+    (void)snprintf(name, sizeof name, "%s_set_size", m->kind->name);
+    TRY(column_init(&sizes, name, COLUMN_INT, a->n));
+    for (int64_t i = 0; i < a->n; i++) {
+        if (a->covered[i])
+            TRY(add_set(&sets.text, &sizes.i64[i], a->probabilities + i * a->n_classes, m, least));
+        else
+            TRY(strings_add(&sets.text, ""));
+        total += (double)sizes.i64[i];
+    }
+    log_info(hooks, "label sets of %g %%: %.2f classes on average", 100.0 * coverage,
+             a->n_covered > 0 ? total / (double)a->n_covered : 0.0);
+    TRY(results_add_column(r, &sets));
+    TRY(results_add_column(r, &sizes));
+done:
+    column_clear(&sets);
+    column_clear(&sizes);
     return st;
 }
 
@@ -124,14 +247,17 @@ done:
 }
 
 static scw_status collect(scw_results **out, answer *a, const scw_model *m,
-                          const scw_task_request *request, const model_coverage *coverage)
+                          const scw_task_request *request, const model_coverage *coverage,
+                          const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     char name[128];
 
     TRY(results_new(out, a->n));
     if (request->annotate) {
-        TRY(add_label(*out, a, m));
+        TRY(add_label(*out, a, m, request->reject, hooks));
+        if (a->novelty) TRY(add_novelty(*out, a, m));
+        if (request->coverage > 0.0) TRY(add_sets(*out, a, m, request->coverage, hooks));
         (void)snprintf(name, sizeof name, "%s_probabilities", m->kind->name);
         TRY(add_array(*out, a, name, &a->probabilities, a->n_classes, &m->classes));
     }
@@ -144,6 +270,19 @@ done:
     return st;
 }
 
+static scw_status check_request(const scw_model *m, const scw_task_request *request)
+{
+    if (!(request->coverage >= 0.0 && request->coverage < 1.0))
+        return status_fail(SCW_EINVAL, "the coverage %g is not between 0 and 1", request->coverage);
+    if (!(request->reject >= 0.0 && request->reject < 1.0))
+        return status_fail(SCW_EINVAL, "the rejected share %g is not between 0 and 1",
+                           request->reject);
+    if ((request->coverage > 0.0 || request->reject > 0.0) && m->calibration.n == 0)
+        return status_fail(SCW_EINVAL, "this model is not calibrated: label sets and 'unknown' need "
+                                       "one fitted with --calibration-folds 3 or --validation 0.1");
+    return SCW_OK;
+}
+
 scw_status scw_model_apply(scw_results **out, const scw_model *m, const scw_dataset *query,
                            const scw_task_request *request, const scw_hooks *hooks)
 {
@@ -154,13 +293,14 @@ scw_status scw_model_apply(scw_results **out, const scw_model *m, const scw_data
 
     *out = NULL;
     threads_set(request->threads);
+    TRY(check_request(m, request));
     TRY(model_prepare(&c, coverage, m, query, hooks));
     TRY(log_check_cancel(hooks));
     TRY(compute(&a, m, &c, request));
     if (a.n_covered < a.n)
         log_warning(hooks, "%lld cells have none of the model's features and get no answer",
                     (long long)(a.n - a.n_covered));
-    TRY(collect(out, &a, m, request, coverage));
+    TRY(collect(out, &a, m, request, coverage, hooks));
 done:
     cells_clear(&c);
     answer_clear(&a);

@@ -15,6 +15,7 @@
 #include "metric/classification.h"
 #include "metric/clustering.h"
 #include "metric/kmeans.h"
+#include "metric/reliability.h"
 #include "prep/pca.h"
 #include "task/splits.h"
 #include "train/fit.h"
@@ -23,12 +24,14 @@
 #define BASELINE_DENSE 300 /* panels up to this size are used whole */
 #define BASELINE_NEIGHBOURS 15
 #define KMEANS_STARTS 10
+#define COVERAGE_ASKED 0.95 /* of the label sets that are measured */
 
 enum { MODEL = 0, LOGISTIC, NEIGHBOURS, MAJORITY, N_METHODS };
-enum { ACCURACY = 0, MACRO_F1, ARI, NMI, EXPLAINED, N_FIGURES };
+enum { ACCURACY = 0, MACRO_F1, ARI, NMI, EXPLAINED, ECE_RAW, ECE, COVERAGE, SET_SIZE, N_FIGURES };
 
-static const char *const figure_names[N_FIGURES] = {"accuracy", "macro_f1", "ari", "nmi",
-                                                    "explained_variance"};
+static const char *const figure_names[N_FIGURES] = {
+    "accuracy", "macro_f1", "ari", "nmi", "explained_variance", "ece_uncalibrated", "ece",
+    "coverage_95", "set_size_95"};
 
 typedef struct fold {
     const reference *ref;
@@ -36,6 +39,8 @@ typedef struct fold {
     int64_t n_train, n_test;
     int32_t *truth;                      /* [n_test] reference classes */
     int32_t *predicted;                  /* [n_test] */
+    double *confidence[2];               /* [n_test] of the model's answer, at T = 1 and calibrated */
+    uint8_t *right;                      /* [n_test] */
     double figure[N_METHODS][N_FIGURES]; /* NaN: not measured */
 } fold;
 
@@ -45,6 +50,9 @@ static void fold_clear(fold *f)
     mem_free(f->test);
     mem_free(f->truth);
     mem_free(f->predicted);
+    mem_free(f->confidence[0]);
+    mem_free(f->confidence[1]);
+    mem_free(f->right);
     *f = (fold){0};
 }
 
@@ -60,6 +68,9 @@ static scw_status fold_init(fold *f, const reference *ref, const splits *s, int3
     TRY(mem_new(&f->test, ref->n));
     TRY(mem_new(&f->truth, ref->n));
     TRY(mem_new(&f->predicted, ref->n));
+    TRY(mem_new(&f->confidence[0], ref->n));
+    TRY(mem_new(&f->confidence[1], ref->n));
+    TRY(mem_new(&f->right, ref->n));
     for (int64_t i = 0; i < ref->n; i++) {
         int32_t at = s->fold[ref->obs[i]];
         if (at == k) {
@@ -116,6 +127,47 @@ done:
     return st;
 }
 
+/* What becomes of the promises: confidence of the answers, and how often label sets hold the truth.
+ * A cell whose class the training cells lack cannot be in a set. Logits become probabilities. */
+static scw_status measure_confidence(fold *f, float *logits, const scw_model *m)
+{
+    scw_status st = SCW_OK;
+    const int64_t n_classes = m->classes.n;
+    const calibration *k = &m->calibration;
+    const double least = calibration_set_floor(k, COVERAGE_ASKED);
+    int64_t hits = 0, members = 0;
+    float *plain = NULL;
+    name_index index = {0};
+
+    TRY(mem_new(&plain, f->n_test * n_classes));
+    memcpy(plain, logits, (size_t)(f->n_test * n_classes) * sizeof *plain);
+    calibration_softmax(plain, f->n_test, n_classes, 1.0);
+    calibration_softmax(logits, f->n_test, n_classes, k->temperature);
+    TRY(name_index_build(&index, (const char *const *)m->classes.at, n_classes, NULL));
+    for (int64_t i = 0; i < f->n_test; i++) {
+        const float *p = logits + i * n_classes;
+        int64_t best = model_best_class(p, n_classes);
+        int64_t truth = name_index_find(&index, f->ref->classes.at[f->truth[i]]);
+        f->confidence[0][i] = (double)plain[i * n_classes + best];
+        f->confidence[1][i] = (double)p[best];
+        f->right[i] = best == truth;
+        for (int64_t c = 0; c < n_classes; c++) {
+            bool member = c == best || (double)p[c] >= least;
+            members += member;
+            hits += member && c == truth;
+        }
+    }
+    f->figure[MODEL][ECE_RAW] = reliability_ece(f->confidence[0], f->right, f->n_test);
+    if (k->n == 0) goto done;
+    f->figure[MODEL][ECE] = reliability_ece(f->confidence[1], f->right, f->n_test);
+    f->figure[MODEL][COVERAGE] = (double)hits / (double)f->n_test;
+    f->figure[MODEL][SET_SIZE] = (double)members / (double)f->n_test;
+done:
+    mem_free(plain);
+    name_index_clear(&index);
+    return st;
+}
+
 static scw_status predict(fold *f, const scw_model *m, const cells *c)
 {
     scw_status st = SCW_OK;
@@ -133,6 +185,7 @@ static scw_status predict(fold *f, const scw_model *m, const cells *c)
         f->predicted[i] = (int32_t)name_index_find(&index, m->classes.at[best]);
     }
     TRY(measure(f, MODEL));
+    TRY(measure_confidence(f, p, m));
     TRY(cluster_latent(f, latent, m->options.z_dim, 0));
     TRY(model_explained_variance(m, c, explained));
     f->figure[MODEL][EXPLAINED] = explained[0];
@@ -149,8 +202,10 @@ static scw_status run_model(fold *f, const scw_model_kind *kind, const matilda_o
     scw_status st = SCW_OK;
     scw_model *m = NULL;
     cells c = {0};
+    matilda_options judged = *options;
 
-    TRY(fit_model(&m, kind, f->ref, f->train, f->n_train, options, seed, NULL, hooks));
+    judged.likelihood = LIKELIHOOD_GAUSSIAN; /* count decoders change none of the figures */
+    TRY(fit_model(&m, kind, f->ref, f->train, f->n_train, &judged, seed, NULL, hooks));
     TRY(fit_prepare(&c, m, f->ref, f->test, f->n_test));
     TRY(predict(f, m, &c));
 done:
@@ -332,17 +387,48 @@ static json_t *summary_json(const fold *folds, int64_t n, const scw_model_kind *
     return summary;
 }
 
+/* Calibration error over the cells of all folds: in a fold of a few hundred cells, chance alone makes
+ * an error of some hundredths. */
+static scw_status add_pooled(json_t *summary, const fold *folds, int64_t n,
+                             const scw_model_kind *kind)
+{
+    static const char *const names[] = {"ece_uncalibrated_pooled", "ece_pooled"};
+    scw_status st = SCW_OK;
+    json_t *figures = json_object_get(summary, kind->name);
+    double *confidence = NULL;
+    uint8_t *right = NULL;
+    int64_t total = 0;
+
+    for (int64_t k = 0; k < n; k++)
+        total += folds[k].n_test;
+    TRY(mem_new(&confidence, total));
+    TRY(mem_new(&right, total));
+    for (int q = 0; q < 2; q++) {
+        for (int64_t k = 0, at = 0; k < n; at += folds[k].n_test, k++) {
+            size_t size = (size_t)folds[k].n_test;
+            memcpy(confidence + at, folds[k].confidence[q], size * sizeof *confidence);
+            memcpy(right + at, folds[k].right, size * sizeof *right);
+        }
+        if (q == 1 && isnan(folds[0].figure[MODEL][ECE])) break;
+        json_object_set_new(figures, names[q], json_real(reliability_ece(confidence, right, total)));
+    }
+done:
+    mem_free(confidence);
+    mem_free(right);
+    return st;
+}
+
 static scw_status report(char **out, const fold *folds, const splits *s, const scw_model_kind *kind,
                          uint64_t seed)
 {
     scw_status st = SCW_OK;
-    json_t *list = json_array();
+    json_t *list = json_array(), *all = NULL, *summary = summary_json(folds, s->names.n, kind);
     char *dumped = NULL;
 
+    TRY(add_pooled(summary, folds, s->names.n, kind));
     for (int64_t k = 0; k < s->names.n; k++)
         json_array_append_new(list, fold_json(&folds[k], s->names.at[k], kind));
-    json_t *all = json_pack("{s:I, s:o, s:o}", "seed", (json_int_t)seed, "folds", list, "summary",
-                            summary_json(folds, s->names.n, kind));
+    all = json_pack("{s:I, s:O, s:O}", "seed", (json_int_t)seed, "folds", list, "summary", summary);
     dumped =
         all ? json_dumps(all, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6)) : NULL;
     if (!dumped) FAIL(SCW_ENOMEM, "out of memory in the report of the folds");
@@ -350,6 +436,8 @@ static scw_status report(char **out, const fold *folds, const splits *s, const s
 done:
     free(dumped);
     json_decref(all);
+    json_decref(list);
+    json_decref(summary);
     return st;
 }
 

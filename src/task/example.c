@@ -13,7 +13,7 @@ scw_status scw_example_write(const char *path, int64_t n_obs, uint64_t seed, con
     if (!path) FAIL(SCW_EINVAL, "the example needs a file name to write to");
     TRY(example_make(&d, n_obs, seed));
     TRY(log_check_cancel(hooks));
-    TRY(dataset_write_h5mu(d, path));
+    TRY(dataset_write_h5mu(d, NULL, path));
     log_info(hooks, "%s: %lld simulated cells with RNA, ADT and ATAC", path, (long long)n_obs);
 done:
     scw_dataset_free(d);

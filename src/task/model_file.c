@@ -7,8 +7,10 @@
  *   model       name of the kind
  *   options     JSON object, every option of the kind as text
  *   classes     JSON array, in the order of the classifier's outputs
- *   modalities  JSON array of {name, kind, features, transform, target, block_scale, components}
- *   record      JSON object, how it was trained */
+ *   modalities  JSON array of {name, kind, features, transform, target, block_scale, components,
+ *               likelihood}; without the last, as older files are, there are no count decoders
+ *   record      JSON object, how it was trained
+ *   calibration JSON object, how far it can be trusted (task/calibration_file.h); not in all */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +18,7 @@
 #include "io/safetensors.h"
 #include "models/model.h"
 #include "scweave/version.h"
+#include "task/calibration_file.h"
 #include "task/model_file.h"
 
 #define FORMAT "scweave-model-1"
@@ -68,11 +71,12 @@ static scw_status modalities_to_json(json_t **out, const scw_model *m)
         const model_modality *x = &m->modality[k];
         json_t *features = NULL;
         TRY(strings_to_json(&features, &x->features));
-        json_t *row = json_pack("{s:s, s:s, s:o, s:s, s:f, s:f, s:I}", "name", x->name, "kind",
+        json_t *row = json_pack("{s:s, s:s, s:o, s:s, s:f, s:f, s:I, s:s}", "name", x->name, "kind",
                                 modality_kind_name(x->kind), "features", features, "transform",
                                 transform_name(x->prep.kind), "target", x->prep.target,
                                 "block_scale", x->prep.block_scale, "components",
-                                (json_int_t)m->net.config.modality[k].n_components);
+                                (json_int_t)m->net.config.modality[k].n_components, "likelihood",
+                                count_kind_name(m->counts.head[k].kind));
         TRY(need(row));
         if (json_array_append_new(*out, row) != 0) TRY(need(NULL));
     }
@@ -108,6 +112,10 @@ static scw_status build_metadata(json_t **out, const scw_model *m)
     TRY(modalities_to_json(&part, m));
     TRY(model_file_put(*out, "modalities", part));
     TRY(model_file_put(*out, "record", json_incref(m->record)));
+    if (m->calibration.n == 0) goto done;
+    part = calibration_to_json(&m->calibration);
+    TRY(need(part));
+    TRY(model_file_put(*out, "calibration", part));
 done:
     return st;
 }
@@ -128,18 +136,28 @@ done:
     return st;
 }
 
+static scw_status add_params(safetensor *tensors, int64_t *n, strings *names, const params *of)
+{
+    scw_status st = SCW_OK;
+
+    for (int k = 0; k < of->n; k++) {
+        const param *p = &of->at[k];
+        TRY(strings_add(names, p->name));
+        safetensor *t = &tensors[(*n)++];
+        *t = (safetensor){.n_dims = p->n_dims, .size = p->size, .data = of->value + p->offset};
+        memcpy(t->dim, p->dim, sizeof t->dim);
+    }
+done:
+    return st;
+}
+
 static scw_status collect(safetensor *tensors, int64_t *n, strings *names, const scw_model *m)
 {
     scw_status st = SCW_OK;
 
     *n = 0;
-    for (int k = 0; k < m->net.p.n; k++) {
-        const param *p = &m->net.p.at[k];
-        TRY(strings_add(names, p->name));
-        safetensor *t = &tensors[(*n)++];
-        *t = (safetensor){.n_dims = p->n_dims, .size = p->size, .data = m->net.p.value + p->offset};
-        memcpy(t->dim, p->dim, sizeof t->dim);
-    }
+    TRY(add_params(tensors, n, names, &m->net.p));
+    TRY(add_params(tensors, n, names, &m->counts.p));
     for (int k = 0; k < m->n_modalities; k++) {
         const model_modality *x = &m->modality[k];
         const float *parts[PREP_TENSORS] = {x->prep.mean_count, x->prep.center, x->prep.idf};
@@ -151,6 +169,7 @@ static scw_status collect(safetensor *tensors, int64_t *n, strings *names, const
     }
     for (int64_t k = 0; k < *n; k++)
         tensors[k].name = names->at[k];
+    *n += calibration_tensors(tensors + *n, &m->calibration);
 done:
     return st;
 }
@@ -164,7 +183,8 @@ scw_status scw_model_save(const scw_model *m, const char *path)
     int64_t n;
 
     TRY(build_metadata(&metadata, m));
-    TRY(mem_new(&tensors, m->net.p.n + PREP_TENSORS * m->n_modalities));
+    TRY(mem_new(&tensors, m->net.p.n + m->counts.p.n + PREP_TENSORS * m->n_modalities +
+                              CALIBRATION_TENSORS));
     TRY(collect(tensors, &n, &names, m));
     TRY(safetensors_write(path, tensors, n, metadata));
 done:
@@ -289,33 +309,74 @@ done:
     return st;
 }
 
-static scw_status load_parameters(scw_model *m, const safetensors_file *f, const char *path)
+static const char *likelihood_word(int k)
+{
+    return count_kind_name((count_kind)k);
+}
+
+static scw_status load_likelihood(count_kind *out, const json_t *row, const char *path)
+{
+    const json_t *value = json_object_get(row, "likelihood");
+    int kind = COUNT_NONE;
+
+    if (value && !word_index(&kind, json_string_value(value), likelihood_word, 3))
+        return status_fail(SCW_EFORMAT, "%s: a modality's likelihood is unknown to this version",
+                           path);
+    *out = (count_kind)kind;
+    return SCW_OK;
+}
+
+static scw_status load_parameters(params *to, const safetensors_file *f, const char *path)
 {
     scw_status st = SCW_OK;
 
-    for (int k = 0; k < m->net.p.n; k++) {
-        const param *p = &m->net.p.at[k];
+    for (int k = 0; k < to->n; k++) {
+        const param *p = &to->at[k];
         const safetensor *t = safetensors_find(f, p->name);
         if (!t || t->n_dims != p->n_dims || t->size != p->size)
             FAIL(SCW_EFORMAT, "%s: tensor '%s' is %s", path, p->name,
                  t ? "of another shape than the options say" : "missing");
-        memcpy(m->net.p.value + p->offset, t->data, (size_t)p->size * sizeof(real));
+        memcpy(to->value + p->offset, t->data, (size_t)p->size * sizeof(real));
     }
 done:
     return st;
 }
 
 /* The file must hold every parameter before memory is asked for them. */
-static scw_status check_size(const matilda_config *c, const safetensors_file *f, const char *path)
+static scw_status check_size(const matilda_config *c, const count_kind *likelihood,
+                             const safetensors_file *f, const char *path)
 {
     int64_t have = 0, want = 0;
 
     for (int64_t k = 0; k < f->n; k++)
         have += f->tensors[k].size;
     for (int k = 0; k < c->n_modalities; k++)
-        want += c->modality[k].n_vars * c->z_dim;
+        want += c->modality[k].n_vars * c->z_dim * (likelihood[k] == COUNT_NONE ? 1 : 2);
     if (want <= have) return SCW_OK;
     return status_fail(SCW_EFORMAT, "%s: the tensors are smaller than the options say", path);
+}
+
+/* The count decoders, where the model has any. */
+static scw_status load_counts(scw_model *m, const count_kind *likelihood, const safetensors_file *f,
+                              const char *path)
+{
+    scw_status st = SCW_OK;
+    count_head_options heads[MODEL_MAX_MODALITIES];
+    bool any = false;
+
+    for (int k = 0; k < m->n_modalities; k++) {
+        heads[k] = (count_head_options){m->modality[k].name, likelihood[k],
+                                        m->modality[k].features.n};
+        any = any || likelihood[k] != COUNT_NONE;
+    }
+    if (!any) {
+        m->options.likelihood = LIKELIHOOD_GAUSSIAN; /* older files do not say so */
+        goto done;
+    }
+    TRY(count_heads_init(&m->counts, heads, m->n_modalities, m->options.z_dim));
+    TRY(load_parameters(&m->counts.p, f, path));
+done:
+    return st;
 }
 
 static scw_status load_description(scw_model *m, const safetensors_file *f, const char *path)
@@ -323,6 +384,7 @@ static scw_status load_description(scw_model *m, const safetensors_file *f, cons
     scw_status st = SCW_OK;
     json_t *classes = NULL, *modalities = NULL, *record = NULL, *row;
     int64_t components[MODEL_MAX_MODALITIES];
+    count_kind likelihood[MODEL_MAX_MODALITIES];
     matilda_config config;
     size_t i;
 
@@ -330,16 +392,22 @@ static scw_status load_description(scw_model *m, const safetensors_file *f, cons
     TRY(parse_part(&classes, f, path, "classes", true));
     TRY(strings_from_json(&m->classes, classes, path));
     TRY(parse_part(&modalities, f, path, "modalities", true));
-    json_array_foreach(modalities, i, row) TRY(load_modality(m, components, row, f, path));
+    json_array_foreach(modalities, i, row)
+    {
+        TRY(load_modality(m, components, row, f, path));
+        TRY(load_likelihood(&likelihood[i], row, path));
+    }
     if (m->n_modalities == 0 || m->classes.n < 2)
         FAIL(SCW_EFORMAT, "%s: the model has no modalities or classes", path);
     TRY(parse_part(&record, f, path, "record", false));
     json_decref(m->record);
     m->record = json_incref(record);
     model_config(m, components, &config);
-    TRY(check_size(&config, f, path));
+    TRY(check_size(&config, likelihood, f, path));
     TRY(matilda_net_init(&m->net, &config, 1));
-    TRY(load_parameters(m, f, path));
+    TRY(load_parameters(&m->net.p, f, path));
+    TRY(calibration_load(&m->calibration, f, path, m->classes.n, m->options.z_dim));
+    TRY(load_counts(m, likelihood, f, path));
 done:
     json_decref(classes);
     json_decref(modalities);
@@ -390,6 +458,9 @@ scw_status scw_model_describe(char **out_json, const scw_model *m)
     if (json_object_set_new(all, "classes", part) != 0) TRY(need(NULL));
     TRY(modalities_to_json(&part, m));
     if (json_object_set_new(all, "modalities", part) != 0) TRY(need(NULL));
+    if (m->calibration.n > 0 &&
+        json_object_set_new(all, "calibration", calibration_to_json(&m->calibration)) != 0)
+        TRY(need(NULL));
     dumped = json_dumps(all, JSON_INDENT(1) | JSON_SORT_KEYS);
     TRY(need(dumped));
     TRY(mem_strdup(out_json, dumped));

@@ -52,28 +52,64 @@ static void feature_errors(double *error, const affine_sparse *x, const real *p)
     }
 }
 
-/* The feature whose reconstruction is farthest off; *modality -1: none has an error. */
-static scw_status worst_feature(int *modality, int64_t *feature, const divergence_step *s)
+/* Size of each feature's largest value in the batch, into most [F]. */
+static void feature_sizes(double *most, const affine_sparse *x)
+{
+    for (int64_t i = 0; i < x->n_rows; i++)
+        for (int64_t at = x->indptr[i]; at < x->indptr[i + 1]; at++)
+            most[x->indices[at]] = fmax(most[x->indices[at]], fabs((double)x->values[at]));
+}
+
+typedef struct culprit {
+    int modality; /* -1: none */
+    int64_t feature;
+    double measure;      /* squared error of the batch, or largest value */
+    bool reconstruction; /* by its error; else, where there is no reconstruction, by its size */
+} culprit;
+
+static scw_status find_culprit(culprit *out, const divergence_step *s)
 {
     scw_status st = SCW_OK;
-    double *error = NULL, most = 0.0;
+    double *measure = NULL;
 
-    *modality = -1;
+    *out = (culprit){.modality = -1};
     for (int m = 0; m < s->batch->n_modalities; m++) {
         const affine_sparse *x = &s->batch->x[m];
-        if (!s->out->recon[m] || s->out->recon[m]->size != x->n_rows * x->n_cols) continue;
-        mem_free(error);
-        TRY(mem_new(&error, x->n_cols));
-        feature_errors(error, x, s->out->recon[m]->value);
+        const tensor *p = s->out->recon[m];
+        out->reconstruction = p && p->size == x->n_rows * x->n_cols;
+        mem_free(measure);
+        TRY(mem_new(&measure, x->n_cols));
+        if (out->reconstruction)
+            feature_errors(measure, x, p->value);
+        else
+            feature_sizes(measure, x);
         for (int64_t j = 0; j < x->n_cols; j++) {
-            if (error[j] <= most) continue;
-            most = error[j];
-            *modality = m;
-            *feature = j;
+            if (measure[j] <= out->measure) continue;
+            out->measure = measure[j];
+            out->modality = m;
+            out->feature = j;
         }
     }
 done:
-    mem_free(error);
+    mem_free(measure);
+    return st;
+}
+
+static scw_status name_culprit(const culprit *c, const divergence_step *s, textbuf *why)
+{
+    scw_status st = SCW_OK;
+    const char *modality = NULL, *feature = NULL;
+
+    if (c->reconstruction)
+        TRY(text_add(why, "; the reconstruction is farthest off in "));
+    else
+        TRY(text_add(why, "; the largest value of the batch is %g, in ", c->measure));
+    if (s->names) s->names->feature(s->names->self, c->modality, c->feature, &modality, &feature);
+    if (feature)
+        TRY(text_add(why, "feature '%s' of modality '%s'", feature, modality));
+    else
+        TRY(text_add(why, "feature %lld of modality %d", (long long)c->feature, c->modality));
+done:
     return st;
 }
 
@@ -82,20 +118,11 @@ static scw_status blame(const divergence_step *s, textbuf *why)
 {
     scw_status st = SCW_OK;
     const char *parameter = divergence_bad_parameter(s->p, s->p->value, s->p->n_trainable);
-    const char *modality = NULL, *feature = NULL;
-    int64_t j = 0;
-    int m;
+    culprit found;
 
     if (parameter) return text_add(why, "; parameter '%s' is not finite", parameter);
-    TRY(worst_feature(&m, &j, s));
-    if (m < 0) goto done;
-    if (s->names) s->names->feature(s->names->self, m, j, &modality, &feature);
-    if (feature)
-        TRY(text_add(why, "; the reconstruction is farthest off in feature '%s' of modality '%s'",
-                     feature, modality));
-    else
-        TRY(text_add(why, "; the reconstruction is farthest off in feature %lld of modality %d",
-                     (long long)j, m));
+    TRY(find_culprit(&found, s));
+    if (found.modality >= 0) TRY(name_culprit(&found, s, why));
 done:
     return st;
 }

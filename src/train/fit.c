@@ -6,13 +6,17 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "base/threads.h"
 #include "metric/classification.h"
 #include "prep/pca.h"
 #include "train/balance.h"
+#include "train/calibrate.h"
+#include "train/fit_counts.h"
+#include "train/fit_state.h"
 #include "train/shortcut.h"
+#include "train/split.h"
 #include "train/trainer.h"
 
+#define MANY_CELLS 20000 /* a tenth of so many is enough to calibrate on */
 #define SMALLEST_SPLIT_CLASS                                                                       \
     10 /* classes with fewer cells are not touched by the validation share */
 
@@ -25,19 +29,14 @@ typedef struct fit_job {
     cells all;                   /* the n rows, prepared */
     int64_t *train, *validation; /* positions among the n rows */
     int64_t n_train, n_validation;
-    double penalty; /* of the shortcut; 0: there is none */
-    double library; /* that counts are scaled to, as chosen */
     uint64_t seed;
     const scw_hooks *hooks;
-    const checkpoint_plan *plan; /* NULL: nothing is kept */
-    const checkpoint *resume;    /* plan->resume */
-    const trainer *trainer;      /* while it runs */
-    const real *simulator;       /* [n_values] weights that stage 2 simulates with, while it runs */
-    double started;
+    fit_state state; /* what is kept while the fit runs */
 } fit_job;
 
 static void job_clear(fit_job *j)
 {
+    fit_state_clear(&j->state);
     scw_model_free(j->model);
     cells_clear(&j->all);
     mem_free(j->train);
@@ -297,6 +296,12 @@ done:
     return st;
 }
 
+/* Does the fit start from a checkpoint? Then nothing is fitted that the checkpoint has. */
+static bool continues(const fit_job *j)
+{
+    return j->state.plan && j->state.plan->resume;
+}
+
 /* A network with new weights and fitted projections, for the transforms as they are. */
 static scw_status build_network(fit_job *j)
 {
@@ -309,7 +314,8 @@ static scw_status build_network(fit_job *j)
         components[k] = projection_width(j, k);
     model_config(j->model, components, &config);
     TRY(matilda_net_init(&j->model->net, &config, j->seed));
-    for (int k = 0; k < j->model->n_modalities && !j->resume; k++)
+    if (continues(j)) return SCW_OK; /* the values come from the checkpoint */
+    for (int k = 0; k < j->model->n_modalities; k++)
         TRY(set_projection(j, k));
 done:
     return st;
@@ -355,23 +361,7 @@ static scw_status choose_library(fit_job *j, shortcut_choice *best)
         chosen = candidates[q];
     }
     if (built != chosen) TRY(build_with_library(j, chosen));
-    j->library = chosen;
-done:
-    return st;
-}
-
-/* What was chosen before the checkpoint was written. The values of the network come later, with the
- * trainer's state. */
-static scw_status read_choices(fit_job *j)
-{
-    scw_status st = SCW_OK;
-    json_t *record = json_object_get(j->resume->state, "record");
-
-    TRY(checkpoint_get_real(&j->library, j->resume->state, "library"));
-    TRY(checkpoint_get_real(&j->penalty, j->resume->state, "penalty"));
-    if (!json_is_object(record)) FAIL(SCW_EFORMAT, "its state has no valid 'record'");
-    json_decref(j->model->record);
-    j->model->record = json_incref(record);
+    j->state.library = chosen;
 done:
     return st;
 }
@@ -383,21 +373,20 @@ static scw_status prepare_network(fit_job *j)
     shortcut_choice choice;
     bool projected = false;
 
-    if (j->resume) TRY(read_choices(j));
     for (int k = 0; k < j->ref->n_modalities; k++) {
         TRY(add_modality(j, k));
         TRY(transform_modality(
-            j, k, scales_library(j, k) ? j->library : j->model->options.library));
+            j, k, scales_library(j, k) ? j->state.library : j->model->options.library));
     }
     TRY(set_weights(j));
     TRY(build_network(j));
-    if (j->resume) goto done;
+    if (continues(j)) goto done;
     for (int k = 0; k < j->model->n_modalities; k++)
         projected = projected || j->model->net.config.modality[k].n_components > 0;
     if (!j->model->options.shortcut || !projected) goto done;
     TRY(choose_library(j, &choice));
     TRY(shortcut_fit(j->model, &choice, &j->all, j->train, j->n_train, j->seed, j->hooks));
-    j->penalty = choice.c;
+    j->state.penalty = choice.c;
 done:
     return st;
 }
@@ -415,6 +404,7 @@ static scw_status validation_score(void *self, const params *p, double *out)
 
     TRY(mem_new(&probabilities, j->n_validation * n_classes));
     TRY(model_infer(j->model, p, &j->all, j->validation, j->n_validation, probabilities, NULL));
+    calibration_softmax(probabilities, j->n_validation, n_classes, 1.0);
     for (int64_t i = 0; i < j->n_validation; i++) {
         int64_t row = j->validation[i];
         double w = j->all.weight ? (double)j->all.weight[row] : 1.0;
@@ -451,16 +441,20 @@ static scw_status run_stage1(fit_job *j, trainer *t, int64_t epochs)
     return trainer_run(t, &phase, false);
 }
 
-/* New weights for stage 2, as the authors' package makes them (a cold start). */
-static scw_status restart(fit_job *j)
+/* New weights behind the same projections. */
+static scw_status restart(fit_job *j, uint64_t seed)
 {
     scw_status st = SCW_OK;
-    matilda_net fresh = {0};
+    matilda_net fresh = {0}, *net = &j->model->net;
 
-    TRY(matilda_net_init(&fresh, &j->model->net.config, j->seed + 1));
-    memcpy(j->model->net.p.value, fresh.p.value, (size_t)fresh.p.n_values * sizeof(real));
-    for (int k = 0; k < j->model->n_modalities; k++)
-        TRY(set_projection(j, k));
+    TRY(matilda_net_init(&fresh, &net->config, seed));
+    for (int k = 0; k < net->config.n_modalities; k++) {
+        if (net->projection[k] < 0) continue;
+        const matilda_modality *x = &net->config.modality[k];
+        memcpy(params_value(&fresh.p, net->projection[k]), params_value(&net->p, net->projection[k]),
+               (size_t)(x->n_vars * x->n_components) * sizeof(real));
+    }
+    memcpy(net->p.value, fresh.p.value, (size_t)fresh.p.n_values * sizeof(real));
 done:
     matilda_net_clear(&fresh);
     return st;
@@ -483,11 +477,12 @@ static scw_status run_stage2(fit_job *j, trainer *t)
     log_detail(j->hooks, "stage 2: %lld cells, %lld in each class", (long long)plan.n,
                (long long)plan.median);
     TRY(balance_source_init(&source, &plan, &j->all, &net, (int)j->model->classes.n, j->seed));
-    if (j->resume && checkpoint_find(j->resume, "simulator"))
-        TRY(checkpoint_copy(source.values, j->resume, "simulator", net.p->n_values));
+    const checkpoint *c = fit_state_here(&j->state);
+    if (c && checkpoint_find(c, "simulator"))
+        TRY(checkpoint_copy(source.values, c, "simulator", net.p->n_values));
     else if (!o->warm_start)
-        TRY(restart(j));
-    j->simulator = source.values;
+        TRY(restart(j, j->seed + 1)); /* as the authors' package */
+    j->state.simulator = source.values;
     train_phase phase = {.name = "stage 2a",
                          .source = balance_source_as_source(&source),
                          .n_epochs = o->balance_epochs,
@@ -498,7 +493,7 @@ static scw_status run_stage2(fit_job *j, trainer *t)
     phase.lr = phase.lr_end = 0.1 * o->balance_lr;
     TRY(trainer_run(t, &phase, true));
 done:
-    j->simulator = NULL;
+    j->state.simulator = NULL;
     balance_source_clear(&source);
     balance_plan_clear(&plan);
     return st;
@@ -532,65 +527,12 @@ done:
     return st;
 }
 
-/* Everything that a later run needs to continue: the trainer's state, the choices made before it, and
- * in stage 2 the weights that simulate. */
-static scw_status save_checkpoint(void *self)
-{
-    scw_status st = SCW_OK;
-    const fit_job *j = self;
-    checkpoint c = {.state = json_object()};
-
-    TRY(trainer_collect(j->trainer, &c));
-    if (j->simulator) checkpoint_add(&c, "simulator", j->simulator, j->model->net.p.n_values);
-    TRY(checkpoint_put_real(c.state, "library", j->library));
-    TRY(checkpoint_put_real(c.state, "penalty", j->penalty));
-    if (json_object_set(c.state, "record", j->model->record) != 0)
-        FAIL(SCW_ENOMEM, "out of memory in a checkpoint");
-    TRY(j->plan->save(j->plan->self, &c));
-done:
-    checkpoint_clear(&c);
-    return st;
-}
-
-static void name_feature(const void *self, int k, int64_t feature, const char **modality_name,
-                         const char **feature_name)
-{
-    const model_modality *x = &((const fit_job *)self)->model->modality[k];
-
-    *modality_name = x->name;
-    *feature_name = x->features.at[feature];
-}
-
-/* Connect the trainer with the names and the plan, and put it where the checkpoint stands. */
-static scw_status make_survivable(fit_job *j, trainer *t, train_saver *saver,
-                                  const divergence_names *names)
-{
-    scw_status st = SCW_OK;
-
-    t->names = names;
-    j->trainer = t;
-    if (!j->plan) goto done;
-    *saver = (train_saver){.self = j,
-                           .save = save_checkpoint,
-                           .where = j->plan->where,
-                           .seconds = 60.0 * j->plan->minutes,
-                           .epochs = j->plan->epochs,
-                           .last = j->started};
-    t->saver = saver;
-    if (!j->resume) goto done;
-    TRY(trainer_restore(t, j->resume));
-    log_info(j->hooks, "continued after %u steps, from %s", t->at.step, j->plan->where);
-done:
-    return st;
-}
-
-static scw_status train(fit_job *j)
+/* Trains the network as it stands. A twin leaves no record. */
+static scw_status train(fit_job *j, bool twin)
 {
     scw_status st = SCW_OK;
     const matilda_options *o = &j->model->options;
     trainer t = {0};
-    train_saver saver;
-    const divergence_names names = {j, name_feature};
     network net = matilda_network(&j->model->net);
     train_validator validator = {j, validation_score};
     train_options options = {.seed = j->seed,
@@ -610,14 +552,96 @@ static scw_status train(fit_job *j)
     bool stage2 = o->augmentation != AUGMENT_OFF;
     TRY(trainer_init(&t, &net, &options, epochs + (stage2 ? 2 * o->balance_epochs : 0),
                      j->n_validation > 0 ? &validator : NULL, j->hooks));
-    TRY(make_survivable(j, &t, &saver, &names));
+    TRY(fit_state_attach(&j->state, &t, twin ? "calibration" : "training"));
     TRY(run_stage1(j, &t, epochs));
     if (stage2) TRY(run_stage2(j, &t));
     trainer_finish(&t);
-    TRY(record_history(j, &t));
+    if (!twin) TRY(record_history(j, &t));
 done:
-    j->trainer = NULL;
+    fit_state_detach(&j->state);
     trainer_clear(&t);
+    return st;
+}
+
+/* ------------------------------------------------------------------------------ calibration */
+
+/* The model's weights stand aside for a twin's, trained without fold k; what the twin says of that
+ * fold is kept. */
+static scw_status add_twin(fit_job *j, const int32_t *fold, int32_t k)
+{
+    scw_status st = SCW_OK;
+    int64_t *held = NULL, n_held = 0;
+
+    TRY(mem_new(&held, j->n));
+    j->n_train = 0;
+    for (int64_t i = 0; i < j->n; i++) {
+        if (fold[i] == k)
+            held[n_held++] = i;
+        else
+            j->train[j->n_train++] = i;
+    }
+    if (n_held == 0 || j->n_train < 2) goto done;
+    if (!fit_state_here(&j->state)) TRY(restart(j, j->seed));
+    if (!fit_state_here(&j->state) && j->state.penalty > 0.0)
+        TRY(shortcut_refit(j->model, j->state.penalty, &j->all, j->train, j->n_train, true));
+    TRY(train(j, true));
+    TRY(held_out_add(&j->state.held, j->model, &j->all, held, n_held, j->train, j->n_train));
+done:
+    mem_free(held);
+    return st;
+}
+
+static scw_status add_twins(fit_job *j)
+{
+    scw_status st = SCW_OK;
+    const bool many = j->n > MANY_CELLS;
+    const int32_t n_folds = many ? 10 : (int32_t)j->model->options.calibration_folds;
+    const int32_t n_twins = many ? 1 : n_folds;
+    params *p = &j->model->net.p;
+    int32_t *fold = NULL;
+    const scw_hooks *hooks = j->hooks, quiet = {.cancelled = hooks ? hooks->cancelled : NULL,
+                                                .user = hooks ? hooks->user : NULL};
+
+    TRY(mem_new(&fold, j->n));
+    TRY(split_folds(fold, j->all.labels, j->n, j->model->classes.n, n_folds, j->seed + 2));
+    for (int32_t k = 0; k < n_twins; k++, j->state.training++) {
+        if (fit_state_is_past(&j->state)) continue;
+        log_detail(hooks, "calibration: twin %d of %d", k + 1, n_twins);
+        j->hooks = &quiet;
+        st = add_twin(j, fold, k);
+        j->hooks = hooks;
+        if (st != SCW_OK) goto done;
+    }
+    memcpy(p->value, j->state.finished, (size_t)p->n_values * sizeof(real));
+    j->n_train = j->n;
+    for (int64_t i = 0; i < j->n; i++) j->train[i] = i;
+done:
+    mem_free(fold);
+    return st;
+}
+
+/* On the validation share where there is one, else on folds that twins of the model never saw. */
+static scw_status calibrate_model(fit_job *j)
+{
+    scw_status st = SCW_OK;
+    held_out *h = &j->state.held;
+
+    if (j->n_validation == 0 && j->model->options.calibration_folds < 2) return SCW_OK;
+    if (j->n_validation > 0) {
+        TRY(held_out_init(h, j->n_validation, j->model->classes.n));
+        TRY(held_out_add(h, j->model, &j->all, j->validation, j->n_validation, j->train,
+                         j->n_train));
+    } else {
+        TRY(fit_state_start_held(&j->state, j->n));
+        TRY(add_twins(j));
+    }
+    TRY(calibrate(j->model, h, &j->all, j->train, j->n_train));
+    const calibration *k = &j->model->calibration;
+    log_info(j->hooks,
+             "%lld held-out cells: accuracy %.3f, temperature %.2f, calibration error %.3f (%.3f "
+             "without it)",
+             (long long)k->n, k->accuracy, k->temperature, k->ece[1], k->ece[0]);
+done:
     return st;
 }
 
@@ -626,19 +650,12 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
                      const checkpoint_plan *plan, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    fit_job j = {.ref = ref,
-                 .rows = rows,
-                 .n = n,
-                 .library = options->library,
-                 .seed = seed,
-                 .hooks = hooks,
-                 .plan = plan,
-                 .resume = plan ? plan->resume : NULL,
-                 .started = clock_wall()};
+    fit_job j = {.ref = ref, .rows = rows, .n = n, .seed = seed, .hooks = hooks};
     int64_t *positions = NULL;
 
     *out = NULL;
     TRY(model_new(&j.model, kind, options));
+    TRY(fit_state_init(&j.state, plan, j.model, hooks));
     j.all.n = n;
     TRY(set_classes(&j));
     TRY(mem_new(&positions, n));
@@ -649,13 +666,17 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
     TRY(fit_split(j.train, &j.n_train, j.validation, &j.n_validation, j.all.labels, positions, n,
                   j.model->classes.n, options->validation, seed));
     TRY(prepare_network(&j));
-    TRY(train(&j));
-    if (j.n_validation > 0 && j.penalty > 0.0)
-        TRY(shortcut_refit(j.model, j.penalty, &j.all, positions, n));
+    if (!fit_state_is_past(&j.state)) TRY(train(&j, false));
+    TRY(fit_state_finish_model(&j.state));
+    TRY(calibrate_model(&j));
+    if (j.n_validation > 0 && j.state.penalty > 0.0)
+        TRY(shortcut_refit(j.model, j.state.penalty, &j.all, positions, n, false));
+    TRY(fit_counts(j.model, &j.all, ref, rows, j.train, j.n_train, seed, &j.state,
+                   hooks));
     *out = j.model;
     j.model = NULL;
 done:
-    if (st == SCW_EFORMAT && j.resume) st = status_prefix(st, "%s: cannot be used", plan->where);
+    if (st == SCW_EFORMAT && continues(&j)) st = status_prefix(st, "%s: cannot be used", plan->where);
     mem_free(positions);
     job_clear(&j);
     return st;

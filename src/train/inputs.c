@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "train/inputs.h"
 
-#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/dense.h"
 #include "base/threads.h"
+#include "prep/symmetric.h"
 
 #define BLOCK_ROWS 1024
 
@@ -125,38 +124,6 @@ done:
     return st;
 }
 
-/* s [p, p] becomes its power -power, through its eigenvectors. */
-static scw_status matrix_power(double *s, int64_t p, double power)
-{
-    scw_status st = SCW_OK;
-    double *vectors = NULL, *values = NULL;
-
-    TRY(mem_new(&vectors, p * p));
-    TRY(mem_new(&values, p));
-    memcpy(vectors, s, (size_t)(p * p) * sizeof *s);
-    int before = dense_enter();
-    lapack_int info =
-        LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'V', 'U', (lapack_int)p, vectors, (lapack_int)p, values);
-    dense_leave(before);
-    if (info != 0)
-        FAIL(SCW_ENUMERIC, "the covariance within classes has no eigenvectors");
-    double floor_value = 1e-12 * fmax(values[p - 1], 1e-300);
-    for (int64_t k = 0; k < p; k++)
-        values[k] = pow(fmax(values[k], floor_value), -power);
-    PARALLEL_FOR_IF(p > 32)
-    for (int64_t a = 0; a < p; a++)
-        for (int64_t b = 0; b < p; b++) {
-            double sum = 0.0;
-            for (int64_t k = 0; k < p; k++)
-                sum += vectors[a * p + k] * values[k] * vectors[b * p + k];
-            s[a * p + b] = sum;
-        }
-done:
-    mem_free(vectors);
-    mem_free(values);
-    return st;
-}
-
 static double total_variance(const float *u, int64_t n, int64_t p)
 {
     double total = 0.0;
@@ -198,7 +165,7 @@ scw_status inputs_whiten(double **t, inputs *x, int64_t n_classes, double power,
         (*t)[e] *= 1.0 - shrink;
     for (int64_t a = 0; a < p; a++)
         (*t)[a * p + a] += trace > 0.0 ? shrink * trace / (double)p : 1.0;
-    TRY(matrix_power(*t, p, power));
+    TRY(symmetric_power(*t, p, -power));
     TRY(mem_new(&turned, x->n * p));
     inputs_multiply(turned, x->u, *t, x->n, p);
     double before = total_variance(x->u, x->n, p), after = total_variance(turned, x->n, p);

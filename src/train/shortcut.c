@@ -9,6 +9,7 @@
 #include "metric/baseline.h"
 #include "train/inputs.h"
 #include "train/latent_path.h"
+#include "train/split.h"
 
 #define FOLDS 5
 #define MOST_CELLS 2000 /* of the inner cross-validation */
@@ -25,23 +26,6 @@ static const double reduced[] = {0.0, 0.3}; /* weights tried for a modality inst
 #define N_REDUCED ((int)(sizeof reduced / sizeof *reduced))
 
 /* --------------------------------------------------------------- inner cross-validation */
-
-/* Cells dealt to n_folds by class: fold[i], the same share of each class in each. */
-static scw_status deal(int32_t *fold, const int32_t *labels, int64_t n, int64_t n_classes,
-                       int64_t n_folds, uint64_t seed)
-{
-    scw_status st = SCW_OK;
-    int64_t *order = NULL, dealt = 0;
-
-    TRY(mem_new(&order, n));
-    rng_permutation(order, n, rng_make_key(seed, RNG_VALIDATION, 1), 0);
-    for (int64_t c = 0; c < n_classes; c++)
-        for (int64_t k = 0; k < n; k++)
-            if (labels[order[k]] == c) fold[order[k]] = (int32_t)(dealt++ % n_folds);
-done:
-    mem_free(order);
-    return st;
-}
 
 /* Rows of x with fold == k (or != k), modality columns times their weights. */
 static scw_status subset(inputs *out, const inputs *x, const int32_t *fold, int32_t k, bool equal,
@@ -219,7 +203,7 @@ static scw_status thin(inputs *out, const scw_model *m, const inputs *x, uint64_
     TRY(mem_new(&ones, x->p));
     for (int64_t j = 0; j < x->p; j++)
         ones[j] = 1.0;
-    TRY(deal(part, x->labels, x->n, m->classes.n, parts, seed + 1));
+    TRY(split_folds(part, x->labels, x->n, m->classes.n, parts, seed + 1));
     TRY(subset(out, x, part, 0, true, ones));
 done:
     mem_free(part);
@@ -252,7 +236,7 @@ static scw_status trial_set_init(trial_set *s, const scw_model *m, const inputs 
     TRY(mem_new(&s->ones, s->x.p));
     for (int64_t j = 0; j < s->x.p; j++)
         s->ones[j] = 1.0;
-    TRY(deal(s->fold, s->x.labels, s->x.n, m->classes.n, FOLDS, seed));
+    TRY(split_folds(s->fold, s->x.labels, s->x.n, m->classes.n, FOLDS, seed));
 done:
     if (st != SCW_OK) trial_set_clear(s);
     return st;
@@ -418,7 +402,7 @@ done:
 }
 
 scw_status shortcut_refit(scw_model *m, double penalty, const cells *c, const int64_t *rows,
-                          int64_t n)
+                          int64_t n, bool latent)
 {
     scw_status st = SCW_OK;
     inputs x = {0};
@@ -426,7 +410,9 @@ scw_status shortcut_refit(scw_model *m, double penalty, const cells *c, const in
     logistic fit = {0};
 
     TRY(inputs_gather(&x, m, c, rows, n));
-    if (x.p > 0) TRY(regress(m, &x, penalty, &t, &fit));
+    if (x.p == 0) goto done;
+    TRY(regress(m, &x, penalty, &t, &fit));
+    if (latent) TRY(latent_path_set(m, &x, t, &fit, c, rows));
 done:
     inputs_clear(&x);
     mem_free(t);

@@ -29,9 +29,9 @@ SCW_CHECKED scw_status shortcut_fit(scw_model *m, const shortcut_choice *choice,
                                     const int64_t *rows, int64_t n, uint64_t seed,
                                     const scw_hooks *hooks);
 
-/* Fit the shortcut alone once more, on other cells: the validation share gives its cells back when
- * it has chosen the epoch. Projections and penalty stay. */
+/* Fit the linear paths once more, on other cells; projections and penalty stay. Without `latent`
+ * the shortcut alone: the validation share gives its cells back when it has chosen the epoch. */
 SCW_CHECKED scw_status shortcut_refit(scw_model *m, double penalty, const cells *c,
-                                      const int64_t *rows, int64_t n);
+                                      const int64_t *rows, int64_t n, bool latent);
 
 #endif

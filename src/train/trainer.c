@@ -177,10 +177,10 @@ static void write_kept(trainer *t)
     t->saver->last = clock_wall();
     if (t->written) return;
     t->written = t->saver->save(t->saver->self) == SCW_OK;
-    if (!t->written && !t->warned)
-        log_warning(t->hooks, "the checkpoint cannot be written, training goes on without it: %s",
+    if (!t->written && !t->saver->warned)
+        log_warning(t->saver->hooks, "the checkpoint cannot be written, training goes on without it: %s",
                     scw_error_message());
-    t->warned = t->warned || !t->written;
+    t->saver->warned = t->saver->warned || !t->written;
     status_clear();
 }
 
@@ -247,9 +247,9 @@ static scw_status check_cancel(trainer *t)
     write_kept(t);
     if (!t->written) return status_fail(st, "stopped at the user's request; nothing was saved");
     return status_fail(st,
-                       "stopped at the user's request; %s has the state after %u steps, from which "
-                       "the same command with --resume continues",
-                       t->saver->where, t->kept.step);
+                       "stopped at the user's request; the same command with --resume continues from "
+                       "%s",
+                       t->saver->where);
 }
 
 /* -------------------------------------------------------------------------------------- loop */

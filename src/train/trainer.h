@@ -70,10 +70,12 @@ typedef struct train_position {
 typedef struct train_saver {
     void *self;
     scw_status (*save)(void *self);
-    const char *where; /* for messages */
+    const scw_hooks *hooks; /* for warnings */
+    const char *where;      /* for messages */
     double seconds;    /* between two writings; 0: none by time */
     int64_t epochs;    /* between two writings; 0: none by epochs */
     double last;       /* clock_wall() of the last writing, or of the start */
+    bool warned;       /* a writing has failed */
 } train_saver;
 
 typedef struct trainer {
@@ -99,7 +101,6 @@ typedef struct trainer {
     train_position kept;
     real *kept_block[CHECKPOINT_MAX_BLOCKS];
     bool written;     /* the kept state is in the checkpoint */
-    bool warned;      /* a writing has failed */
     strings restored; /* names that the history of a checkpoint points to */
 } trainer;
 

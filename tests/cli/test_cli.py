@@ -13,6 +13,9 @@ import tempfile
 import time
 import unittest
 
+import h5py
+from anndata.experimental import read_elem
+
 SCWEAVE = os.path.abspath(sys.argv.pop(1))
 # Under a sanitizer everything takes longer.
 PATIENCE = 300
@@ -58,7 +61,8 @@ class Case(unittest.TestCase):
 
 
 class Manners(Case):
-    COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "evaluate", "bench", "help"]
+    COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "umap", "cluster", "simulate",
+                "evaluate", "plot", "report", "bench", "help"]
 
     def test_version_is_quick(self):
         times = []
@@ -153,6 +157,8 @@ class Manners(Case):
             self.refuses("--model is missing", command, "a.h5mu", "-o", "b.h5mu")
             self.refuses("name the query", command, "-m", "m", "-o", "b.h5mu")
             self.refuses("--output is missing", command, "-m", "m", "a.h5mu")
+    COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "markers", "simulate", "umap",
+                "cluster", "evaluate", "plot", "report", "bench", "help"]
         self.refuses("there is no option --embed", "embed", "-m", "m", "a.h5mu", "--embed")
         self.refuses("name one file", "evaluate", "--label", "k", "--prediction", "p")
         self.refuses("--label is missing", "evaluate", "a.h5mu", "--prediction", "p")
@@ -363,6 +369,146 @@ class Job(Case):
                          "-o", "model.safetensors")
         self.assertFalse(os.path.exists(self.path("x")))
 
+    # ---------------------------------------------------------------------- umap, cluster
+    def test_umap(self):
+        import h5py  # pylint: disable=import-outside-toplevel
+        words = ["umap", "annotated.h5mu", "--use", "X_matilda", "--epochs", "50"]
+        out, err = self.succeeds(*words, "-o", "u1.h5mu")
+        self.assertEqual(out, "")
+        self.assertRegex(err.splitlines()[-1], CLOSING)
+        self.succeeds(*words, "-o", "u2.h5mu", "--threads", "1", "-q")
+        self.succeeds(*words, "-o", "u2.h5mu", "--key", "X_other", "--seed", "2", "-q")
+        with h5py.File(self.path("u1.h5mu"), "r") as file, \
+                h5py.File(self.path("u2.h5mu"), "r") as other:
+            self.assertEqual(file["obsm/X_umap"].shape, (N_CELLS, 2))
+            self.assertEqual(file["uns/umap/epochs"][()], b"50")
+            self.assertIn("matilda_label", file["obs"])
+            self.assertIn("model", file["uns/scweave"])
+            self.assertNotIn("X_umap", other["obsm"])
+            self.assertFalse((file["obsm/X_umap"][:] == other["obsm/X_other"][:]).all())
+
+    def test_umap_repeats_to_the_byte(self):
+        words = ["umap", "annotated.h5mu", "--use", "X_matilda", "--epochs", "50", "-q"]
+        self.succeeds(*words, "-o", "b1.h5mu", "--threads", "1")
+        self.succeeds(*words, "-o", "b2.h5mu", "--threads", "2")
+        self.assertEqual(self.content("b1.h5mu"), self.content("b2.h5mu"))
+
+    def test_cluster(self):
+        import h5py  # pylint: disable=import-outside-toplevel
+        words = ["cluster", "annotated.h5mu", "--use", "X_matilda", "-o", "c.h5mu"]
+        status, _, err = scweave(*words, folder=self.folder)
+        if status == 1 and "libigraph-dev" in err:
+            self.skipTest("a build without igraph")
+        self.assertEqual(status, 0, err)
+        self.assertRegex(err, r"\d+ clusters, modularity 0\.\d+")
+        with h5py.File(self.path("c.h5mu"), "r") as file:
+            names = [c.decode() for c in file["obs/leiden/categories"][:]]
+            self.assertEqual(names, [str(k) for k in range(len(names))])
+            self.assertEqual(file["obs/leiden/codes"].shape, (N_CELLS,))
+            self.assertEqual(file["uns/leiden/n_clusters"][()], len(names))
+        shutil.copy(self.path("annotated.h5mu"), self.path("place2.h5mu"))
+        self.succeeds("cluster", "place2.h5mu", "--use", "X_matilda", "-o", "place2.h5mu", "--key",
+                      "groups", "--resolution", "0.2", "-q")
+        out, _ = self.succeeds("evaluate", "place2.h5mu", "--label", "cell_type", "--prediction",
+                               "groups")
+        self.assertIn("accuracy", out)
+
+    def test_neighbors_refuse(self):
+        for command in ("umap", "cluster"):
+            self.fails("absent.h5mu", command, "absent.h5mu", "--use", "X_a", "-o", "x")
+            self.fails("text.h5mu", command, "text.h5mu", "--use", "X_a", "-o", "x")
+            self.fails("no array 'X_none' in obsm; there are: X_matilda, matilda_probabilities",
+                       command, "annotated.h5mu", "--use", "X_none", "-o", "x")
+            self.fails("no array 'rna:X_none' in obsm", command, "annotated.h5mu", "--use",
+                       "rna:X_none", "-o", "x")
+            self.fails("there are: none at all", command, "query.h5mu", "--use", "X_none", "-o", "x")
+            self.fails("no/such/x", command, "annotated.h5mu", "--use", "X_matilda", "-o",
+                       "no/such/x")
+        for key in ("X_matilda", "X_scweave"):
+            status, _, err = scweave("umap", "annotated.h5mu", "--use", "X_matilda", "-o", "x",
+                                     "--key", key, folder=self.folder)
+            self.assertEqual(status, 2)
+            self.assertIn(key, err)
+        self.assertFalse(os.path.exists(self.path("x")))
+        self.succeeds("umap", "annotated.h5mu", "--use", "X_matilda", "-o", "slash.h5mu", "--key",
+                      "a/b", "--epochs", "5")
+    # ---------------------------------------------------------------------------- markers
+    def markers(self, *words):
+        """The table on stdout as a list of rows, and stderr."""
+        out, err = self.succeeds("markers", "-m", "model.safetensors", *words)
+        lines = [line.split("\t") for line in out.splitlines()]
+        return [dict(zip(lines[0], line)) for line in lines[1:]], err
+
+    def test_markers(self):
+        rows, err = self.markers("reference.h5mu", "--label", "cell_type", "--top", "5")
+        self.assertRegex(err, r"completeness error \d\.\de-\d\d: .* with rna\+adt\+atac")
+        self.assertRegex(err.splitlines()[-1], CLOSING)
+        self.assertEqual(list(rows[0]), [
+            "class", "rank", "modality", "feature", "score", "se", "n_cells", "mean_in", "mean_out",
+            "rank_t", "t", "p_t", "rank_wilcoxon", "z_wilcoxon", "p_wilcoxon"])
+        by_class = {}
+        for row in rows:
+            by_class.setdefault(row["class"], []).append(row)
+        for ranked in by_class.values():
+            self.assertEqual([row["rank"] for row in ranked], list("12345"))
+            scores = [float(row["score"]) for row in ranked]
+            self.assertEqual(scores, sorted(scores, reverse=True))
+        self.assertIn("IgD", [row["feature"] for row in by_class["B naive"]])
+
+    def test_markers_methods(self):
+        n_classes = len({r["class"] for r in self.markers("query.h5mu", "--top", "1")[0]})
+        for method in ("ig", "saliency", "ttest", "wilcoxon"):
+            rows, err = self.markers("query.h5mu", "--method", method, "--top", "3")
+            self.assertEqual(len(rows), 3 * len({row["class"] for row in rows}))
+            self.assertEqual("completeness" in err, method == "ig")
+            if method in ("ttest", "wilcoxon"):
+                column = "t" if method == "ttest" else "z_wilcoxon"
+                self.assertEqual([r["score"] for r in rows], [r[column] for r in rows])
+                self.assertEqual({row["se"] for row in rows}, {"NA"})
+            else:
+                self.assertEqual(len({row["class"] for row in rows}), n_classes)
+        everything, _ = self.markers("query.h5mu", "--method", "ig", "--top", "0", "--all")
+        self.assertEqual(len(everything) % n_classes, 0)
+        self.assertLess(float(everything[len(everything) // n_classes - 1]["score"]), 0)
+
+    def test_markers_repeat_to_the_byte(self):
+        for threads, seed, name in (("1", "3", "a"), ("2", "3", "b"), ("2", "4", "c")):
+            out, _ = self.succeeds("markers", "-m", "model.safetensors", "query.h5mu", "--threads",
+                                   threads, "--seed", seed, "--cells", "5", "-o", f"{name}.tsv")
+            self.assertEqual(out, "")
+        self.assertEqual(self.content("a.tsv"), self.content("b.tsv"))
+        self.assertNotEqual(self.content("a.tsv"), self.content("c.tsv"))
+
+    def test_markers_into_a_copy(self):
+        import h5py  # pylint: disable=import-outside-toplevel
+        from anndata.experimental import read_elem  # pylint: disable=import-outside-toplevel
+        rows, _ = self.markers("query.h5mu", "--top", "4")
+        self.succeeds("markers", "-m", "model.safetensors", "query.h5mu", "--top", "4", "-o",
+                      "m.h5mu")
+        with h5py.File(self.path("m.h5mu"), "r") as file, \
+                h5py.File(self.path("query.h5mu"), "r") as query:
+            found = read_elem(file["uns/markers"])
+            self.assertEqual(sorted(file["mod"]), sorted(query["mod"]))
+        self.assertEqual(found["params"]["method"], "shared")
+        for row in rows:
+            at = int(row["rank"]) - 1
+            self.assertEqual(found["names"][row["class"]][at], row["feature"])
+            self.assertEqual(found["modalities"][row["class"]][at], row["modality"])
+            self.assertAlmostEqual(found["scores"][row["class"]][at], float(row["score"]), places=5)
+            self.assertAlmostEqual(found["pvals_adj"][row["class"]][at], float(row["p_t"]), places=5)
+
+    def test_markers_refuse(self):
+        model = ("markers", "-m", "model.safetensors")
+        self.fails("no obs column 'nope'", *model, "query.h5mu", "--label", "nope", "-o", "x.tsv")
+        self.fails("no label is a class of the model", *model, "query.h5mu", "--label", "batch",
+                   "-o", "x.tsv")
+        self.fails("text.h5mu", *model, "text.h5mu", "-o", "x.tsv")
+        self.fails("no/such/x.tsv", *model, "absent.h5mu", "-o", "no/such/x.tsv")
+        self.refuses("is the model file", *model, "query.h5mu", "-o", "model.safetensors")
+        shutil.copy(self.path("query.h5mu"), self.path("plain"))
+        self.refuses("a table would replace it", *model, "plain", "-o", "plain")
+        self.assertFalse(os.path.exists(self.path("x.tsv")))
+
     # --------------------------------------------------------------------------- evaluate
     def test_evaluate(self):
         words = ["evaluate", "annotated.h5mu", "--label", "cell_type", "--prediction",
@@ -384,6 +530,102 @@ class Job(Case):
                    "matilda_label")
         self.fails("X_none", "evaluate", "annotated.h5mu", "--label", "cell_type", "--embedding",
                    "X_none")
+
+    # --------------------------------------------------------------------------- simulate
+    def simulate(self, output, *words):
+        return ["simulate", "-m", "model.safetensors", "reference.h5mu", "-o", output, *words]
+
+    def read(self, name):
+        with h5py.File(self.path(name)) as file:
+            mods = {m: read_elem(file["mod"][m]["X"]) for m in file["mod"]}
+            names = {m: list(read_elem(file["mod"][m]["var"]).index) for m in file["mod"]}
+            return mods, names, read_elem(file["obs"]), read_elem(file["uns"])["scweave"]
+
+    def test_simulate(self):
+        out, err = self.succeeds(*self.simulate("s1.h5mu", "--type", "CD14 monocyte", "--n", "30"))
+        self.assertEqual(out, "")
+        self.assertRegex(err.splitlines()[-1], CLOSING)
+        mods, names, obs, record = self.read("s1.h5mu")
+        self.assertEqual(set(obs["cell_type"]), {"CD14 monocyte"})
+        self.assertTrue(obs["simulated"].all())
+        self.assertEqual(record["values_rna"], "counts")
+        with h5py.File(self.path("reference.h5mu")) as file:
+            self.assertEqual(names["rna"], list(read_elem(file["mod/rna/var"]).index))
+        for name, x in mods.items():
+            self.assertEqual(x.shape[0], 30)
+            self.assertTrue((x.data >= 0).all() and (x.data == x.data.round()).all(), name)
+        self.assertEqual(set(mods["atac"].data), {1.0})
+        self.assertGreater(mods["rna"].sum(1).min(), 100)
+        self.succeeds("inspect", "s1.h5mu")
+        self.succeeds("annotate", "-m", "model.safetensors", "s1.h5mu", "-o", "s1a.h5mu")
+
+    def test_simulate_repeats_to_the_byte(self):
+        words = ["--n", "40", "-q", "--from"]
+        for mode in ("class", "posterior", "prior"):
+            self.succeeds(*self.simulate("s2.h5mu", *words, mode))
+            self.succeeds(*self.simulate("s3.h5mu", *words, mode, "--threads", "1"))
+            self.assertEqual(self.content("s2.h5mu"), self.content("s3.h5mu"))
+            self.succeeds(*self.simulate("s4.h5mu", *words, mode, "--seed", "9"))
+            self.assertTrue((self.read("s2.h5mu")[0]["rna"] != self.read("s4.h5mu")[0]["rna"]).nnz)
+
+    def test_simulate_modes(self):
+        self.succeeds(*self.simulate("s5.h5mu", "--all-types", "3", "--with-real"))
+        mods, _, obs, _ = self.read("s5.h5mu")
+        counted = obs[obs["simulated"]]["cell_type"].value_counts()
+        self.assertEqual(set(counted[counted > 0]), {3})
+        self.assertEqual((~obs["simulated"]).sum(), N_CELLS)
+        with h5py.File(self.path("reference.h5mu")) as file:
+            real = read_elem(file["mod/rna/X"])
+        self.assertEqual((mods["rna"][:N_CELLS] != real).nnz, 0)
+        self.succeeds(*self.simulate("s6.h5mu", "--n", "25", "--from", "posterior", "--library",
+                                     "5000"))
+        mods, _, obs, _ = self.read("s6.h5mu")
+        with h5py.File(self.path("reference.h5mu")) as file:
+            cells = read_elem(file["obs"])
+        self.assertEqual(list(cells.loc[obs["source_cell"], "cell_type"]), list(obs["cell_type"]))
+        self.assertLess(abs(mods["rna"].sum(1).mean() - 5000), 1000)
+
+    def test_simulate_without_counts(self):
+        self.succeeds(*self.fit("g.safetensors", "--likelihood", "gaussian"))
+        words = ["simulate", "-m", "g.safetensors", "reference.h5mu", "--n", "20", "-o", "s7.h5mu"]
+        _, err = self.succeeds(*words)
+        self.assertRegex(err, "'rna' has no count decoder.*no counts")
+        mods, _, _, record = self.read("s7.h5mu")
+        self.assertEqual(record["values_rna"], "expected transformed values")
+        self.assertLess(mods["rna"].min(), 0)
+        status, _, err = scweave(*words, "--with-real", folder=self.folder)
+        self.assertEqual(status, 2)
+        self.assertIn("real counts cannot stand beside them", err)
+
+    def test_count_decoders_change_nothing_else(self):
+        self.succeeds(*self.fit("g2.safetensors", "--likelihood", "gaussian"))
+        for model in ("model", "g2"):
+            self.succeeds("embed", "-m", f"{model}.safetensors", "query.h5mu", "-o",
+                          f"{model}_e.h5mu")
+        with h5py.File(self.path("model_e.h5mu")) as a, h5py.File(self.path("g2_e.h5mu")) as b:
+            self.assertTrue((a["obsm/X_matilda"][:] == b["obsm/X_matilda"][:]).all())
+
+    def test_simulate_refuses(self):
+        self.refuses("how many cells", *self.simulate("x.h5mu"))
+        self.refuses("stands without", *self.simulate("x.h5mu", "--n", "3", "--all-types", "3"))
+        self.refuses("knows no types", *self.simulate("x.h5mu", "--n", "3", "--from", "prior",
+                                                      "--type", "B naive"))
+        self.refuses("--library 0", *self.simulate("x.h5mu", "--n", "3", "--library", "0"))
+        self.refuses("--library x", *self.simulate("x.h5mu", "--n", "3", "--library", "x"))
+        self.refuses("is one of the data files", *self.simulate("reference.h5mu", "--n", "3"))
+        self.refuses("is the model file", *self.simulate("model.safetensors", "--n", "3"))
+        self.refuses("-?-n", *self.simulate("x.h5mu", "--n", "-3"))
+        self.fails("knows no type 'Neuron'; its types are 'B", *self.simulate(
+            "x.h5mu", "--type", "Neuron", "--n", "3"))
+        self.fails("no_key", *self.simulate("x.h5mu", "--n", "3", "--label", "no_key"))
+        self.fails("no cell of the reference has a type", *self.simulate(
+            "x.h5mu", "--n", "3", "--label", "batch"))
+        self.fails("text.h5mu", "simulate", "-m", "text.h5mu", "reference.h5mu", "--n", "3", "-o",
+                   "x.h5mu")
+        self.fails("text.h5mu", "simulate", "-m", "model.safetensors", "text.h5mu", "--n", "3",
+                   "-o", "x.h5mu")
+        self.fails("no/such", *self.simulate("no/such/x.h5mu", "--n", "3"))
+        self.assertFalse(os.path.exists(self.path("x.h5mu")))
 
     def test_bench_refuses(self):
         self.fails("absent.h5mu", "bench", "absent.h5mu")

@@ -62,6 +62,32 @@ static void gaussian_kl(void **state)
     NEAR(kl->value[0], 0.273213700);
 }
 
+/* Sums of scipy.stats.nbinom.logpmf and bernoulli.logpmf. */
+static void count_likelihoods(void **state)
+{
+    tape *t = *state;
+    double mu[] = {.5, 2, 30, 4, .1, 1}, log_shape[] = {0.2, -1, 2}, logits[] = {0, 1, -2, 3, 0.5, 1};
+    const int64_t indptr[] = {0, 2, 4};
+    const int32_t indices[] = {1, 2, 0, 2};
+    const double values[] = {3, 40, 17, 1}, second[] = {0, 1}, offset[] = {0, 0.5};
+    affine_sparse x = {.n_rows = 2, .n_cols = 3, .indptr = indptr, .indices = indices,
+                       .values = values};
+
+    tape_reset(t, TAPE_TRAIN);
+    tensor *m = op_input(t, mu, 2, 3, true), *s = op_input(t, log_shape, 1, 3, true);
+    NEAR(op_negative_binomial(t, m, s, &x)->value[0], 13.938065124373459);
+    tensor *l = op_input(t, logits, 2, 3, true);
+    double expected = log(2) + log1p(exp(-1)) + log1p(exp(2)) + log1p(exp(-3.5)) + log1p(exp(1)) +
+                      log1p(exp(-1.5));
+    NEAR(op_bernoulli(t, l, &x, offset)->value[0], expected);
+    x.row_weight = second;
+    NEAR(op_negative_binomial(t, m, s, &x)->value[0], 6.731300730946439);
+    x.col_scale = log_shape;
+    assert_null(op_negative_binomial(t, m, s, &x));
+    assert_non_null(strstr((assert_int_equal(tape_status(t), SCW_EINVAL), scw_error_message()),
+                           "without scales"));
+}
+
 static void first_steps(void **state)
 {
     const kernel_adam_options o = {.lr = 0.02, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
@@ -280,6 +306,7 @@ int main(void)
         cmocka_unit_test(label_smoothing),
         cmocka_unit_test(cross_entropy_rows),
         cmocka_unit_test(gaussian_kl),
+        cmocka_unit_test(count_likelihoods),
         cmocka_unit_test(first_steps),
         cmocka_unit_test(weight_decay),
         cmocka_unit_test(batch_norm_statistics),

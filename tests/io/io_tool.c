@@ -246,7 +246,7 @@ static scw_status write_new(const char *path, const scw_source *sources, int n)
     scw_dataset *d = NULL;
 
     TRY(scw_dataset_open(&d, sources, n, &hooks));
-    TRY(dataset_write_h5mu(d, path));
+    TRY(dataset_write_h5mu(d, NULL, path));
 done:
     scw_dataset_free(d);
     return st;

@@ -11,6 +11,7 @@
 #include "metric/classification.h"
 #include "metric/clustering.h"
 #include "metric/kmeans.h"
+#include "metric/ranking.h"
 #include "prep/pca.h"
 
 static void must(int ok, const char *what)
@@ -150,13 +151,51 @@ static void pca_case(FILE *in, FILE *out)
     free(scores);
 }
 
+/* sizes: n p nnz classes; csr; classes i32 -> mean_in mean_out t p_t z p_z [classes, p] f64 each,
+ * then p_t of the first class adjusted */
+static void ranking_case(FILE *in, FILE *out)
+{
+    int64_t *s = read_array(in, 4, 8);
+    matrix m;
+    ranking r;
+
+    must(matrix_init_csr(&m, s[0], s[1], s[2]) == SCW_OK, "matrix");
+    must(fread(m.indptr, 8, (size_t)s[0] + 1, in) == (size_t)s[0] + 1, "input is short");
+    must(fread(m.indices, 4, (size_t)s[2], in) == (size_t)s[2], "input is short");
+    must(fread(m.values, 4, (size_t)s[2], in) == (size_t)s[2], "input is short");
+    int32_t *classes = read_array(in, s[0], 4);
+    must(ranking_test(&r, &m, classes, (int32_t)s[3]) == SCW_OK, "ranking_test");
+    const double *parts[] = {r.mean_in, r.mean_out, r.t, r.p_t, r.z, r.p_z};
+    for (int k = 0; k < 6; k++) write_array(out, parts[k], s[1] * s[3], 8);
+    must(ranking_adjust(r.p_t, s[1]) == SCW_OK, "ranking_adjust");
+    write_array(out, r.p_t, s[1], 8);
+    ranking_clear(&r);
+    matrix_clear(&m);
+    free(s);
+    free(classes);
+}
+
+/* n; t f64, df f64 -> p f64 */
+static void student_case(FILE *in, FILE *out)
+{
+    int64_t *n = read_array(in, 1, 8);
+    double *t = read_array(in, *n, 8), *df = read_array(in, *n, 8);
+
+    for (int64_t i = 0; i < *n; i++) t[i] = ranking_student_p(t[i], df[i]);
+    write_array(out, t, *n, 8);
+    free(n);
+    free(t);
+    free(df);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*run)(FILE *in, FILE *out);
     } cases[] = {{"logistic", logistic_case}, {"knn", knn_case}, {"kmeans", kmeans_case},
-                 {"figures", figures_case}, {"pca", pca_case}};
+                 {"figures", figures_case}, {"pca", pca_case}, {"ranking", ranking_case},
+                 {"student", student_case}};
 
     must(argc == 4, "usage: probe WHAT IN OUT");
     FILE *in = fopen(argv[2], "rb"), *out = fopen(argv[3], "wb");

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Metrics, baselines, k-means and PCA against scikit-learn on fixed data."""
+"""Metrics, baselines, k-means and PCA against scikit-learn, tests of expression against scipy, on
+fixed data."""
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import warnings
 try:
     import numpy as np
     import scipy.sparse as sp
+    from scipy import stats
     from sklearn import cluster, decomposition, linear_model, metrics, neighbors
 except ImportError as error:
     print("skipped:", error)
@@ -171,6 +173,75 @@ class Components(unittest.TestCase):
 
     def test_beyond_the_exact_solver(self):
         self.check(2000, 1500, 20, 1, 1e-6)
+
+
+class Ranking(unittest.TestCase):
+    """Each class against the rest, feature by feature."""
+
+    def run_probe(self, x, classes, n_classes):
+        m = sp.csr_matrix(x.astype(np.float32))
+        out = probe("ranking", [*x.shape, m.nnz, n_classes], m.indptr.astype(np.int64),
+                    m.indices.astype(np.int32), m.data, classes.astype(np.int32))
+        size = 8 * n_classes * x.shape[1]
+        parts = [f64(out, k * size, n_classes, x.shape[1]) for k in range(6)]
+        return (*parts, f64(out, 6 * size, x.shape[1]))
+
+    def check(self, x, classes, n_classes):
+        mean_in, mean_out, t, p_t, z, p_z, adjusted = self.run_probe(x, classes, n_classes)
+        x = x.astype(np.float32).astype(float)
+        for c in range(n_classes):
+            inside, outside = x[classes == c], x[(classes != c) & (classes >= 0)]
+            np.testing.assert_allclose(mean_in[c], inside.mean(0), rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(mean_out[c], outside.mean(0), rtol=1e-9, atol=1e-12)
+            for j in range(x.shape[1]):
+                a, b = inside[:, j], outside[:, j]
+                if np.ptp(np.concatenate([a, b])) == 0:
+                    self.assertEqual((t[c, j], p_t[c, j], z[c, j], p_z[c, j]), (0, 1, 0, 1))
+                    continue
+                expected = stats.ttest_ind(a, b, equal_var=False)
+                np.testing.assert_allclose([t[c, j], p_t[c, j]], expected, rtol=1e-6, atol=1e-290)
+                expected = stats.mannwhitneyu(a, b, method="asymptotic", use_continuity=False)
+                self.assertAlmostEqual(p_z[c, j] / expected.pvalue, 1, delta=1e-6)
+                np.testing.assert_allclose(np.sign(z[c, j]), np.sign(
+                    expected.statistic - len(a) * len(b) / 2))
+                np.testing.assert_allclose(abs(z[c, j]), stats.norm.isf(expected.pvalue / 2),
+                                           rtol=1e-6, atol=1e-9)
+        order = np.argsort(p_t[0])
+        scaled = p_t[0][order] * len(order) / np.arange(1, len(order) + 1)
+        expected = np.minimum.accumulate(scaled[::-1])[::-1].clip(max=1)
+        np.testing.assert_allclose(adjusted[order], expected, rtol=1e-12)
+
+    def test_sparse_counts(self):
+        r = np.random.RandomState(3)
+        classes = r.randint(-1, 4, 300)
+        x = np.log1p(r.poisson(r.gamma(0.5, 1, 40) * (1 + (classes[:, None] == 2)), (300, 40)))
+        x[:, 7] = 0
+        x[:, 8] = 2
+        self.check(x, classes, 4)
+
+    def test_negative_values_and_no_zero(self):
+        r = np.random.RandomState(4)
+        classes = r.randint(0, 2, 90)
+        x = r.normal(size=(90, 12)).round(1)
+        x[:, 3:6] += 5
+        self.check(x, classes, 2)
+
+    def test_small_classes(self):
+        classes = np.array([0, 0, 1, 2, 2, 2, -1])
+        x = np.array([[0, 1, 2.], [0, 3, 2], [1, 0, 2], [1, 0, 2], [2, 0, 2], [0, 1, 2], [9, 9, 9]])
+        out = self.run_probe(x, classes, 4)
+        for part in out[:6]:
+            self.assertTrue(np.isfinite(part).all())
+        self.assertEqual(out[2][1].tolist(), [0, 0, 0]) # one cell has no variance
+        self.assertEqual(out[3][3].tolist(), [1, 1, 1]) # nor has none
+        a, b = x[:2, 1], x[2:6, 1]
+        self.assertAlmostEqual(out[2][0, 1], stats.ttest_ind(a, b, equal_var=False)[0], places=9)
+
+    def test_student(self):
+        t, df = (a.ravel() for a in np.meshgrid(
+            [1e-9, 1e-3, 0.1, 1, -2.5, 10, 40, 300], [0.5, 1, 1.7, 5, 30.2, 99, 101, 2e3, 1e6]))
+        got = f64(probe("student", [len(t)], t, df), 0, len(t))
+        np.testing.assert_allclose(got, 2 * stats.t.sf(abs(t), df), rtol=1e-8, atol=1e-300)
 
 
 if __name__ == "__main__":

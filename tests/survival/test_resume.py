@@ -17,11 +17,12 @@ import unittest
 SCWEAVE = os.path.abspath(sys.argv.pop(1))
 PATIENCE = 300
 SEED = 7  # of the moments at which a fit is killed
-# Two stages, a validation share, short epochs: every part of the state is in use.
+# Two stages, two twins that calibrate, count decoders; short epochs.
 FIT = ["fit", "matilda", "set.h5mu", "--label", "cell_type", "--threads", "1", "--components", "8",
        "--modalities", "rna,adt", "--modality-weights", "off", "--library", "10000", "--shortcut-c",
-       "10", "--z-dim", "20", "--hidden-rna", "30", "--hidden-joint", "30", "--epochs", "16",
-       "--min-steps", "0", "--validation", "0.1", "--augmentation", "add", "--balance-epochs", "6"]
+       "10", "--z-dim", "20", "--hidden-rna", "30", "--hidden-joint", "30", "--epochs", "8",
+       "--min-steps", "0", "--augmentation", "add", "--balance-epochs", "3",
+       "--calibration-folds", "2", "--count-steps", "20"]
 
 
 class Survival(unittest.TestCase):
@@ -97,43 +98,43 @@ class Survival(unittest.TestCase):
             name = f"killed{k}"
             run = self.start(name, "--checkpoint-epochs", "1")
             self.wait_for(run, f"{name}.checkpoint")
-            time.sleep(moments.uniform(0, 0.15))
+            time.sleep(moments.uniform(0, 0.3))
             run.kill()
             run.communicate(timeout=PATIENCE)
             kills += run.returncode == -signal.SIGKILL
             err = self.run_scweave(*FIT, "-o", name, "--resume")
             if run.returncode == -signal.SIGKILL:
-                self.assertRegex(err, r"continued after \d+ steps, from killed\d.checkpoint")
+                self.assertRegex(err, r"continued after \d+ steps of [a-z ]+, from killed\d.checkpoint")
             self.assertEqual(self.read(name), self.whole, f"seed {SEED}, kill {k}")
             self.assertNotIn(f"{name}.checkpoint", self.leftovers(name))
         self.assertGreater(kills, 0, "every fit ended before it was killed")
 
     def test_killed_in_every_stage(self):
-        """Stopped when the checkpoint stands in a given phase; then resumed and stopped again."""
-        for phase in range(3):
-            name = f"phase{phase}"
+        """Killed when the checkpoint stands in a given training, or a given phase of it."""
+        for training, phase in ((0, 1), (1, 0), (2, 2), (3, 0)):
+            name = f"stage{training}{phase}"
             run = self.start(name, "--checkpoint-epochs", "1")
-            while run.poll() is None and self.phase(f"{name}.checkpoint") < phase:
+            while run.poll() is None and self.place(f"{name}.checkpoint") < (training, phase):
                 time.sleep(0.002)
             run.kill()
             run.communicate(timeout=PATIENCE)
             self.assertEqual(run.returncode, -signal.SIGKILL)
             self.run_scweave(*FIT, "-o", name, "--resume")
-            self.assertEqual(self.read(name), self.whole, f"phase {phase}")
+            self.assertEqual(self.read(name), self.whole, name)
 
-    def phase(self, name):
-        return self.state(name)["phase"] if os.path.exists(self.path(name)) else -1
-
-    def state(self, name):
+    def place(self, name):
+        if not os.path.exists(self.path(name)):
+            return (-1, 0)
         content = self.read(name)
         size, = struct.unpack("<Q", content[:8])
-        return json.loads(json.loads(content[8:8 + size])["__metadata__"]["state"])
+        state = json.loads(json.loads(content[8:8 + size])["__metadata__"]["state"])
+        return (state["training"], state["phase"])
 
     def test_stopped_and_resumed(self):
         err = self.interrupted("stopped")
         self.assertRegex(err.splitlines()[-1],
-                         r"stopped at the user's request; stopped.checkpoint has the state after "
-                         r"\d+ steps, from which the same command with --resume continues")
+                         "stopped at the user's request; the same command with --resume continues "
+                         "from stopped.checkpoint")
         self.assertFalse(os.path.exists(self.path("stopped")))
         self.run_scweave(*FIT, "-o", "stopped", "--resume")
         self.assertEqual(self.read("stopped"), self.whole)
@@ -155,7 +156,7 @@ class Survival(unittest.TestCase):
             self.assertEqual(run.returncode, 130, err)
             self.assertFalse(os.path.exists(self.path(name)))
             if signals == 1:
-                self.assertIn("signal1.checkpoint has the state after", err)
+                self.assertIn("--resume continues from signal1.checkpoint", err)
                 self.assertEqual(self.leftovers(name), ["signal1.checkpoint"])
 
     def test_resume_without_a_checkpoint(self):

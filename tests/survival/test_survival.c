@@ -73,7 +73,8 @@ static scw_status fit(scw_model **out, const setting *settings, const char *path
     static const setting small[] = {
         {"min-steps", "0"},    {"shortcut-c", "1"}, {"modality-weights", "off"},
         {"library", "10000"},  {"z-dim", "10"},     {"components", "5"},
-        {"hidden-joint", "8"}, {"hidden-rna", "8"}, {NULL, NULL}};
+        {"hidden-joint", "8"}, {"hidden-rna", "8"}, {"count-steps", "9"},
+        {"calibration-folds", "0"}, {NULL, NULL}};
     const scw_model_kind *kind = scw_model_kind_find("matilda");
     matilda_options o;
     scw_hooks hooks = {.cancelled = cancel_later, .log = catch_warning, .user = h};
@@ -156,6 +157,18 @@ static void test_every_phase(void **state)
     expect_same_after_stops(cold, 1, 2, 3);
 }
 
+/* The model, two twins, the count decoders: 6 + 2 * 4 + 9 steps. */
+static void test_every_training(void **state)
+{
+    static const setting twins[] = {{"epochs", "2"},            {"calibration-folds", "2"},
+                                    {"augmentation", "replace"}, {"balance-epochs", "1"},
+                                    {"warm-start", "off"},       {NULL, NULL}};
+    static const setting plain[] = {{"epochs", "3"}, {"calibration-folds", "3"}, {NULL, NULL}};
+    (void)state;
+    expect_same_after_stops(twins, 1, 3, 4);
+    expect_same_after_stops(plain, 0, 2, 9);
+}
+
 /* 75 steps an epoch: what is kept after 200 and 400 steps stands in the middle of one. */
 static void test_middle_of_an_epoch(void **state)
 {
@@ -183,14 +196,14 @@ static void test_stopped_while_going_back(void **state)
 /* Nothing leaks and nothing half done comes out, wherever memory ends. */
 static void test_allocation_failures(void **state)
 {
-    static const setting two[] = {{"epochs", "2"}, {NULL, NULL}};
+    static const setting two[] = {{"epochs", "1"}, {"calibration-folds", "2"}, {NULL, NULL}};
     scw_model *m = NULL;
     int64_t n = 1;
     (void)state;
 
     for (int64_t k = 0; k <= n; k += 1 + n / 30) {
         (void)unlink(checkpoint);
-        assert_true(stop_at(4, two, 1, 0));
+        assert_true(stop_at(6, two, 1, 0)); /* in the second twin */
         (void)mem_fail_at(k);
         scw_status st = fit(&m, two, checkpoint, 1, 1, NULL);
         n = k == 0 ? mem_fail_at(0) : n;
@@ -284,6 +297,11 @@ static void test_what_is_named(void **state)
     assert_string_equal(follow(&w, &f, INFINITY, 1),
                         "the loss 'rec' is infinite; the reconstruction is farthest off in feature "
                         "2 of modality 0");
+    f.out.recon[0] = NULL; /* a network without one */
+    assert_string_equal(follow(&w, &f, INFINITY, 1),
+                        "the loss 'rec' is infinite; the largest value of the batch is 1e+30, in "
+                        "feature 2 of modality 0");
+    f.out.recon[0] = &f.recon;
     f.step.names = &names;
     assert_non_null(strstr(follow(&w, &f, INFINITY, 1), "in feature 'CD8' of modality 'adt'"));
     f.recon_value[1] = (real)NAN;
@@ -342,6 +360,7 @@ static void test_hash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_phase),
+                                       cmocka_unit_test(test_every_training),
                                        cmocka_unit_test(test_middle_of_an_epoch),
                                        cmocka_unit_test(test_stopped_while_going_back),
                                        cmocka_unit_test(test_allocation_failures),

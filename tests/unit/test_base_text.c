@@ -220,6 +220,10 @@ static void test_a_closed_place_is_found_out_at_once(void **state)
     assert_true(strstr(scw_error_message(), target) != NULL);
     assert_int_equal(atomic_file_begin(&f, folder), SCW_EIO);
     assert_int_equal(atomic_file_begin(&f, ""), SCW_EINVAL);
+    path_in(target, "pipe"); /* nor may a pipe or a device be replaced by a file */
+    assert_int_equal(mkfifo(target, 0600), 0);
+    assert_int_equal(atomic_file_begin(&f, target), SCW_EIO);
+    assert_int_equal(unlink(target), 0);
     path_in(target, "c");
     assert_int_equal(atomic_file_probe(target), SCW_OK);
     assert_int_equal(access(target, F_OK), -1);

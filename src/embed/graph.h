@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What UMAP and clustering share: the rows that are finite, and their weighted graph. */
+#ifndef EMBED_GRAPH_H
+#define EMBED_GRAPH_H
+
+#include "embed/fuzzy.h"
+#include "scweave/neighbors.h"
+
+typedef struct cell_graph {
+    int64_t n, d;
+    float *rows;       /* [n, d] the finite rows */
+    int64_t *from;     /* [n] where they stood */
+    fuzzy_graph graph; /* of these rows; empty for a single one */
+    int64_t n_pieces;  /* connected components */
+} cell_graph;
+
+/* SCW_EDATA: no finite row. */
+SCW_CHECKED scw_status cell_graph_build(cell_graph *out, const float *x, int64_t n, int64_t d,
+                                        const scw_graph_options *options, const scw_hooks *hooks);
+void cell_graph_clear(cell_graph *c);
+
+/* Are the numbers of an options struct within the ranges of its table? Callers fill it by hand. */
+SCW_CHECKED scw_status graph_check_options(const scw_option *table, const void *options);
+
+#endif

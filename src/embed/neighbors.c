@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Two steps for each pair. A product in blocks gives |q|^2 - 2 q.t + |t|^2, whose rounding error
+ * has a known bound; pairs that are farther than the k-th found so far by more than that bound are
+ * passed over. For the few others (about k log(n / k) a query) the sum of squared differences
+ * decides. So the work is that of the products, and the answer that of the definition.
+ *
+ * Rows are moved by their mean for the products: a far origin would make the bound wide. For the
+ * cosine rows are scaled to length one, where |q - t|^2 = 2 (1 - cos). */
+#include "embed/neighbors.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/dense.h"
+#include "base/threads.h"
+
+#define QUERY_BLOCK 128
+#define ROW_BLOCK 512
+#define GLANCE 16 /* pairs looked at together */
+
+typedef struct plan {
+    const neighbors_search *s;
+    neighbors *out;
+    const float *queries;
+    double *mean;      /* [d] of the rows that can be found; zeros for the cosine */
+    double *row_scale; /* [n_rows] 1, or 1 / length for the cosine */
+    double *row_low;   /* [n_rows] lower bound of |t|^2; INFINITY: never found */
+    double tolerance;  /* relative error of |q|^2 + |t|^2 - 2 q.t against |q|^2 + |t|^2 */
+} plan;
+
+/* What one thread works with. */
+typedef struct desk {
+    double *rows;     /* [ROW_BLOCK, d] */
+    double *queries;  /* [QUERY_BLOCK, d] */
+    double *products; /* [QUERY_BLOCK, ROW_BLOCK] -2 q.t */
+    double *scale;    /* [QUERY_BLOCK] */
+    double *low;      /* [QUERY_BLOCK] lower bound of |q|^2 */
+} desk;
+
+void neighbors_clear(neighbors *n)
+{
+    mem_free(n->row);
+    mem_free(n->distance);
+    *n = (neighbors){0};
+}
+
+/* 1, or for the cosine 1 / length; 0 for a row of zeros. */
+static double scale_of(const float *x, int64_t d, bool cosine)
+{
+    double sum = 0.0;
+
+    if (!cosine) return 1.0;
+    for (int64_t j = 0; j < d; j++)
+        sum += (double)x[j] * (double)x[j];
+    return sum > 0.0 ? 1.0 / sqrt(sum) : 0.0;
+}
+
+static double squared_length(const double *x, int64_t d)
+{
+    double sum = 0.0;
+    for (int64_t j = 0; j < d; j++)
+        sum += x[j] * x[j];
+    return sum;
+}
+
+static void load(double *to, const float *from, double scale, const double *mean, int64_t d)
+{
+    for (int64_t j = 0; j < d; j++)
+        to[j] = (double)from[j] * scale - mean[j];
+}
+
+/* The definition, squared; for the cosine twice the distance. Four running sums, always added in
+ * the same order. */
+static double measure(const float *q, double q_scale, const float *t, double t_scale, int64_t d)
+{
+    double sum[4] = {0.0};
+    int64_t j = 0;
+
+    if (q_scale == 0.0 || t_scale == 0.0) return q_scale == t_scale ? 0.0 : 2.0;
+    for (; j + 4 <= d; j += 4)
+        for (int l = 0; l < 4; l++) {
+            double v = (double)q[j + l] * q_scale - (double)t[j + l] * t_scale;
+            sum[l] += v * v;
+        }
+    for (; j < d; j++) {
+        double v = (double)q[j] * q_scale - (double)t[j] * t_scale;
+        sum[0] += v * v;
+    }
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+/* Insert into the ascending list. Rows arrive in order, so an equal distance goes behind. */
+static void offer(int32_t *row, double *distance, int64_t k, double value, int64_t candidate)
+{
+    int64_t at = k - 1;
+
+    if (!(value < distance[at])) return;
+    for (; at > 0 && value < distance[at - 1]; at--) {
+        distance[at] = distance[at - 1];
+        row[at] = row[at - 1];
+    }
+    distance[at] = value;
+    row[at] = (int32_t)candidate;
+}
+
+/* Is one of `count` pairs near enough for a closer look? Without a branch, for the compiler. */
+static bool any_near(const double *product, const double *low, double limit, int64_t count)
+{
+    int64_t near = 0;
+    for (int64_t r = 0; r < count; r++)
+        near += product[r] + low[r] < limit;
+    return near > 0;
+}
+
+/* One query against one block of rows, whose products are at hand. A comparison with NaN is false,
+ * and so a query or row that is not finite finds nothing and is not found. */
+static void compare(const plan *p, const desk *d, int64_t query, int64_t in_block, int64_t first,
+                    int64_t count)
+{
+    const neighbors_search *s = p->s;
+    int64_t k = p->out->k, width = s->d;
+    int32_t *row = p->out->row + query * k;
+    double *distance = p->out->distance + query * k;
+    const double *product = d->products + in_block * ROW_BLOCK, *low = p->row_low + first;
+    const float *q = p->queries + query * width;
+    double limit = distance[k - 1] - d->low[in_block];
+
+    for (int64_t at = 0; at < count; at += GLANCE) {
+        int64_t end = at + GLANCE < count ? at + GLANCE : count;
+        if (!any_near(product + at, low + at, limit, end - at)) continue;
+        for (int64_t r = at; r < end; r++) {
+            if (!(product[r] + low[r] < limit)) continue;
+            if (!s->queries && first + r == query) continue;
+            double value = measure(q, d->scale[in_block], s->rows + (first + r) * width,
+                                   p->row_scale[first + r], width);
+            offer(row, distance, k, value, first + r);
+            limit = distance[k - 1] - d->low[in_block];
+        }
+    }
+}
+
+static void search_block(const plan *p, desk *d, int64_t first)
+{
+    const neighbors_search *s = p->s;
+    int64_t n = p->out->n, k = p->out->k, width = s->d;
+    int64_t count = n - first < QUERY_BLOCK ? n - first : QUERY_BLOCK;
+
+    for (int64_t i = 0; i < count; i++) {
+        const float *q = p->queries + (first + i) * width;
+        d->scale[i] = scale_of(q, width, s->cosine);
+        load(d->queries + i * width, q, d->scale[i], p->mean, width);
+        d->low[i] = squared_length(d->queries + i * width, width) * (1.0 - p->tolerance);
+    }
+    for (int64_t e = first * k; e < (first + count) * k; e++) {
+        p->out->row[e] = -1;
+        p->out->distance[e] = INFINITY;
+    }
+    for (int64_t at = 0; at < s->n_rows; at += ROW_BLOCK) {
+        int64_t n_rows = s->n_rows - at < ROW_BLOCK ? s->n_rows - at : ROW_BLOCK;
+        dense_shape shape = {.trans_b = true,
+                             .m = count,
+                             .n = n_rows,
+                             .k = width,
+                             .ld_a = width,
+                             .ld_b = width,
+                             .ld_c = ROW_BLOCK,
+                             .alpha = -2.0};
+        for (int64_t r = 0; r < n_rows; r++)
+            load(d->rows + r * width, s->rows + (at + r) * width, p->row_scale[at + r], p->mean,
+                 width);
+        dense_product_serial(&shape, d->queries, d->rows, d->products);
+        for (int64_t i = 0; i < count; i++)
+            compare(p, d, first + i, i, at, n_rows);
+    }
+    for (int64_t e = first * k; e < (first + count) * k; e++)
+        p->out->distance[e] = s->cosine ? p->out->distance[e] / 2.0 : sqrt(p->out->distance[e]);
+}
+
+static bool can_be_found(const neighbors_search *s, int64_t i)
+{
+    if (s->hidden && s->hidden[i]) return false;
+    for (int64_t j = 0; j < s->d; j++)
+        if (!isfinite(s->rows[i * s->d + j])) return false;
+    return true;
+}
+
+/* Scales, mean and bounds of the rows. *n_found: how many can be found. */
+static scw_status prepare(plan *p, int64_t *n_found)
+{
+    scw_status st = SCW_OK;
+    const neighbors_search *s = p->s;
+    double *centred = NULL;
+
+    *n_found = 0;
+    p->tolerance = 8.0 * (double)(s->d + 8) * DBL_EPSILON;
+    TRY(mem_new(&p->mean, s->d));
+    TRY(mem_new(&p->row_scale, s->n_rows));
+    TRY(mem_new(&p->row_low, s->n_rows));
+    TRY(mem_new(&centred, s->d));
+    for (int64_t i = 0; i < s->n_rows; i++) {
+        bool found = can_be_found(s, i);
+        p->row_low[i] = found ? 0.0 : INFINITY;
+        *n_found += found;
+        for (int64_t j = 0; j < s->d && found && !s->cosine; j++)
+            p->mean[j] += (double)s->rows[i * s->d + j];
+    }
+    for (int64_t j = 0; j < s->d && *n_found; j++)
+        p->mean[j] /= (double)*n_found;
+    for (int64_t i = 0; i < s->n_rows; i++) {
+        const float *row = s->rows + i * s->d;
+        p->row_scale[i] = scale_of(row, s->d, s->cosine);
+        if (p->row_low[i] > 0.0) continue;
+        load(centred, row, p->row_scale[i], p->mean, s->d);
+        p->row_low[i] = squared_length(centred, s->d) * (1.0 - p->tolerance);
+    }
+done:
+    mem_free(centred);
+    return st;
+}
+
+static scw_status desk_init(desk *d, int64_t width)
+{
+    scw_status st = SCW_OK;
+
+    TRY(mem_new(&d->rows, ROW_BLOCK * width));
+    TRY(mem_new(&d->queries, QUERY_BLOCK * width));
+    TRY(mem_new(&d->products, QUERY_BLOCK * ROW_BLOCK));
+    TRY(mem_new(&d->scale, QUERY_BLOCK));
+    TRY(mem_new(&d->low, QUERY_BLOCK));
+done:
+    return st;
+}
+
+static void desk_clear(desk *d)
+{
+    mem_free(d->rows);
+    mem_free(d->queries);
+    mem_free(d->products);
+    mem_free(d->scale);
+    mem_free(d->low);
+}
+
+/* Desks first, then one parallel loop over them that takes every n-th block of queries. */
+static scw_status search_all(const plan *p)
+{
+    scw_status st = SCW_OK;
+    int64_t n_blocks = (p->out->n + QUERY_BLOCK - 1) / QUERY_BLOCK, n_desks = threads_get();
+    desk *desks = NULL;
+
+    if (n_desks > n_blocks) n_desks = n_blocks;
+    TRY(mem_new(&desks, n_desks));
+    for (int64_t t = 0; t < n_desks; t++)
+        TRY(desk_init(&desks[t], p->s->d));
+    int before = dense_enter();
+    PARALLEL_FOR
+    for (int64_t t = 0; t < n_desks; t++)
+        for (int64_t b = t; b < n_blocks; b += n_desks)
+            search_block(p, &desks[t], b * QUERY_BLOCK);
+    dense_leave(before);
+done:
+    for (int64_t t = 0; desks && t < n_desks; t++)
+        desk_clear(&desks[t]);
+    mem_free(desks);
+    return st;
+}
+
+scw_status neighbors_find(neighbors *out, const neighbors_search *search)
+{
+    scw_status st = SCW_OK;
+    const neighbors_search *s = search;
+    plan p = {.s = s, .out = out, .queries = s->queries ? s->queries : s->rows};
+    int64_t n_found;
+
+    *out = (neighbors){.n = s->queries ? s->n_queries : s->n_rows, .k = s->k};
+    if (s->k < 1)
+        FAIL(SCW_EINVAL, "nearest neighbours: k is %lld, expected 1 or more", (long long)s->k);
+    if (s->n_rows > INT32_MAX)
+        FAIL(SCW_EDATA, "nearest neighbours: %lld rows, at most %d can be searched",
+             (long long)s->n_rows, INT32_MAX);
+    TRY(prepare(&p, &n_found));
+    if (!s->queries) n_found--; /* not itself */
+    if (out->k > n_found) out->k = n_found > 0 ? n_found : 0;
+    TRY(mem_new(&out->row, out->n * out->k));
+    TRY(mem_new(&out->distance, out->n * out->k));
+    if (out->k > 0) TRY(search_all(&p));
+done:
+    mem_free(p.mean);
+    mem_free(p.row_scale);
+    mem_free(p.row_low);
+    if (st != SCW_OK) neighbors_clear(out);
+    return st;
+}

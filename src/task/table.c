@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "task/table.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+
+#define LARGEST ((int64_t)1 << 30) /* bytes of a table */
+
+scw_status text_file_read(char **out, int64_t *n, const char *path, int64_t limit)
+{
+    scw_status st = SCW_OK;
+    struct stat info;
+    FILE *file = fopen(path, "rb");
+
+    *out = NULL;
+    *n = 0;
+    if (!file || fstat(fileno(file), &info) != 0)
+        FAIL(SCW_EIO, "%s: cannot open: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode)) FAIL(SCW_EIO, "%s: is not a regular file", path);
+    if (info.st_size > limit)
+        FAIL(SCW_EFORMAT, "%s: has %lld bytes, expected a text of at most %lld", path,
+             (long long)info.st_size, (long long)limit);
+    TRY(mem_new(out, (int64_t)info.st_size + 1));
+    size_t got = fread(*out, 1, (size_t)info.st_size, file);
+    if (ferror(file)) FAIL(SCW_EIO, "%s: cannot read: %s", path, strerror(errno));
+    if (memchr(*out, '\0', got)) FAIL(SCW_EFORMAT, "%s: is not a text file", path);
+    *n = (int64_t)got;
+done:
+    if (file) (void)fclose(file);
+    if (st != SCW_OK) {
+        mem_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+void table_clear(table *t)
+{
+    mem_free(t->text);
+    mem_free(t->header);
+    mem_free(t->cells);
+    mem_free(t->line);
+    *t = (table){0};
+}
+
+/* The next line that counts, terminated; *at moves behind it. NULL at the end. */
+static char *next_line(char **at, int64_t *number)
+{
+    while (**at) {
+        char *line = *at, *end = line + strcspn(line, "\n");
+        *at = *end ? end + 1 : end;
+        *end = '\0';
+        if (end > line && end[-1] == '\r') end[-1] = '\0';
+        ++*number;
+        if (*line && *line != '#') return line;
+    }
+    return NULL;
+}
+
+static int64_t count(const char *text, char c)
+{
+    int64_t n = 0;
+    for (; *text; text++)
+        n += *text == c;
+    return n;
+}
+
+/* Cut a line at its tabs. Returns the number of cells; only the first n are kept. */
+static int64_t cut(char **cells, int64_t n, char *line)
+{
+    int64_t k = 0;
+
+    for (char *cell = line; cell; k++) {
+        char *tab = strchr(cell, '\t');
+        if (tab) *tab = '\0';
+        if (k < n) cells[k] = cell;
+        cell = tab ? tab + 1 : NULL;
+    }
+    return k;
+}
+
+scw_status table_read(table *out, const char *path)
+{
+    scw_status st = SCW_OK;
+    int64_t n, number = 0;
+    char *at, *line;
+
+    *out = (table){0};
+    TRY(text_file_read(&out->text, &n, path, LARGEST));
+    const int64_t n_lines = count(out->text, '\n') + 1;
+    at = out->text;
+    line = next_line(&at, &number);
+    if (!line) FAIL(SCW_EFORMAT, "%s: the file is empty", path);
+    out->n_columns = count(line, '\t') + 1;
+    TRY(mem_new(&out->header, out->n_columns));
+    (void)cut(out->header, out->n_columns, line);
+    TRY(mem_new(&out->cells, n_lines * out->n_columns));
+    TRY(mem_new(&out->line, n_lines));
+    while ((line = next_line(&at, &number))) {
+        int64_t cells = cut(out->cells + out->n_rows * out->n_columns, out->n_columns, line);
+        if (cells != out->n_columns)
+            FAIL(SCW_EFORMAT, "%s, line %lld: %lld cells, the header has %lld", path,
+                 (long long)number, (long long)cells, (long long)out->n_columns);
+        out->line[out->n_rows++] = number;
+    }
+done:
+    if (st != SCW_OK) table_clear(out);
+    return st;
+}
+
+int64_t table_column(const table *t, const char *name)
+{
+    for (int64_t k = 0; k < t->n_columns; k++)
+        if (strcmp(t->header[k], name) == 0) return k;
+    return -1;
+}
+
+scw_status table_need_column(int64_t *out, const table *t, const char *name, const char *path)
+{
+    scw_status st = SCW_OK;
+    textbuf list = {0};
+
+    *out = table_column(t, name);
+    if (*out >= 0) return SCW_OK;
+    for (int64_t k = 0; k < t->n_columns && k < 20; k++)
+        TRY(text_add(&list, "%s%.60s", k ? ", " : "", t->header[k]));
+    FAIL(SCW_ENOTFOUND, "%s: no column '%s'; there %s: %s", path, name,
+         t->n_columns == 1 ? "is" : "are", text_get(&list));
+done:
+    text_clear(&list);
+    return st;
+}

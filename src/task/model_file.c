@@ -58,6 +58,10 @@ scw_status model_file_options(json_t **out, const scw_model_kind *kind, const vo
         if (failed) TRY(need(NULL));
     }
 done:
+    if (st != SCW_OK) {
+        json_decref(*out);
+        *out = NULL;
+    }
     return st;
 }
 

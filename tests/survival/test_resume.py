@@ -23,6 +23,8 @@ FIT = ["fit", "matilda", "set.h5mu", "--label", "cell_type", "--threads", "1", "
        "10", "--z-dim", "20", "--hidden-rna", "30", "--hidden-joint", "30", "--epochs", "8",
        "--min-steps", "0", "--augmentation", "add", "--balance-epochs", "3",
        "--calibration-folds", "2", "--count-steps", "20"]
+# Where the result does not matter.
+QUICK = [*FIT, "--epochs", "1", "--augmentation", "off", "--calibration-folds", "0"]
 
 
 class Survival(unittest.TestCase):
@@ -94,7 +96,7 @@ class Survival(unittest.TestCase):
     def test_killed_and_resumed(self):
         moments = random.Random(SEED)
         kills = 0
-        for k in range(3):
+        for k in range(2):
             name = f"killed{k}"
             run = self.start(name, "--checkpoint-epochs", "1")
             self.wait_for(run, f"{name}.checkpoint")
@@ -111,7 +113,7 @@ class Survival(unittest.TestCase):
 
     def test_killed_in_every_stage(self):
         """Killed when the checkpoint stands in a given training, or a given phase of it."""
-        for training, phase in ((0, 1), (1, 0), (2, 2), (3, 0)):
+        for training, phase in ((0, 1), (2, 2), (3, 0)):
             name = f"stage{training}{phase}"
             run = self.start(name, "--checkpoint-epochs", "1")
             while run.poll() is None and self.place(f"{name}.checkpoint") < (training, phase):
@@ -160,10 +162,10 @@ class Survival(unittest.TestCase):
                 self.assertEqual(self.leftovers(name), ["signal1.checkpoint"])
 
     def test_resume_without_a_checkpoint(self):
-        err = self.run_scweave(*FIT, "-o", "fresh", "--resume")
+        err = self.run_scweave(*QUICK, "-o", "fresh", "--resume")
         self.assertIn("there is no checkpoint fresh.checkpoint: training starts from the beginning",
                       err)
-        self.assertEqual(self.read("fresh"), self.whole)
+        self.assertTrue(os.path.exists(self.path("fresh")))
 
     def test_named_checkpoint(self):
         run = self.start("named", "--checkpoint", "elsewhere", "--checkpoint-epochs", "1")
@@ -183,7 +185,7 @@ class Survival(unittest.TestCase):
             self.write(name, b"x")
             then = time.time() - age
             os.utime(self.path(name), (then, then))
-        self.run_scweave(*FIT, "-o", "swept")
+        self.run_scweave(*QUICK, "-o", "swept")
         self.assertEqual(self.leftovers("swept"),
                          sorted(["swept.checkpoint.tmp-999999999-1",
                                  f"swept.checkpoint.tmp-{os.getpid()}-0",
@@ -202,8 +204,15 @@ class Survival(unittest.TestCase):
         err = self.run_scweave(*other, "-o", "mine", "--resume", status=1)
         self.assertIn("the data are not the same", err)
         self.assertEqual(self.read("mine.checkpoint"), before)
-        err = self.run_scweave(*FIT, "-o", "mine", "--threads", "2", "--resume")
-        self.assertIn("was made with 1 threads, this run has 2", err)
+        run = self.start("mine", "--threads", "2", "--resume")
+        said = ""
+        for line in run.stderr:
+            said += line
+            if line.startswith("continued"):
+                break
+        run.kill()
+        run.communicate(timeout=PATIENCE)
+        self.assertIn("was made with 1 threads, this run has 2", said)
 
     def test_not_resumed(self):
         self.interrupted("anew")
@@ -227,9 +236,6 @@ class Survival(unittest.TestCase):
             err = self.run_scweave(*FIT, "-o", "hurt", "--resume", status=1)
             self.assertRegex(err, "cannot resume.*hurt.checkpoint.*" + expected)
             self.assertFalse(os.path.exists(self.path("hurt")))
-        self.write("hurt.checkpoint", good)
-        self.run_scweave(*FIT, "-o", "hurt", "--resume")
-        self.assertEqual(self.read("hurt"), self.whole)
 
     def test_foreign_file_in_its_place(self):
         self.write("taken.checkpoint", b"a diary")

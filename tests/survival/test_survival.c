@@ -20,11 +20,12 @@
 #include "scweave/scweave.h"
 #include "train/divergence.h"
 
-#define N_OBS 150
+#define N_OBS 130 /* 3 batches of 64, the last of two cells */
 
 static scw_dataset *data;
 static char folder[] = "/tmp/scw-survival-XXXXXX";
 static char checkpoint[64], output[64];
+static const char *modalities = "adt"; /* few features: quick */
 
 static int set_up(void **state)
 {
@@ -79,7 +80,7 @@ static scw_status fit(scw_model **out, const setting *settings, const char *path
     matilda_options o;
     scw_hooks hooks = {.cancelled = cancel_later, .log = catch_warning, .user = h};
     scw_fit_request request = {.label_key = "cell_type",
-                               .modalities = "rna,adt",
+                               .modalities = modalities,
                                .seed = 5,
                                .threads = 1,
                                .checkpoint = path,
@@ -153,8 +154,8 @@ static void test_every_phase(void **state)
                                    {"average", "0"},      {"optimizer", "rmsprop"},
                                    {NULL, NULL}};
     (void)state;
-    expect_same_after_stops(all, 1, 2, 4);
-    expect_same_after_stops(cold, 1, 2, 3);
+    expect_same_after_stops(all, 1, 2, 6);
+    expect_same_after_stops(cold, 1, 2, 4);
 }
 
 /* The model, two twins, the count decoders: 6 + 2 * 4 + 9 steps. */
@@ -165,16 +166,18 @@ static void test_every_training(void **state)
                                     {"warm-start", "off"},       {NULL, NULL}};
     static const setting plain[] = {{"epochs", "3"}, {"calibration-folds", "3"}, {NULL, NULL}};
     (void)state;
-    expect_same_after_stops(twins, 1, 3, 4);
-    expect_same_after_stops(plain, 0, 2, 9);
+    expect_same_after_stops(plain, 0, 2, 14);
+    modalities = "rna,adt";
+    expect_same_after_stops(twins, 1, 3, 9);
+    modalities = "adt";
 }
 
-/* 75 steps an epoch: what is kept after 200 and 400 steps stands in the middle of one. */
+/* 65 steps an epoch: what is kept after 200 steps stands in the middle of one. */
 static void test_middle_of_an_epoch(void **state)
 {
-    static const setting slow[] = {{"epochs", "6"}, {"batch-size", "2"}, {NULL, NULL}};
+    static const setting slow[] = {{"epochs", "7"}, {"batch-size", "2"}, {NULL, NULL}};
     (void)state;
-    expect_same_after_stops(slow, 0, 90, 130);
+    expect_same_after_stops(slow, 0, 90, 120);
 }
 
 /* A fit that had to go back, stopped and continued. */
@@ -201,7 +204,7 @@ static void test_allocation_failures(void **state)
     int64_t n = 1;
     (void)state;
 
-    for (int64_t k = 0; k <= n; k += 1 + n / 30) {
+    for (int64_t k = 0; k <= n; k += 1 + n / 10) {
         (void)unlink(checkpoint);
         assert_true(stop_at(6, two, 1, 0)); /* in the second twin */
         (void)mem_fail_at(k);

@@ -16,6 +16,12 @@ typedef struct cells {
 
 void cells_clear(cells *c);
 
+/* The modalities that cell i has, bit k for modality k. */
+uint32_t cells_mask(const cells *c, int64_t i);
+/* Those of the listed cells that have all modalities of the mask; *out is new. */
+SCW_CHECKED scw_status cells_with(int64_t **out, int64_t *n_out, uint32_t mask, const cells *c,
+                                  const int64_t *rows, int64_t n);
+
 /* Copy the listed rows into a batch in the tape's memory. On failure the tape remembers it and
  * batch->n is 0. */
 void cells_gather(tape *t, const cells *c, const int64_t *rows, int64_t n, model_batch *batch);

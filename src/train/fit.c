@@ -13,6 +13,7 @@
 #include "train/fit_counts.h"
 #include "train/shortcut.h"
 #include "train/split.h"
+#include "train/subsets.h"
 #include "train/trainer.h"
 
 #define MANY_CELLS 20000 /* a tenth of so many is enough to calibrate on */
@@ -565,6 +566,7 @@ static scw_status add_twin(held_out *h, fit_job *j, const int32_t *fold, int32_t
     if (j->penalty > 0.0)
         TRY(shortcut_refit(j->model, j->penalty, &j->all, j->train, j->n_train, true));
     TRY(train(j, true));
+    TRY(subsets_fit(j->model, &j->all, j->train, j->n_train));
     TRY(held_out_add(h, j->model, &j->all, held, n_held, j->train, j->n_train));
 done:
     mem_free(held);
@@ -597,6 +599,7 @@ static scw_status add_twins(held_out *h, fit_job *j)
     memcpy(p->value, kept, (size_t)p->n_values * sizeof(real));
     j->n_train = j->n;
     for (int64_t i = 0; i < j->n; i++) j->train[i] = i;
+    TRY(subsets_fit(j->model, &j->all, j->train, j->n_train));
 done:
     mem_free(kept);
     mem_free(fold);
@@ -610,7 +613,7 @@ static scw_status calibrate_model(fit_job *j)
     held_out h = {0};
 
     if (j->n_validation == 0 && j->model->options.calibration_folds < 2) return SCW_OK;
-    TRY(held_out_init(&h, j->n_validation > 0 ? j->n_validation : j->n, j->model->classes.n));
+    TRY(held_out_init(&h, j->model, j->n_validation > 0 ? j->n_validation : j->n));
     if (j->n_validation > 0)
         TRY(held_out_add(&h, j->model, &j->all, j->validation, j->n_validation, j->train,
                          j->n_train));
@@ -648,9 +651,13 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
                   j.model->classes.n, options->validation, seed));
     TRY(prepare_network(&j));
     TRY(train(&j, false));
+    TRY(subsets_plan(j.model, &j.all, j.train, j.n_train, seed, hooks));
+    TRY(subsets_fit(j.model, &j.all, j.train, j.n_train));
     TRY(calibrate_model(&j));
-    if (j.n_validation > 0 && j.penalty > 0.0)
+    if (j.n_validation > 0 && j.penalty > 0.0) {
         TRY(shortcut_refit(j.model, j.penalty, &j.all, positions, n, false));
+        TRY(subsets_fit(j.model, &j.all, positions, n));
+    }
     TRY(fit_counts(j.model, &j.all, ref, rows, j.train, j.n_train, seed, hooks));
     *out = j.model;
     j.model = NULL;

@@ -56,11 +56,11 @@ def read_modality(source, name):
     return part
 
 
-def judge(scweave, model, files, folder, label):
+def judge(scweave, model, files, folder, label, *options):
     """Accuracy and macro-F1 of the model on a query of the named files."""
     out = os.path.join(folder, "out.h5mu" if len(files) > 1 else "out.h5ad")
     words = [f"{name}={path}" for name, path in files.items()]
-    run(scweave, "annotate", "-m", model, *words, "-o", out, "--threads", "1")
+    run(scweave, "annotate", "-m", model, *words, "-o", out, "--threads", "1", *options)
     with h5py.File(out) as f:
         obs = read_elem(f["obs"])
     truth = None

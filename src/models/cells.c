@@ -11,6 +11,8 @@ void cells_clear(cells *c)
         prepared_clear(&c->x[m]);
     mem_free(c->labels);
     mem_free(c->weight);
+    mem_free(c->batch);
+    for (int m = 0; m < MODEL_MAX_MODALITIES; m++) mem_free(c->shift[m]);
     *c = (cells){0};
 }
 

@@ -12,6 +12,9 @@ typedef struct cells {
     prepared x[MODEL_MAX_MODALITIES]; /* n rows each */
     int32_t *labels;                  /* [n] class or -1, owned; NULL: none */
     float *weight;                    /* [n] weight in the classification loss, owned; NULL: ones */
+    /* A query that is lined up with the reference (train/align.h); else NULL. */
+    int32_t *batch;                     /* [n], owned */
+    float *shift[MODEL_MAX_MODALITIES]; /* [batches, K_m] taken from the projected input, owned */
 } cells;
 
 void cells_clear(cells *c);

@@ -93,6 +93,7 @@ void scw_model_free(scw_model *m)
     matilda_net_clear(&m->net);
     calibration_clear(&m->calibration);
     subsets_clear(&m->subsets);
+    class_means_clear(&m->means);
     count_heads_clear(&m->counts);
     json_decref(m->record);
     mem_free(m);
@@ -338,6 +339,22 @@ static void answer_subsets(const inference *q, const int64_t *rows, int64_t n, t
     }
 }
 
+/* u_m - s_m of the cell's batch, where the cell has the modality. */
+static void shift_inputs(const inference *q, const int64_t *rows, int64_t n, tensor *const *v)
+{
+    const cells *c = q->c;
+
+    for (int k = 0; c->batch && k < q->m->n_modalities; k++) {
+        if (!c->shift[k]) continue;
+        const int64_t width = q->m->net.config.modality[k].n_components;
+        for (int64_t i = 0; i < n; i++) {
+            if (c->x[k].present && !(c->x[k].present[rows[i]] > 0.0f)) continue;
+            const float *shift = c->shift[k] + c->batch[rows[i]] * width;
+            for (int64_t j = 0; j < width; j++) v[k]->value[i * width + j] -= (real)shift[j];
+        }
+    }
+}
+
 static scw_status infer_block(const inference *q, tape *t, const int64_t *rows, int64_t n,
                               uint32_t block, float *logits, float *latent)
 {
@@ -359,13 +376,14 @@ static scw_status infer_block(const inference *q, tape *t, const int64_t *rows, 
         batch.eps = eps;
     }
     matilda_first(&m->net, &pass, &batch, v);
+    TRY(tape_status(t));
+    shift_inputs(q, rows, n, v);
     if (q->as < 0) {
         matilda_forward_from(&m->net, &pass, &batch, v, false, &out);
         TRY(tape_status(t));
         copy_out(logits, out.logits);
         copy_out(latent, m->options.sample_latent ? out.z : out.mu);
     }
-    TRY(tape_status(t));
     answer_subsets(q, rows, n, v, logits, latent);
 done:
     return st;

@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "models/calibration.h"
 #include "models/cells.h"
+#include "models/class_means.h"
 #include "models/count_heads.h"
 #include "models/matilda.h"
 #include "models/matilda_options.h"
@@ -38,6 +39,7 @@ struct scw_model {
     matilda_net net;
     calibration calibration;
     subsets subsets;    /* answers for cells that lack a modality; empty where the model has none */
+    class_means means;
     count_heads counts; /* decoders of counts; empty where the model has none */
     json_t *record; /* training record: seed, cells, history, scores */
 };

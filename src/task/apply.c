@@ -11,6 +11,7 @@
 #include "data/results.h"
 #include "models/model.h"
 #include "scweave/version.h"
+#include "train/align.h"
 
 typedef struct answer {
     int64_t n, n_classes, width;
@@ -292,6 +293,35 @@ done:
     return st;
 }
 
+/* Takes out what sets the query's batches apart from the reference. */
+static scw_status align(cells *c, const scw_model *m, const scw_dataset *query, const char *key,
+                        const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    const column *of = NULL;
+    int32_t *batch = NULL;
+    strings names = {0};
+    int64_t n_missing = 0;
+
+    if (key) {
+        TRY(dataset_obs_column(&of, query, key));
+        TRY(column_classes(of, &batch, &names));
+        for (int64_t i = 0; i < c->n; i++) n_missing += batch[i] < 0;
+        if (n_missing > 0)
+            FAIL(SCW_EDATA, "obs['%s']: %lld of %lld cells have no batch; each must name one", key,
+                 (long long)n_missing, (long long)c->n);
+    } else {
+        TRY(mem_new(&batch, c->n));
+    }
+    TRY(align_query(c, m, batch, key ? names.n : 1, hooks));
+    log_info(hooks, "the query is lined up with the reference (%lld batch%s)",
+             (long long)(key ? names.n : 1), key && names.n != 1 ? "es" : "");
+done:
+    mem_free(batch);
+    strings_clear(&names);
+    return st;
+}
+
 static scw_status check_request(const scw_model *m, const scw_task_request *request)
 {
     if (!(request->coverage >= 0.0 && request->coverage < 1.0))
@@ -318,6 +348,7 @@ scw_status scw_model_apply(scw_results **out, const scw_model *m, const scw_data
     TRY(check_request(m, request));
     TRY(model_prepare(&c, coverage, m, query, hooks));
     TRY(log_check_cancel(hooks));
+    if (request->align) TRY(align(&c, m, query, request->batch_key, hooks));
     TRY(compute(&a, m, &c, request));
     if (a.n_covered < a.n)
         log_warning(hooks, "%lld cells have none of the model's features and get no answer",

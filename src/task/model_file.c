@@ -164,6 +164,7 @@ static scw_status collect(safetensor *tensors, int64_t *n, strings *names, const
     TRY(add_params(tensors, n, names, &m->net.p));
     TRY(add_params(tensors, n, names, &m->counts.p));
     TRY(add_params(tensors, n, names, &m->subsets.p));
+    TRY(add_params(tensors, n, names, &m->means.p));
     for (int k = 0; k < m->n_modalities; k++) {
         const model_modality *x = &m->modality[k];
         const float *parts[PREP_TENSORS] = {x->prep.mean_count, x->prep.center, x->prep.idf};
@@ -190,7 +191,7 @@ scw_status scw_model_save(const scw_model *m, const char *path)
     int64_t n;
 
     TRY(build_metadata(&metadata, m));
-    TRY(mem_new(&tensors, m->net.p.n + m->counts.p.n + m->subsets.p.n +
+    TRY(mem_new(&tensors, m->net.p.n + m->counts.p.n + m->subsets.p.n + m->means.p.n +
                               PREP_TENSORS * m->n_modalities +
                               CALIBRATION_TENSORS * (1 + m->subsets.n)));
     TRY(collect(tensors, &n, &names, m));
@@ -394,6 +395,20 @@ static scw_status parse_optional(json_t **out, const safetensors_file *f, const 
     return safetensors_text(f, key) ? parse_part(out, f, path, key, array) : SCW_OK;
 }
 
+/* Class means, which older files lack. */
+static scw_status load_means(scw_model *m, const safetensors_file *f, const char *path)
+{
+    scw_status st = SCW_OK;
+
+    TRY(class_means_init(&m->means, &m->net.config));
+    if (m->means.n > 0 && safetensors_find(f, m->means.p.at[0].name))
+        TRY(load_parameters(&m->means.p, f, path));
+    else
+        class_means_clear(&m->means);
+done:
+    return st;
+}
+
 /* Calibrations, and the answers for cells that lack a modality. */
 static scw_status load_answers(scw_model *m, const safetensors_file *f, const char *path)
 {
@@ -441,6 +456,7 @@ static scw_status load_description(scw_model *m, const safetensors_file *f, cons
     TRY(matilda_net_init(&m->net, &config, 1));
     TRY(load_parameters(&m->net.p, f, path));
     TRY(load_answers(m, f, path));
+    TRY(load_means(m, f, path));
     TRY(load_counts(m, likelihood, f, path));
 done:
     json_decref(classes);

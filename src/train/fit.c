@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "metric/classification.h"
 #include "prep/pca.h"
+#include "train/align.h"
 #include "train/balance.h"
 #include "train/calibrate.h"
 #include "train/fit_counts.h"
@@ -658,6 +659,7 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
         TRY(shortcut_refit(j.model, j.penalty, &j.all, positions, n, false));
         TRY(subsets_fit(j.model, &j.all, positions, n));
     }
+    TRY(align_learn(j.model, &j.all, positions, n));
     TRY(fit_counts(j.model, &j.all, ref, rows, j.train, j.n_train, seed, hooks));
     *out = j.model;
     j.model = NULL;

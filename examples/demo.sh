@@ -20,5 +20,9 @@ step inspect reference.h5mu
 step fit matilda reference.h5mu --label cell_type -o model.safetensors
 step annotate -m model.safetensors query.h5mu --embed -o annotated.h5mu
 step evaluate annotated.h5mu --label cell_type --prediction matilda_label --embedding X_matilda
+step umap annotated.h5mu --use X_matilda -o annotated.h5mu
+step plot umap annotated.h5mu --color cell_type -o cells.png
+step report . -o report.html
 
-printf '\nAll files are in %s; the annotated copy opens in muon, scanpy and Seurat readers.\n' "$2"
+printf '\nAll files are in %s: cells.png and report.html to look at, and the annotated copy, which\n' "$2"
+printf 'opens in muon, scanpy and Seurat readers.\n'

@@ -116,8 +116,9 @@ const scw_option matilda_option_table[] = {
     {"patience", SCW_OPTION_INT, AT(patience), "0", 0, 100000, NULL, "N", "Schedule",
      "stop after N epochs without a better validation score; 0: never"},
     {"calibration-folds", SCW_OPTION_INT, AT(calibration_folds), "3", 0, 20, NULL, "N", "Schedule",
-     "train N twins, each without one of N parts of the cells, to learn how far the answers can be "
-     "trusted (with a validation share: on that instead); 0: leave confidence as it comes"},
+     "train twins, each without one of N parts of the cells (of up to 10 parts in large sets, until "
+     "1,000 cells are tried), to learn how far answers can be trusted; a validation share serves "
+     "instead; 0: leave confidence as it comes"},
 
     {"augmentation", SCW_OPTION_CHOICE, AT(augmentation), "off", 0, 0, "off|add|replace", "HOW",
      "Balancing",

@@ -97,7 +97,7 @@ static scw_status reject_novel(column *label, const answer *a, const scw_model *
 
     for (int64_t c = 0; c < m->classes.n; c++)
         if (strcmp(m->classes.at[c], UNKNOWN) == 0)
-            FAIL(SCW_EINVAL, "--reject calls cells '" UNKNOWN "', which is a class of this model");
+            FAIL(SCW_EUNSUPPORTED, "--reject calls cells '" UNKNOWN "', which is a class of this model");
     TRY(strings_add(&label->categories, UNKNOWN));
     for (int k = -1; k < m->subsets.n; k++)
         limit[k + 1] = calibration_novelty_limit(model_calibration(m, k), share);
@@ -330,7 +330,7 @@ static scw_status check_request(const scw_model *m, const scw_task_request *requ
         return status_fail(SCW_EINVAL, "the rejected share %g is not between 0 and 1",
                            request->reject);
     if ((request->coverage > 0.0 || request->reject > 0.0) && m->calibration.n == 0)
-        return status_fail(SCW_EINVAL, "this model is not calibrated: label sets and 'unknown' need "
+        return status_fail(SCW_EUNSUPPORTED, "this model is not calibrated: label sets and 'unknown' need "
                                        "one fitted with --calibration-folds 3 or --validation 0.1");
     return SCW_OK;
 }

@@ -63,6 +63,8 @@ static scw_status timed_fit(double *seconds, double *steps, step_cost *cost, con
     options.shortcut_c = 10.0;
     options.library = 1e4;
     options.modality_weights = 0;
+    options.calibration_folds = 0;
+    options.likelihood = LIKELIHOOD_GAUSSIAN;
     TRY(mem_new(&rows, ref->n));
     for (int64_t i = 0; i < ref->n; i++)
         rows[i] = i;

@@ -128,7 +128,7 @@ scw_status align_query(cells *c, const scw_model *m, const int32_t *batch, int64
     int64_t *rows = NULL;
 
     if (m->means.n == 0)
-        FAIL(SCW_EINVAL, "this model cannot line up a query: it has no class means (fitted by an "
+        FAIL(SCW_EUNSUPPORTED, "this model cannot line up a query: it has no class means (fitted by an "
                          "earlier version, or without components)");
     TRY(mem_new(&c->batch, c->n));
     memcpy(c->batch, batch, (size_t)c->n * sizeof *batch);

@@ -17,7 +17,9 @@
 #include "train/subsets.h"
 #include "train/trainer.h"
 
-#define MANY_CELLS 20000 /* a tenth of so many is enough to calibrate on */
+#define ENOUGH_HELD 1000 /* cells to calibrate on; no more twins are trained then */
+#define HELD_PART 500    /* cells in a part of a large set, */
+#define MOST_PARTS 10    /* which has at most so many parts */
 #define SMALLEST_SPLIT_CLASS                                                                       \
     10 /* classes with fewer cells are not touched by the validation share */
 
@@ -574,12 +576,19 @@ done:
     return st;
 }
 
+/* Large sets are cut finer: a twin then misses little, and a part is enough. */
+static int32_t count_parts(const fit_job *j)
+{
+    int64_t fine = j->n / HELD_PART, asked = j->model->options.calibration_folds;
+
+    if (fine > MOST_PARTS) fine = MOST_PARTS;
+    return (int32_t)(fine > asked ? fine : asked);
+}
+
 static scw_status add_twins(held_out *h, fit_job *j)
 {
     scw_status st = SCW_OK;
-    const bool many = j->n > MANY_CELLS;
-    const int32_t n_folds = many ? 10 : (int32_t)j->model->options.calibration_folds;
-    const int32_t n_twins = many ? 1 : n_folds;
+    const int32_t n_folds = count_parts(j);
     params *p = &j->model->net.p;
     real *kept = NULL;
     int32_t *fold = NULL;
@@ -590,8 +599,8 @@ static scw_status add_twins(held_out *h, fit_job *j)
     memcpy(kept, p->value, (size_t)p->n_values * sizeof(real));
     TRY(mem_new(&fold, j->n));
     TRY(split_folds(fold, j->all.labels, j->n, j->model->classes.n, n_folds, j->seed + 2));
-    for (int32_t k = 0; k < n_twins; k++) {
-        log_detail(hooks, "calibration: twin %d of %d", k + 1, n_twins);
+    for (int32_t k = 0; k < n_folds && h->answer[0].n < ENOUGH_HELD; k++) {
+        log_detail(hooks, "calibration: a twin without part %d of %d", k + 1, n_folds);
         j->hooks = &quiet;
         st = add_twin(h, j, fold, k);
         j->hooks = hooks;

@@ -61,8 +61,8 @@ class Case(unittest.TestCase):
 
 
 class Manners(Case):
-    COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "umap", "cluster", "simulate",
-                "evaluate", "plot", "report", "bench", "help"]
+    COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "markers", "simulate", "umap",
+                "cluster", "evaluate", "plot", "report", "bench", "help"]
 
     def test_version_is_quick(self):
         times = []
@@ -157,8 +157,19 @@ class Manners(Case):
             self.refuses("--model is missing", command, "a.h5mu", "-o", "b.h5mu")
             self.refuses("name the query", command, "-m", "m", "-o", "b.h5mu")
             self.refuses("--output is missing", command, "-m", "m", "a.h5mu")
-    COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "markers", "simulate", "umap",
-                "cluster", "evaluate", "plot", "report", "bench", "help"]
+        for command in ("umap", "cluster"):
+            self.refuses("name the file", command, "--use", "X_a", "-o", "b.h5mu")
+            self.refuses("--use is missing", command, "a.h5mu", "-o", "b.h5mu")
+            self.refuses("--output is missing", command, "a.h5mu", "--use", "X_a")
+            self.refuses("--key is empty", command, "a.h5mu", "--use", "X_a", "-o", "b", "--key=")
+            self.refuses("out of range", command, "a.h5mu", "--neighbors", "1")
+        self.refuses("'random' is not one of spectral", "umap", "a.h5mu", "--start", "random")
+        self.refuses("there is no option --resolution", "umap", "a.h5mu", "--resolution", "1")
+        self.refuses("--model is missing", "markers", "a.h5mu")
+        self.refuses("name the data", "markers", "-m", "m")
+        self.refuses("--steps: 0 is out of range", "markers", "-m", "m", "a.h5mu", "--steps", "0")
+        self.refuses("--method", "markers", "-m", "m", "a.h5mu", "--method", "anova")
+        self.refuses("--coverage: 1 is out of range", "annotate", "--coverage", "1")
         self.refuses("there is no option --embed", "embed", "-m", "m", "a.h5mu", "--embed")
         self.refuses("name one file", "evaluate", "--label", "k", "--prediction", "p")
         self.refuses("--label is missing", "evaluate", "a.h5mu", "--prediction", "p")
@@ -340,6 +351,31 @@ class Job(Case):
         with h5py.File(self.path("annotated.h5mu"), "r") as file:
             self.assertEqual(file["obsm/X_matilda"].shape[0], N_CELLS)
             self.assertIn("scweave", file["uns"])
+
+    def test_confidence(self):
+        import h5py  # pylint: disable=import-outside-toplevel
+        self.succeeds("annotate", "-m", "model.safetensors", "query.h5mu", "-o", "sure.h5mu",
+                      "--coverage", "0.9", "--reject", "0.1")
+        with h5py.File(self.path("sure.h5mu"), "r") as file:
+            obs = file["obs"]
+            categories = [c.decode() for c in obs["matilda_label/categories"][:]]
+            self.assertEqual(categories[-1], "unknown")
+            unknown = (obs["matilda_label/codes"][:] == len(categories) - 1)
+            self.assertTrue(0 < unknown.sum() < N_CELLS / 2)
+            novelty = obs["matilda_novelty"][:]
+            self.assertGreater(novelty[unknown].min(), novelty[~unknown].max())
+            sizes = obs["matilda_set_size"][:]
+            sets = [s.decode() for s in obs["matilda_label_set"][:]]
+            self.assertEqual([s.count("|") + 1 for s in sets], list(sizes))
+            self.assertGreaterEqual(sizes.min(), 1)
+        self.succeeds("fit", "matilda", "reference.h5mu", "--label", "cell_type", "-o",
+                      "plain.safetensors", "--calibration-folds", "0", *SHORT)
+        for option in ("--coverage", "--reject"):
+            self.fails("is not calibrated", "annotate", "-m", "plain.safetensors", "query.h5mu",
+                       "-o", "x", option, "0.1")
+        self.succeeds("annotate", "-m", "plain.safetensors", "query.h5mu", "-o", "plain.h5mu")
+        with h5py.File(self.path("plain.h5mu"), "r") as file:
+            self.assertNotIn("matilda_novelty", file["obs"])
 
     def test_annotate_in_place(self):
         shutil.copy(self.path("query.h5mu"), self.path("place.h5mu"))

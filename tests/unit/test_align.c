@@ -181,7 +181,7 @@ static void test_without_means(void **state)
     (void)state;
 
     assert_int_equal(m->means.n, 0);
-    assert_int_equal(scw_model_apply(&none, m, data, &request, NULL), SCW_EINVAL);
+    assert_int_equal(scw_model_apply(&none, m, data, &request, NULL), SCW_EUNSUPPORTED);
     assert_non_null(strstr(scw_error_message(), "no class means"));
     scw_model_free(m);
 }

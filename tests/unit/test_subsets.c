@@ -20,6 +20,8 @@
 
 #define N_OBS 193
 
+static scw_model *pair; /* of RNA and protein; the tests only read it */
+
 static scw_dataset *make(void)
 {
     scw_dataset *d = NULL;
@@ -31,7 +33,9 @@ static scw_model *fit(const scw_dataset *d, const char *modalities, const char *
 {
     static const char *const quick[][2] = {{"epochs", "2"},      {"min-steps", "0"},
                                            {"shortcut-c", "10"}, {"library", "10000"},
-                                           {"likelihood", "gaussian"}, {"modality-weights", "off"}};
+                                           {"likelihood", "gaussian"}, {"modality-weights", "off"},
+                                           {"calibration-folds", "2"}, {"components", "20"},
+                                           {"z-dim", "40"}};
     const scw_model_kind *kind = scw_model_kind_find("matilda");
     scw_fit_request request = {
         .label_key = "cell_type", .modalities = modalities, .seed = 5, .threads = 1};
@@ -44,6 +48,23 @@ static scw_model *fit(const scw_dataset *d, const char *modalities, const char *
     assert_int_equal(scw_options_set(kind->options, &o, "subsets", paths), SCW_OK);
     assert_int_equal(scw_model_fit(&m, kind, d, &request, &o, NULL), SCW_OK);
     return m;
+}
+
+static int set_up(void **state)
+{
+    scw_dataset *d = make();
+    (void)state;
+
+    pair = fit(d, "rna,adt", "on");
+    scw_dataset_free(d);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    scw_model_free(pair);
+    return 0;
 }
 
 /* Cell i loses modality k. */
@@ -117,17 +138,16 @@ static void test_three_modalities(void **state)
 static void test_whole_cells_do_not_notice(void **state)
 {
     scw_dataset *d = make();
-    scw_model *with = fit(d, "rna,adt", "on"), *without = fit(d, "rna,adt", "off");
-    answers a = ask(with, d, MODEL_AS_PRESENT), b = ask(without, d, MODEL_AS_PRESENT);
+    scw_model *without = fit(d, "rna,adt", "off");
+    answers a = ask(pair, d, MODEL_AS_PRESENT), b = ask(without, d, MODEL_AS_PRESENT);
     (void)state;
 
-    assert_int_equal(with->subsets.n, 2);
+    assert_int_equal(pair->subsets.n, 2);
     assert_int_equal(without->subsets.n, 0);
     for (int64_t i = 0; i < N_OBS; i++) assert_true(same(&a, &b, i));
-    assert_true(with->calibration.temperature == without->calibration.temperature);
+    assert_true(pair->calibration.temperature == without->calibration.temperature);
     answers_clear(&a);
     answers_clear(&b);
-    scw_model_free(with);
     scw_model_free(without);
     scw_dataset_free(d);
 }
@@ -137,8 +157,7 @@ static void test_whole_cells_do_not_notice(void **state)
 static void test_mixed_query(void **state)
 {
     scw_dataset *d = make(), *mixed = make();
-    scw_model *m = fit(d, "rna,adt", "on");
-    answers whole = ask(m, d, MODEL_AS_PRESENT), rna = ask(m, d, 0), adt = ask(m, d, 1);
+    answers whole = ask(pair, d, MODEL_AS_PRESENT), rna = ask(pair, d, 0), adt = ask(pair, d, 1);
     static const int path_of[] = {-1, 0, 1, -1};
     int64_t differ = 0;
     (void)state;
@@ -147,12 +166,12 @@ static void test_mixed_query(void **state)
         if (i % 4 == 1 || i % 4 == 3) hide(mixed, 1, i);
         if (i % 4 == 2 || i % 4 == 3) hide(mixed, 0, i);
     }
-    answers got = ask(m, mixed, MODEL_AS_PRESENT), plain = ask(m, mixed, MODEL_AS_NETWORK);
+    answers got = ask(pair, mixed, MODEL_AS_PRESENT), plain = ask(pair, mixed, MODEL_AS_NETWORK);
     for (int64_t i = 0; i < N_OBS; i++) {
         const answers *expected[] = {&whole, &rna, &adt, &plain};
         assert_true(same(&got, expected[i % 4], i));
         differ += i % 4 != 3 && i % 4 != 0 && !same(&got, &plain, i);
-        assert_int_equal(model_path_of(m, &got.c, i), path_of[i % 4]);
+        assert_int_equal(model_path_of(pair, &got.c, i), path_of[i % 4]);
     }
     assert_int_equal(differ, 96); /* no path repeats the network */
     answers_clear(&whole);
@@ -160,7 +179,6 @@ static void test_mixed_query(void **state)
     answers_clear(&adt);
     answers_clear(&got);
     answers_clear(&plain);
-    scw_model_free(m);
     scw_dataset_free(d);
     scw_dataset_free(mixed);
 }
@@ -198,24 +216,23 @@ static void test_round_trip(void **state)
 {
     char path[] = "/tmp/scw-test-subsets-XXXXXX";
     scw_dataset *d = make();
-    scw_model *m = fit(d, "rna,adt", "on"), *loaded = NULL;
+    scw_model *loaded = NULL;
     (void)state;
 
     close(mkstemp(path));
-    assert_int_equal(scw_model_save(m, path), SCW_OK);
+    assert_int_equal(scw_model_save(pair, path), SCW_OK);
     assert_int_equal(scw_model_load(&loaded, path), SCW_OK);
     for (int64_t i = 0; i < N_OBS; i++) hide(d, (int)(i % 2), i);
-    answers a = ask(m, d, MODEL_AS_PRESENT), b = ask(loaded, d, MODEL_AS_PRESENT);
+    answers a = ask(pair, d, MODEL_AS_PRESENT), b = ask(loaded, d, MODEL_AS_PRESENT);
     for (int64_t i = 0; i < N_OBS; i++) assert_true(same(&a, &b, i));
     for (int k = 0; k < 2; k++)
-        assert_true(m->subsets.at[k].calibration.temperature ==
+        assert_true(pair->subsets.at[k].calibration.temperature ==
                     loaded->subsets.at[k].calibration.temperature);
-    assert_memory_equal(m->subsets.at[1].calibration.centre,
+    assert_memory_equal(pair->subsets.at[1].calibration.centre,
                         loaded->subsets.at[1].calibration.centre,
-                        (size_t)(m->classes.n * m->options.z_dim) * sizeof(float));
+                        (size_t)(pair->classes.n * pair->options.z_dim) * sizeof(float));
     answers_clear(&a);
     answers_clear(&b);
-    scw_model_free(m);
     scw_model_free(loaded);
     scw_dataset_free(d);
     unlink(path);
@@ -234,21 +251,20 @@ static void test_damaged(void **state)
         "[{\"modalities\": [\"rna\"]}, {\"modalities\": [\"rna\"]}]",
         "[{\"modalities\": [\"rna\"]}, {}, {}, {}, {}, {}, {}]",
     };
-    scw_dataset *d = make();
-    scw_model *m = fit(d, "rna,adt", "off");
+    const subsets kept = pair->subsets;
     (void)state;
 
+    pair->subsets = (subsets){0};
     for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
         json_t *list = json_loads(lists[k], 0, NULL);
         assert_non_null(list);
-        assert_int_equal(subsets_from_json(m, list, "x"), SCW_EFORMAT);
+        assert_int_equal(subsets_from_json(pair, list, "x"), SCW_EFORMAT);
         assert_string_equal(scw_error_message(), "x: the model's list of subsets is damaged");
         json_decref(list);
     }
-    assert_int_equal(subsets_from_json(m, NULL, "x"), SCW_OK);
-    assert_int_equal(m->subsets.n, 0);
-    scw_model_free(m);
-    scw_dataset_free(d);
+    assert_int_equal(subsets_from_json(pair, NULL, "x"), SCW_OK);
+    assert_int_equal(pair->subsets.n, 0);
+    pair->subsets = kept;
 }
 
 int main(void)
@@ -258,5 +274,5 @@ int main(void)
         cmocka_unit_test(test_mixed_query),      cmocka_unit_test(test_mosaic_reference),
         cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_damaged),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -67,7 +67,7 @@ def main():
         kills, status = 0, -1
         while status < 0:
             status, err = fit(args, killed, *often, "--resume",
-                              kill_after=moments.uniform(0.2, 0.8) * seconds)
+                              kill_after=moments.uniform(0.1, 0.5) * seconds)
             kills += status < 0
         same = status == 0 and filecmp.cmp(whole, killed, shallow=False)
         different += not same

@@ -196,6 +196,29 @@ static void test_stopped_while_going_back(void **state)
     expect_same_after_stops(wild, 0, 20, 60);
 }
 
+/* One count that no cell can have: the model is finite, or the fit fails with a name. */
+static void test_absurd_count(void **state)
+{
+    static const setting some[] = {{"epochs", "2"}, {"count-steps", "100"}, {NULL, NULL}};
+    const modality *x = dataset_find_modality(data, "adt");
+    scw_model *m = NULL;
+    host h = {.steps_left = INT64_MAX};
+    (void)state;
+
+    const float before = x->x.values[7];
+    x->x.values[7] = 1e30f;
+    scw_status st = fit(&m, some, NULL, 0, 0, &h);
+    x->x.values[7] = before;
+    if (st != SCW_OK) {
+        assert_int_equal(st, SCW_ENUMERIC);
+        assert_non_null(strstr(scw_error_message(), "'"));
+        return;
+    }
+    assert_null(divergence_bad_parameter(&m->net.p, m->net.p.value, m->net.p.n_values));
+    assert_null(divergence_bad_parameter(&m->counts.p, m->counts.p.value, m->counts.p.n_values));
+    scw_model_free(m);
+}
+
 /* Nothing leaks and nothing half done comes out, wherever memory ends. */
 static void test_allocation_failures(void **state)
 {
@@ -366,6 +389,7 @@ int main(void)
                                        cmocka_unit_test(test_every_training),
                                        cmocka_unit_test(test_middle_of_an_epoch),
                                        cmocka_unit_test(test_stopped_while_going_back),
+                                       cmocka_unit_test(test_absurd_count),
                                        cmocka_unit_test(test_allocation_failures),
                                        cmocka_unit_test(test_what_is_named),
                                        cmocka_unit_test(test_what_counts),

@@ -21,7 +21,8 @@ static scw_status train(scw_model **out, const char *path, const char *label_key
 {
     const scw_model_kind *kind = scw_model_kind_find("matilda");
     const scw_source source = {path, NULL, NULL};
-    const scw_fit_request request = {label_key, NULL, 1, 0, "examples/annotate.c"};
+    const scw_fit_request request = {
+        .label_key = label_key, .seed = 1, .command = "examples/annotate.c"};
     scw_dataset *reference = NULL;
 
     void *options = calloc(1, kind->options_size);

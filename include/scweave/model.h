@@ -36,11 +36,28 @@ typedef struct scw_fit_request {
     uint64_t seed;
     int threads;            /* 0: all cores */
     const char *command;    /* recorded in the model file; may be NULL */
+    const char *checkpoint; /* file that keeps the state of a fit under way; NULL: none */
+    double checkpoint_minutes; /* write it so many minutes after the start, and then again and again;
+                                  0: not by time */
+    int64_t checkpoint_epochs; /* write it after every so many epochs; 0: not by epochs */
+    int resume; /* continue from the checkpoint, if the file is there */
 } scw_fit_request;
 
 /* Train a model on a reference. `options` is the kind's options struct (scw_options_init first).
+ *
+ * With a checkpoint, the state is written as asked for, and when the cancel hook stops the fit. A fit
+ * that is continued from it, with the same data, options, seed and number of threads, gives the bytes
+ * that the uninterrupted one would have given. It may be some steps older than the moment of the stop.
+ * A checkpoint that cannot be written is a warning. The file stays when the fit is done: remove it once
+ * the model is saved.
+ *
+ * Training that blows up (a value that is not finite, a loss that stays ten times above its best) goes
+ * back to the last sound state with 0.3 of the learning rate, three times at most, with a warning that
+ * names the part of the loss and the parameter or feature; then it is SCW_ENUMERIC.
+ *
  * Errors: SCW_ENOTFOUND (label key), SCW_EDATA (one class only, no usable cell or feature, values
- * that are not counts), SCW_ENUMERIC, SCW_ECANCELLED. */
+ * that are not counts, the checkpoint of another fit), SCW_EFORMAT (a damaged checkpoint), SCW_EIO (a
+ * file that is no checkpoint lies in its place), SCW_ENUMERIC, SCW_ECANCELLED. */
 SCW_API SCW_CHECKED scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind,
                                              const scw_dataset *reference,
                                              const scw_fit_request *request, const void *options,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/atomic_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -8,11 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/text.h"
 #include "scweave/dataset.h"
+
+/* A temporary file that nobody has touched for so long, and whose process is gone, is a leftover. */
+#define LEFTOVER_SECONDS 600
 
 scw_status atomic_file_begin(atomic_file *f, const char *target)
 {
@@ -87,12 +92,55 @@ done:
     return st;
 }
 
+/* Is `name` "<base>.tmp-<pid>-<n>" of a process that this machine no longer has? */
+static bool is_of_dead(const char *name, const char *base)
+{
+    const size_t n = strlen(base);
+    char process[64];
+    struct stat info;
+    long pid;
+    unsigned count;
+    int end = 0;
+
+    if (strncmp(name, base, n) != 0) return false;
+    if (sscanf(name + n, ".tmp-%ld-%u%n", &pid, &count, &end) != 2 || name[n + (size_t)end])
+        return false;
+    (void)snprintf(process, sizeof process, "/proc/%ld", pid);
+    return stat("/proc/self", &info) == 0 && stat(process, &info) != 0 && errno == ENOENT;
+}
+
+/* Remove what a process that was killed while it wrote `target` has left beside it. Whatever cannot be
+ * looked at or removed stays. */
+static scw_status sweep(const char *target)
+{
+    scw_status st = SCW_OK;
+    const char *slash = strrchr(target, '/'), *base = slash ? slash + 1 : target;
+    textbuf folder = {0};
+    struct stat info;
+    struct dirent *entry;
+    DIR *list = NULL;
+
+    TRY(text_add_bytes(&folder, target, base - target));
+    list = opendir(slash ? text_get(&folder) : ".");
+    while (list && (entry = readdir(list)) != NULL) {
+        if (!is_of_dead(entry->d_name, base)) continue;
+        if (fstatat(dirfd(list), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        if (S_ISREG(info.st_mode) && info.st_mtime < time(NULL) - LEFTOVER_SECONDS)
+            (void)unlinkat(dirfd(list), entry->d_name, 0);
+    }
+done:
+    if (list) (void)closedir(list);
+    text_clear(&folder);
+    return st;
+}
+
 scw_status atomic_file_probe(const char *path)
 {
     scw_status st = SCW_OK;
     atomic_file f = {0};
 
     TRY(atomic_file_begin(&f, path));
+    TRY(sweep(path));
 done:
     atomic_file_clear(&f);
     return st;

@@ -23,7 +23,8 @@ void atomic_file_clear(atomic_file *f);
 /* Write n bytes, all at once. */
 SCW_CHECKED scw_status atomic_file_write(const char *target, const void *bytes, int64_t n);
 
-/* Can a file be created or replaced at `path`? SCW_EIO with the reason if not. */
+/* Can a file be created or replaced at `path`? SCW_EIO with the reason if not. Temporary files of
+ * `path` that killed processes have left are removed. */
 SCW_CHECKED scw_status atomic_file_probe(const char *path);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* scweave fit: train a model and save it, or judge it by cross-validation. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,9 +8,10 @@
 #include "print.h"
 
 typedef struct options {
-    char *label, *modalities, *output, *cv;
-    int64_t seed, threads;
-    int json;
+    char *label, *modalities, *output, *cv, *checkpoint;
+    int64_t seed, threads, checkpoint_epochs;
+    double checkpoint_minutes;
+    int json, resume;
 } options;
 
 static const scw_option table[] = {
@@ -28,6 +30,18 @@ static const scw_option table[] = {
      "cell and fold; prints the model beside simple methods"},
     {"json", SCW_OPTION_BOOL, offsetof(options, json), "off", 0, 0, NULL, NULL, "Output",
      "print the report on stdout as JSON"},
+    {"resume", SCW_OPTION_BOOL, offsetof(options, resume), "off", 0, 0, NULL, NULL, "Survival",
+     "continue an interrupted fit from its checkpoint, if there is one; the model is the same to the "
+     "byte"},
+    {"checkpoint", SCW_OPTION_TEXT, offsetof(options, checkpoint), NULL, 0, 0, NULL, "FILE",
+     "Survival",
+     "where the state of the fit is kept while it runs; the output's name with .checkpoint unless said. "
+     "Removed when the model is written"},
+    {"checkpoint-minutes", SCW_OPTION_REAL, offsetof(options, checkpoint_minutes), "5", 0, 1e6, NULL,
+     "N", "Survival", "write it so many minutes after the start, and then again and again; 0: only "
+     "when the fit is stopped by Ctrl-C or SIGTERM"},
+    {"checkpoint-epochs", SCW_OPTION_INT, offsetof(options, checkpoint_epochs), "0", 0, 1e9, NULL,
+     "N", "Survival", "write it after every N epochs; 0: not by epochs"},
     {.type = SCW_OPTION_END},
 };
 
@@ -104,6 +118,13 @@ static int cross_validate(const cli_run *r, const scw_dataset *data, const scw_f
     return result;
 }
 
+/* The model is on disk: what kept its fit has served. */
+static void remove_checkpoint(const char *path)
+{
+    if (remove(path) != 0 && errno != ENOENT)
+        (void)fprintf(stderr, "warning: %s cannot be removed: %s\n", path, strerror(errno));
+}
+
 static int train(const cli_run *r, const scw_dataset *data, const scw_fit_request *request)
 {
     const options *o = r->options;
@@ -112,12 +133,35 @@ static int train(const cli_run *r, const scw_dataset *data, const scw_fit_reques
     scw_status st = scw_model_fit(&model, scw_model_kind_find(r->kind->name), data, request,
                                   r->kind_options, r->hooks);
     if (st == SCW_OK) st = scw_model_save(model, o->output);
+    if (st == SCW_OK) remove_checkpoint(request->checkpoint);
     if (st == SCW_OK && o->json) st = describe(model);
     scw_model_free(model);
     return cli_finish(r, st);
 }
 
-static int check(const cli_run *r)
+/* The checkpoint's name: as given, or beside the output. Given back with free. */
+static char *checkpoint_path(const options *o)
+{
+    const char *base = o->checkpoint ? o->checkpoint : o->output ? o->output : "";
+    size_t size = strlen(base) + sizeof ".checkpoint";
+    char *path = cli_new(size, 1);
+
+    (void)snprintf(path, size, "%s%s", base, o->checkpoint ? "" : ".checkpoint");
+    return path;
+}
+
+static int check_checkpoint(const cli_run *r, const char *path)
+{
+    const options *o = r->options;
+
+    if (cli_writes_over_input(r, path))
+        return cli_misuse(r, "--checkpoint %s is one of the data files", path);
+    if (strcmp(path, o->output) == 0 || cli_same_file(path, o->output))
+        return cli_misuse(r, "--checkpoint %s is the output too; the two need a file each", path);
+    return cli_finish(r, scw_output_check(path));
+}
+
+static int check(const cli_run *r, const char *checkpoint)
 {
     const options *o = r->options;
 
@@ -126,27 +170,38 @@ static int check(const cli_run *r)
     if (!o->label) return cli_misuse(r, "--label is missing: the obs column with the cell types");
     if (o->cv) {
         if (o->output) return cli_misuse(r, "--cv writes no model; leave --output out");
+        if (o->resume || o->checkpoint || o->checkpoint_epochs > 0)
+            return cli_misuse(r, "--cv keeps no checkpoints; leave --resume and --checkpoint out");
         return CLI_OK;
     }
     if (!o->output) return cli_misuse(r, "--output is missing: the model file to write");
     if (cli_writes_over_input(r, o->output))
         return cli_misuse(r, "--output %s is one of the data files", o->output);
-    return cli_finish(r, scw_output_check(o->output));
+    int result = cli_finish(r, scw_output_check(o->output));
+    return result == CLI_OK ? check_checkpoint(r, checkpoint) : result;
 }
 
 static int run(cli_run *r)
 {
     const options *o = r->options;
     scw_dataset *data = NULL;
+    char *checkpoint = checkpoint_path(o);
 
-    int result = check(r);
-    if (result != CLI_OK) return result;
-    const scw_fit_request request = {o->label, o->modalities, (uint64_t)o->seed, (int)o->threads,
-                                     r->record};
-    result = cli_finish(r, cli_open(&data, r));
+    int result = check(r, checkpoint);
+    const scw_fit_request request = {.label_key = o->label,
+                                     .modalities = o->modalities,
+                                     .seed = (uint64_t)o->seed,
+                                     .threads = (int)o->threads,
+                                     .command = r->record,
+                                     .checkpoint = o->cv ? NULL : checkpoint,
+                                     .checkpoint_minutes = o->checkpoint_minutes,
+                                     .checkpoint_epochs = o->checkpoint_epochs,
+                                     .resume = o->resume};
+    if (result == CLI_OK) result = cli_finish(r, cli_open(&data, r));
     if (result == CLI_OK)
         result = o->cv ? cross_validate(r, data, &request) : train(r, data, &request);
     scw_dataset_free(data);
+    free(checkpoint);
     return result;
 }
 
@@ -157,9 +212,12 @@ const cli_command cli_cmd_fit = {
     "MODEL REF... --label KEY -o MODEL.safetensors [options]",
     "Trains a model on a reference: one .h5mu, or one .h5ad a modality, joined by cell name. A file "
     "given as NAME=FILE.h5ad becomes the modality NAME; --rna, --adt and --atac do that for the usual "
-    "three. Raw counts are expected; everything learned about them is kept in the model file.",
+    "three. Raw counts are expected; everything learned about them is kept in the model file.\n"
+    "Ctrl-C and SIGTERM save a checkpoint and stop; a second one quits at once. The same command with "
+    "--resume continues, also after a crash or kill -9, from the last checkpoint.",
     "scweave fit matilda reference.h5mu --label cell_type -o model.safetensors\n"
     "scweave fit matilda --rna rna.h5ad --adt adt.h5ad --label cell_type -o model.safetensors\n"
+    "scweave fit matilda reference.h5mu --label cell_type -o model.safetensors --resume\n"
     "scweave fit matilda reference.h5mu --label cell_type --cv splits.tsv",
     table,
     sizeof(options),

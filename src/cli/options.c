@@ -15,7 +15,9 @@ static const struct {
 } letters[] = {{'h', "help"}, {'m', "model"}, {'o', "output"}, {'q', "quiet"}, {'v', "verbose"}};
 
 /* Options that do not change a result. */
-static const char *const unrecorded[] = {"output", "threads", "quiet", "verbose", "json"};
+static const char *const unrecorded[] = {"output", "threads", "quiet", "verbose", "json",
+                                         "checkpoint", "checkpoint-minutes", "checkpoint-epochs",
+                                         "resume"};
 
 char options_letter(const char *name)
 {

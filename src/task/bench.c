@@ -69,7 +69,7 @@ static scw_status timed_fit(double *seconds, double *steps, step_cost *cost, con
     for (int64_t i = 0; i < ref->n; i++)
         rows[i] = i;
     double start = clock_wall();
-    TRY(fit_model(&m, kind, ref, rows, ref->n, &options, 1, NULL));
+    TRY(fit_model(&m, kind, ref, rows, ref->n, &options, 1, NULL, NULL));
     *seconds = clock_wall() - start;
     *steps = (double)json_integer_value(json_object_get(m->record, "n_steps"));
     *cost = cost_of(m, ref, (double)options.batch_size);

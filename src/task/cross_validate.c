@@ -205,7 +205,7 @@ static scw_status run_model(fold *f, const scw_model_kind *kind, const matilda_o
     matilda_options judged = *options;
 
     judged.likelihood = LIKELIHOOD_GAUSSIAN; /* count decoders change none of the figures */
-    TRY(fit_model(&m, kind, f->ref, f->train, f->n_train, &judged, seed, hooks));
+    TRY(fit_model(&m, kind, f->ref, f->train, f->n_train, &judged, seed, NULL, hooks));
     TRY(fit_prepare(&c, m, f->ref, f->test, f->n_test));
     TRY(predict(f, m, &c));
 done:

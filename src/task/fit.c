@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "task/checkpoint_file.h"
 
 /* Classes of one cell are learnt, but cannot be checked: say so once. */
 static void report_classes(const reference *r, const scw_hooks *hooks)
@@ -36,6 +37,8 @@ scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind, const scw_
     reference ref = {0};
     int64_t *rows = NULL;
     const matilda_options *o = options;
+    checkpoint_file kept = {0};
+    const checkpoint_plan *plan = NULL;
 
     *out = NULL;
     threads_set(request->threads);
@@ -44,10 +47,12 @@ scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind, const scw_
     TRY(mem_new(&rows, ref.n));
     for (int64_t i = 0; i < ref.n; i++)
         rows[i] = i;
-    TRY(fit_model(out, kind, &ref, rows, ref.n, o, request->seed, hooks));
+    TRY(checkpoint_file_open(&kept, &plan, request, kind, o, &ref, hooks));
+    TRY(fit_model(out, kind, &ref, rows, ref.n, o, request->seed, plan, hooks));
     if (json_object_set_new((*out)->record, "label_key", json_string(request->label_key)) != 0)
         FAIL(SCW_ENOMEM, "out of memory in the training record");
 done:
+    checkpoint_file_clear(&kept);
     mem_free(rows);
     reference_clear(&ref);
     if (st != SCW_OK) {

@@ -20,6 +20,7 @@
 #include "models/model.h"
 #include "scweave/version.h"
 #include "task/calibration_file.h"
+#include "task/model_file.h"
 #include "task/subsets_file.h"
 
 #define FORMAT "scweave-model-1"
@@ -45,20 +46,24 @@ done:
     return st;
 }
 
-static scw_status options_to_json(json_t **out, const scw_model *m)
+scw_status model_file_options(json_t **out, const scw_model_kind *kind, const void *options)
 {
     scw_status st = SCW_OK;
 
     *out = json_object();
     TRY(need(*out));
-    for (const scw_option *o = m->kind->options; o->type != SCW_OPTION_END; o++) {
+    for (const scw_option *o = kind->options; o->type != SCW_OPTION_END; o++) {
         char *value = NULL;
-        TRY(scw_options_get(&value, m->kind->options, &m->options, o->name));
+        TRY(scw_options_get(&value, kind->options, options, o->name));
         int failed = value && json_object_set_new(*out, o->name, json_string(value)) != 0;
         mem_free(value);
         if (failed) TRY(need(NULL));
     }
 done:
+    if (st != SCW_OK) {
+        json_decref(*out);
+        *out = NULL;
+    }
     return st;
 }
 
@@ -85,8 +90,7 @@ done:
     return st;
 }
 
-/* Put a JSON value into the metadata as text; takes over `value`. */
-static scw_status put_json(json_t *metadata, const char *key, json_t *value)
+scw_status model_file_put(json_t *metadata, const char *key, json_t *value)
 {
     scw_status st = SCW_OK;
     char *dumped = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
@@ -107,20 +111,20 @@ static scw_status build_metadata(json_t **out, const scw_model *m)
     *out = json_pack("{s:s, s:s, s:s}", "format", FORMAT, "version", scw_version(), "model",
                      m->kind->name);
     TRY(need(*out));
-    TRY(options_to_json(&part, m));
-    TRY(put_json(*out, "options", part));
+    TRY(model_file_options(&part, m->kind, &m->options));
+    TRY(model_file_put(*out, "options", part));
     TRY(strings_to_json(&part, &m->classes));
-    TRY(put_json(*out, "classes", part));
+    TRY(model_file_put(*out, "classes", part));
     TRY(modalities_to_json(&part, m));
-    TRY(put_json(*out, "modalities", part));
-    TRY(put_json(*out, "record", json_incref(m->record)));
+    TRY(model_file_put(*out, "modalities", part));
+    TRY(model_file_put(*out, "record", json_incref(m->record)));
     if (m->calibration.n > 0) {
         part = calibration_to_json(&m->calibration);
         TRY(need(part));
-        TRY(put_json(*out, "calibration", part));
+        TRY(model_file_put(*out, "calibration", part));
     }
     TRY(subsets_to_json(&part, m));
-    if (part) TRY(put_json(*out, "subsets", part));
+    if (part) TRY(model_file_put(*out, "subsets", part));
 done:
     return st;
 }
@@ -502,7 +506,7 @@ scw_status scw_model_describe(char **out_json, const scw_model *m)
     *out_json = NULL;
     all = json_pack("{s:s, s:O}", "model", m->kind->name, "record", m->record);
     TRY(need(all));
-    TRY(options_to_json(&part, m));
+    TRY(model_file_options(&part, m->kind, &m->options));
     if (json_object_set_new(all, "options", part) != 0) TRY(need(NULL));
     TRY(strings_to_json(&part, &m->classes));
     if (json_object_set_new(all, "classes", part) != 0) TRY(need(NULL));

@@ -12,6 +12,7 @@
 #include "train/balance.h"
 #include "train/calibrate.h"
 #include "train/fit_counts.h"
+#include "train/fit_state.h"
 #include "train/shortcut.h"
 #include "train/split.h"
 #include "train/subsets.h"
@@ -32,13 +33,14 @@ typedef struct fit_job {
     cells all;                   /* the n rows, prepared */
     int64_t *train, *validation; /* positions among the n rows */
     int64_t n_train, n_validation;
-    double penalty; /* of the shortcut; 0: there is none */
     uint64_t seed;
     const scw_hooks *hooks;
+    fit_state state; /* what is kept while the fit runs */
 } fit_job;
 
 static void job_clear(fit_job *j)
 {
+    fit_state_clear(&j->state);
     scw_model_free(j->model);
     cells_clear(&j->all);
     mem_free(j->train);
@@ -298,6 +300,12 @@ done:
     return st;
 }
 
+/* Does the fit start from a checkpoint? Then nothing is fitted that the checkpoint has. */
+static bool continues(const fit_job *j)
+{
+    return j->state.plan && j->state.plan->resume;
+}
+
 /* A network with new weights and fitted projections, for the transforms as they are. */
 static scw_status build_network(fit_job *j)
 {
@@ -310,6 +318,7 @@ static scw_status build_network(fit_job *j)
         components[k] = projection_width(j, k);
     model_config(j->model, components, &config);
     TRY(matilda_net_init(&j->model->net, &config, j->seed));
+    if (continues(j)) return SCW_OK; /* the values come from the checkpoint */
     for (int k = 0; k < j->model->n_modalities; k++)
         TRY(set_projection(j, k));
 done:
@@ -356,6 +365,7 @@ static scw_status choose_library(fit_job *j, shortcut_choice *best)
         chosen = candidates[q];
     }
     if (built != chosen) TRY(build_with_library(j, chosen));
+    j->state.library = chosen;
 done:
     return st;
 }
@@ -369,16 +379,18 @@ static scw_status prepare_network(fit_job *j)
 
     for (int k = 0; k < j->ref->n_modalities; k++) {
         TRY(add_modality(j, k));
-        TRY(transform_modality(j, k, j->model->options.library));
+        TRY(transform_modality(
+            j, k, scales_library(j, k) ? j->state.library : j->model->options.library));
     }
     TRY(set_weights(j));
     TRY(build_network(j));
+    if (continues(j)) goto done;
     for (int k = 0; k < j->model->n_modalities; k++)
         projected = projected || j->model->net.config.modality[k].n_components > 0;
     if (!j->model->options.shortcut || !projected) goto done;
     TRY(choose_library(j, &choice));
     TRY(shortcut_fit(j->model, &choice, &j->all, j->train, j->n_train, j->seed, j->hooks));
-    j->penalty = choice.c;
+    j->state.penalty = choice.c;
 done:
     return st;
 }
@@ -469,7 +481,12 @@ static scw_status run_stage2(fit_job *j, trainer *t)
     log_detail(j->hooks, "stage 2: %lld cells, %lld in each class", (long long)plan.n,
                (long long)plan.median);
     TRY(balance_source_init(&source, &plan, &j->all, &net, (int)j->model->classes.n, j->seed));
-    if (!o->warm_start) TRY(restart(j, j->seed + 1)); /* as the authors' package */
+    const checkpoint *c = fit_state_here(&j->state);
+    if (c && checkpoint_find(c, "simulator"))
+        TRY(checkpoint_copy(source.values, c, "simulator", net.p->n_values));
+    else if (!o->warm_start)
+        TRY(restart(j, j->seed + 1)); /* as the authors' package */
+    j->state.simulator = source.values;
     train_phase phase = {.name = "stage 2a",
                          .source = balance_source_as_source(&source),
                          .n_epochs = o->balance_epochs,
@@ -480,6 +497,7 @@ static scw_status run_stage2(fit_job *j, trainer *t)
     phase.lr = phase.lr_end = 0.1 * o->balance_lr;
     TRY(trainer_run(t, &phase, true));
 done:
+    j->state.simulator = NULL;
     balance_source_clear(&source);
     balance_plan_clear(&plan);
     return st;
@@ -490,7 +508,7 @@ static scw_status record_history(const fit_job *j, const trainer *t)
     scw_status st = SCW_OK;
     json_t *history = json_array(), *record = j->model->record;
 
-    for (int64_t k = 0; k < t->n_history; k++) {
+    for (int64_t k = 0; k < t->at.n_history; k++) {
         const train_epoch *e = &t->history[k];
         json_t *row = json_pack("{s:s, s:I, s:f, s:f}", "phase", e->phase, "epoch",
                                 (json_int_t)e->epoch, "lr", e->lr, "loss", e->total);
@@ -503,7 +521,7 @@ static scw_status record_history(const fit_job *j, const trainer *t)
     failed |= json_object_set_new(record, "seed", json_integer((json_int_t)j->seed));
     failed |= json_object_set_new(record, "n_train", json_integer(j->n_train));
     failed |= json_object_set_new(record, "n_validation", json_integer(j->n_validation));
-    failed |= json_object_set_new(record, "n_steps", json_integer(t->step));
+    failed |= json_object_set_new(record, "n_steps", json_integer(t->at.step));
     if (t->best && isfinite(t->best_score)) {
         failed |= json_object_set_new(record, "best_epoch", json_integer(t->best_epoch));
         failed |= json_object_set_new(record, "best_validation", json_real(t->best_score));
@@ -538,11 +556,13 @@ static scw_status train(fit_job *j, bool twin)
     bool stage2 = o->augmentation != AUGMENT_OFF;
     TRY(trainer_init(&t, &net, &options, epochs + (stage2 ? 2 * o->balance_epochs : 0),
                      j->n_validation > 0 ? &validator : NULL, j->hooks));
+    TRY(fit_state_attach(&j->state, &t, twin ? "calibration" : "training"));
     TRY(run_stage1(j, &t, epochs));
     if (stage2) TRY(run_stage2(j, &t));
     trainer_finish(&t);
     if (!twin) TRY(record_history(j, &t));
 done:
+    fit_state_detach(&j->state);
     trainer_clear(&t);
     return st;
 }
@@ -551,7 +571,7 @@ done:
 
 /* The model's weights stand aside for a twin's, trained without fold k; what the twin says of that
  * fold is kept. */
-static scw_status add_twin(held_out *h, fit_job *j, const int32_t *fold, int32_t k)
+static scw_status add_twin(fit_job *j, const int32_t *fold, int32_t k)
 {
     scw_status st = SCW_OK;
     int64_t *held = NULL, n_held = 0;
@@ -565,12 +585,12 @@ static scw_status add_twin(held_out *h, fit_job *j, const int32_t *fold, int32_t
             j->train[j->n_train++] = i;
     }
     if (n_held == 0 || j->n_train < 2) goto done;
-    TRY(restart(j, j->seed));
-    if (j->penalty > 0.0)
-        TRY(shortcut_refit(j->model, j->penalty, &j->all, j->train, j->n_train, true));
+    if (!fit_state_here(&j->state)) TRY(restart(j, j->seed));
+    if (!fit_state_here(&j->state) && j->state.penalty > 0.0)
+        TRY(shortcut_refit(j->model, j->state.penalty, &j->all, j->train, j->n_train, true));
     TRY(train(j, true));
     TRY(subsets_fit(j->model, &j->all, j->train, j->n_train));
-    TRY(held_out_add(h, j->model, &j->all, held, n_held, j->train, j->n_train));
+    TRY(held_out_add(&j->state.held, j->model, &j->all, held, n_held, j->train, j->n_train));
 done:
     mem_free(held);
     return st;
@@ -585,33 +605,31 @@ static int32_t count_parts(const fit_job *j)
     return (int32_t)(fine > asked ? fine : asked);
 }
 
-static scw_status add_twins(held_out *h, fit_job *j)
+static scw_status add_twins(fit_job *j)
 {
     scw_status st = SCW_OK;
     const int32_t n_folds = count_parts(j);
     params *p = &j->model->net.p;
-    real *kept = NULL;
     int32_t *fold = NULL;
     const scw_hooks *hooks = j->hooks, quiet = {.cancelled = hooks ? hooks->cancelled : NULL,
                                                 .user = hooks ? hooks->user : NULL};
 
-    TRY(mem_new(&kept, p->n_values));
-    memcpy(kept, p->value, (size_t)p->n_values * sizeof(real));
     TRY(mem_new(&fold, j->n));
     TRY(split_folds(fold, j->all.labels, j->n, j->model->classes.n, n_folds, j->seed + 2));
-    for (int32_t k = 0; k < n_folds && h->answer[0].n < ENOUGH_HELD; k++) {
+    for (int32_t k = 0; k < n_folds; k++, j->state.training++) {
+        if (fit_state_is_past(&j->state)) continue; /* what it said is among the held already */
+        if (j->state.held.answer[0].n >= ENOUGH_HELD) break;
         log_detail(hooks, "calibration: a twin without part %d of %d", k + 1, n_folds);
         j->hooks = &quiet;
-        st = add_twin(h, j, fold, k);
+        st = add_twin(j, fold, k);
         j->hooks = hooks;
         if (st != SCW_OK) goto done;
     }
-    memcpy(p->value, kept, (size_t)p->n_values * sizeof(real));
+    memcpy(p->value, j->state.finished, (size_t)p->n_values * sizeof(real));
     j->n_train = j->n;
     for (int64_t i = 0; i < j->n; i++) j->train[i] = i;
     TRY(subsets_fit(j->model, &j->all, j->train, j->n_train));
 done:
-    mem_free(kept);
     mem_free(fold);
     return st;
 }
@@ -620,29 +638,30 @@ done:
 static scw_status calibrate_model(fit_job *j)
 {
     scw_status st = SCW_OK;
-    held_out h = {0};
+    held_out *h = &j->state.held;
 
     if (j->n_validation == 0 && j->model->options.calibration_folds < 2) return SCW_OK;
-    TRY(held_out_init(&h, j->model, j->n_validation > 0 ? j->n_validation : j->n));
-    if (j->n_validation > 0)
-        TRY(held_out_add(&h, j->model, &j->all, j->validation, j->n_validation, j->train,
+    if (j->n_validation > 0) {
+        TRY(held_out_init(h, j->model, j->n_validation));
+        TRY(held_out_add(h, j->model, &j->all, j->validation, j->n_validation, j->train,
                          j->n_train));
-    else
-        TRY(add_twins(&h, j));
-    TRY(calibrate(j->model, &h, &j->all, j->train, j->n_train));
+    } else {
+        TRY(fit_state_start_held(&j->state, j->n));
+        TRY(add_twins(j));
+    }
+    TRY(calibrate(j->model, h, &j->all, j->train, j->n_train));
     const calibration *k = &j->model->calibration;
     log_info(j->hooks,
              "%lld held-out cells: accuracy %.3f, temperature %.2f, calibration error %.3f (%.3f "
              "without it)",
              (long long)k->n, k->accuracy, k->temperature, k->ece[1], k->ece[0]);
 done:
-    held_out_clear(&h);
     return st;
 }
 
 scw_status fit_model(scw_model **out, const scw_model_kind *kind, const reference *ref,
                      const int64_t *rows, int64_t n, const matilda_options *options, uint64_t seed,
-                     const scw_hooks *hooks)
+                     const checkpoint_plan *plan, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     fit_job j = {.ref = ref, .rows = rows, .n = n, .seed = seed, .hooks = hooks};
@@ -650,6 +669,7 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
 
     *out = NULL;
     TRY(model_new(&j.model, kind, options));
+    TRY(fit_state_init(&j.state, plan, j.model, hooks));
     j.all.n = n;
     TRY(set_classes(&j));
     TRY(mem_new(&positions, n));
@@ -660,19 +680,22 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
     TRY(fit_split(j.train, &j.n_train, j.validation, &j.n_validation, j.all.labels, positions, n,
                   j.model->classes.n, options->validation, seed));
     TRY(prepare_network(&j));
-    TRY(train(&j, false));
+    if (!fit_state_is_past(&j.state)) TRY(train(&j, false));
+    TRY(fit_state_finish_model(&j.state));
     TRY(subsets_plan(j.model, &j.all, j.train, j.n_train, seed, hooks));
     TRY(subsets_fit(j.model, &j.all, j.train, j.n_train));
     TRY(calibrate_model(&j));
-    if (j.n_validation > 0 && j.penalty > 0.0) {
-        TRY(shortcut_refit(j.model, j.penalty, &j.all, positions, n, false));
+    if (j.n_validation > 0 && j.state.penalty > 0.0) {
+        TRY(shortcut_refit(j.model, j.state.penalty, &j.all, positions, n, false));
         TRY(subsets_fit(j.model, &j.all, positions, n));
     }
     TRY(align_learn(j.model, &j.all, positions, n));
-    TRY(fit_counts(j.model, &j.all, ref, rows, j.train, j.n_train, seed, hooks));
+    TRY(fit_counts(j.model, &j.all, ref, rows, j.train, j.n_train, seed, &j.state,
+                   hooks));
     *out = j.model;
     j.model = NULL;
 done:
+    if (st == SCW_EFORMAT && continues(&j)) st = status_prefix(st, "%s: cannot be used", plan->where);
     mem_free(positions);
     job_clear(&j);
     return st;

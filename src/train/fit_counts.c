@@ -4,7 +4,6 @@
 #include <math.h>
 
 #include "base/alloc.h"
-#include "train/trainer.h"
 
 /* Frozen latents and raw counts. */
 typedef struct count_source {
@@ -120,7 +119,8 @@ done:
     return st;
 }
 
-static scw_status run(scw_model *m, const count_source *s, uint64_t seed, const scw_hooks *hooks)
+static scw_status run(scw_model *m, const count_source *s, uint64_t seed, fit_state *state,
+                      const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     const matilda_options *o = &m->options;
@@ -137,18 +137,21 @@ static scw_status run(scw_model *m, const count_source *s, uint64_t seed, const 
 
     options.optimizer.weight_decay[0] = o->count_decay;
     TRY(trainer_init(&t, &net, &options, phase.n_epochs, NULL, hooks));
+    TRY(fit_state_attach(state, &t, "the count decoders"));
     TRY(trainer_run(&t, &phase, false));
-    json_t *row = json_pack("{s:I, s:f, s:f}", "n_steps", (json_int_t)t.step, "first_loss",
-                            t.history[0].total, "last_loss", t.history[t.n_history - 1].total);
+    json_t *row = json_pack("{s:I, s:f, s:f}", "n_steps", (json_int_t)t.at.step, "first_loss",
+                            t.history[0].total, "last_loss", t.history[t.at.n_history - 1].total);
     if (!row || json_object_set_new(m->record, "counts", row) != 0)
         FAIL(SCW_ENOMEM, "out of memory in the training record");
 done:
+    fit_state_detach(state);
     trainer_clear(&t);
     return st;
 }
 
 scw_status fit_counts(scw_model *m, const cells *c, const reference *ref, const int64_t *rows,
-                      const int64_t *train, int64_t n_train, uint64_t seed, const scw_hooks *hooks)
+                      const int64_t *train, int64_t n_train, uint64_t seed, fit_state *state,
+                      const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     count_source s = {.model = m, .ref = ref, .n = n_train};
@@ -157,7 +160,7 @@ scw_status fit_counts(scw_model *m, const cells *c, const reference *ref, const 
     TRY(add_heads(m));
     TRY(gather_source(&s, c, rows, train));
     for (int k = 0; k < m->n_modalities; k++) TRY(start_head(m, k, &s));
-    TRY(run(m, &s, seed, hooks));
+    TRY(run(m, &s, seed, state, hooks));
 done:
     mem_free((void *)(uintptr_t)s.rows);
     mem_free(s.latent);

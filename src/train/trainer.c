@@ -8,6 +8,9 @@
 #include "base/threads.h"
 
 #define PI 3.14159265358979323846
+#define KEEP_STEPS 200    /* between two kept states: a copy costs less than a hundredth of the steps */
+#define MOST_RETURNS 3    /* to a kept state, in a whole run */
+#define RETURN_FACTOR 0.3 /* of the learning rate, each time */
 
 scw_status trainer_init(trainer *t, const network *net, const train_options *options,
                         int64_t n_epochs, const train_validator *validator, const scw_hooks *hooks)
@@ -21,7 +24,8 @@ scw_status trainer_init(trainer *t, const network *net, const train_options *opt
                    .hooks = hooks,
                    .n_epochs_total = n_epochs,
                    .started = clock_wall(),
-                   .best_score = -INFINITY};
+                   .best_score = -INFINITY,
+                   .at.rate = 1.0};
     TRY(tape_new(&t->tape));
     TRY(optimizer_init(&t->optimizer, &options->optimizer, net->p));
     if (options->average > 0.0) {
@@ -41,6 +45,9 @@ void trainer_clear(trainer *t)
     mem_free(t->average);
     mem_free(t->best);
     mem_free(t->history);
+    for (int k = 0; k < CHECKPOINT_MAX_BLOCKS; k++)
+        mem_free(t->kept_block[k]);
+    strings_clear(&t->restored);
     *t = (trainer){0};
 }
 
@@ -58,15 +65,17 @@ static double learning_rate(const train_phase *phase, int64_t step, int64_t n_st
  * the random start does not linger in it. */
 static double average_keep(const trainer *t)
 {
-    double grown = ((double)t->step + 1.0) / ((double)t->step + 10.0);
+    double grown = ((double)t->at.step + 1.0) / ((double)t->at.step + 10.0);
 
     return fmin(t->options.average, grown);
 }
 
+/* One step. When it shows that training has blown up, `why` says so and nothing is updated. */
 static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *entries, int64_t n,
-                           double lr, train_epoch *sums)
+                           double lr, textbuf *why)
 {
     scw_status st = SCW_OK;
+    train_epoch *sums = &t->at.sums;
     model_batch batch;
     model_outputs out;
     model_losses losses;
@@ -77,24 +86,24 @@ static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *
         TRY(tape_status(t->tape));
         FAIL(SCW_ENOMEM, "%s: out of memory while gathering a batch", phase->name);
     }
-    nn_pass pass = {.t = t->tape, .p = t->net.p, .seed = t->options.seed, .step = t->step};
+    nn_pass pass = {.t = t->tape, .p = t->net.p, .seed = t->options.seed, .step = t->at.step};
     t->net.forward(t->net.self, &pass, &batch, true, &out);
     t->net.loss(t->net.self, &pass, &batch, &out, &losses);
     TRY(tape_status(t->tape));
+    divergence_step seen = {&batch, &out, &losses, t->net.p, t->names};
+    TRY(divergence_follow(&t->at.watch, &seen, why));
+    if (why->length > 0) goto done;
     for (int k = 0; k < losses.n; k++) {
-        double v = (double)losses.part[k]->value[0];
-        if (!isfinite(v))
-            FAIL(SCW_ENUMERIC, "%s, step %u: the loss '%s' is not finite (%g); try a smaller --lr",
-                 phase->name, t->step, losses.name[k], v);
         sums->loss_name[k] = losses.name[k];
-        sums->loss[k] += v * (double)n;
+        sums->loss[k] += (double)losses.part[k]->value[0] * (double)n;
     }
     sums->n_losses = losses.n;
     sums->total += (double)losses.total->value[0] * (double)n;
     TRY(tape_backward(t->tape, losses.total));
     optimizer_average average = {t->average, average_keep(t)};
     optimizer_step(&t->optimizer, t->net.p, lr, t->average ? &average : NULL);
-    t->step++;
+    t->at.step++;
+    t->at.batch++;
 done:
     return st;
 }
@@ -111,7 +120,7 @@ static scw_status validate(trainer *t, train_epoch *e)
     TRY(t->validator->score(t->validator->self, &view, &e->score));
     if (e->score > t->best_score) {
         t->best_score = e->score;
-        t->best_epoch = t->epochs_done;
+        t->best_epoch = t->at.epochs_done;
         memcpy(t->best, view.value, (size_t)view.n_values * sizeof(real));
     }
 done:
@@ -122,12 +131,12 @@ static scw_status record(trainer *t, const train_epoch *e)
 {
     scw_status st = SCW_OK;
 
-    if (t->n_history == t->history_capacity) {
+    if (t->at.n_history == t->history_capacity) {
         int64_t capacity = t->history_capacity ? 2 * t->history_capacity : 64;
         TRY(mem_resize(&t->history, capacity));
         t->history_capacity = capacity;
     }
-    t->history[t->n_history++] = *e;
+    t->history[t->at.n_history++] = *e;
 done:
     return st;
 }
@@ -146,11 +155,12 @@ static void report(const trainer *t, const train_epoch *e)
         names[n] = "validation";
         values[n++] = e->score;
     }
-    double left = elapsed * (double)(t->n_epochs_total - t->epochs_done) / (double)t->epochs_done;
+    double left = elapsed * (double)(t->n_epochs_total - t->at.epochs_done) /
+                  (double)(t->at.epochs_done - t->started_at);
     scw_progress p = {.phase = e->phase,
-                      .step = t->step,
+                      .step = t->at.step,
                       .n_steps = -1,
-                      .epoch = t->epochs_done,
+                      .epoch = t->at.epochs_done,
                       .n_epochs = t->n_epochs_total,
                       .seconds_elapsed = elapsed,
                       .seconds_left = left,
@@ -160,27 +170,163 @@ static void report(const trainer *t, const train_epoch *e)
     log_progress(t->hooks, &p);
 }
 
-static scw_status one_epoch(trainer *t, const train_phase *phase, int64_t epoch, int64_t *order)
+/* ---------------------------------------------------------------------------------- survival */
+
+static void write_kept(trainer *t)
+{
+    t->saver->last = clock_wall();
+    if (t->written) return;
+    t->written = t->saver->save(t->saver->self) == SCW_OK;
+    if (!t->written && !t->saver->warned)
+        log_warning(t->saver->hooks, "the checkpoint cannot be written, training goes on without it: %s",
+                    scw_error_message());
+    t->saver->warned = t->saver->warned || !t->written;
+    status_clear();
+}
+
+/* What is wrong with the parameters or their second moments, if anything is. */
+static scw_status inspect(const trainer *t, textbuf *why)
+{
+    const params *p = t->net.p;
+    const char *bad = divergence_bad_parameter(p, p->value, p->n_values);
+
+    if (bad) return text_add(why, "parameter '%s' is not finite", bad);
+    bad = divergence_bad_parameter(p, t->optimizer.v, p->n_trainable);
+    if (bad) return text_add(why, "the gradients of parameter '%s' are out of range", bad);
+    return SCW_OK;
+}
+
+/* Keep the state if it is sound, else say why not. A loss that is far too high at present may be the
+ * start of something: such a state waits. */
+static scw_status keep_if_sound(trainer *t, bool write, textbuf *why)
+{
+    scw_status st = SCW_OK;
+
+    if (t->at.watch.n_high > 0) goto done;
+    TRY(inspect(t, why));
+    if (why->length > 0) goto done;
+    TRY(trainer_keep(t));
+    if (!t->saver) goto done;
+    bool late = t->saver->seconds > 0.0 && clock_wall() - t->saver->last >= t->saver->seconds;
+    if (write || late) write_kept(t);
+done:
+    return st;
+}
+
+/* Back to the kept state with a lower rate. A state from which no step was taken cannot do better. */
+static scw_status go_back(trainer *t, const train_phase *phase, const char *why)
+{
+    scw_status st = SCW_OK;
+    const uint32_t failed = t->at.step;
+
+    if (failed == t->kept.step)
+        FAIL(SCW_ENUMERIC,
+             "%s, step %u: %s; nothing was learnt since the last sound state, so a lower rate would "
+             "not help: look at the data, or at the options that differ from the defaults",
+             phase->name, failed, why);
+    if (t->kept.n_returns == MOST_RETURNS)
+        FAIL(SCW_ENUMERIC,
+             "%s, step %u: %s; training went back %d times, down to %.2g of the learning rate, and "
+             "still blows up: try a smaller --lr, and look at what is named here",
+             phase->name, failed, why, MOST_RETURNS, t->kept.rate);
+    trainer_go_back(t);
+    t->at.rate = t->kept.rate *= RETURN_FACTOR;
+    t->at.n_returns = ++t->kept.n_returns;
+    t->written = false;
+    log_warning(t->hooks, "%s, step %u: %s; back to step %u with %.2g of the learning rate",
+                phase->name, failed, why, t->at.step, t->at.rate);
+done:
+    return st;
+}
+
+static scw_status check_cancel(trainer *t)
+{
+    scw_status st = log_check_cancel(t->hooks);
+
+    if (st != SCW_ECANCELLED || !t->saver) return st;
+    write_kept(t);
+    if (!t->written) return status_fail(st, "stopped at the user's request; nothing was saved");
+    return status_fail(st,
+                       "stopped at the user's request; the same command with --resume continues from "
+                       "%s",
+                       t->saver->where);
+}
+
+/* -------------------------------------------------------------------------------------- loop */
+
+static scw_status finish_epoch(trainer *t, const train_phase *phase)
+{
+    scw_status st = SCW_OK;
+    train_epoch *e = &t->at.sums;
+
+    for (int k = 0; k < e->n_losses; k++)
+        e->loss[k] /= (double)phase->source.n;
+    e->total /= (double)phase->source.n;
+    t->at.epochs_done++;
+    TRY(validate(t, e));
+    TRY(record(t, e));
+    report(t, e);
+    t->at.epoch++;
+    t->at.batch = 0;
+    *e = (train_epoch){0};
+done:
+    return st;
+}
+
+/* The rest of the current epoch; `why` tells that it broke off. */
+static scw_status run_epoch(trainer *t, const train_phase *phase, int64_t *order, textbuf *why)
 {
     scw_status st = SCW_OK;
     const int64_t n = phase->source.n, b = t->options.batch_size, per_epoch = (n + b - 1) / b;
-    train_epoch e = {.phase = phase->name, .epoch = epoch + 1};
 
     rng_permutation(order, n, rng_make_key(t->options.seed, RNG_SHUFFLE, 0),
-                    (uint32_t)t->epochs_done);
-    for (int64_t k = 0; k < per_epoch; k++) {
-        int64_t size = k + 1 < per_epoch ? b : n - k * b;
-        e.lr = learning_rate(phase, epoch * per_epoch + k, phase->n_epochs * per_epoch);
-        TRY(log_check_cancel(t->hooks));
-        TRY(one_step(t, phase, order + k * b, size, e.lr, &e));
+                    (uint32_t)t->at.epochs_done);
+    t->at.sums.phase = phase->name;
+    t->at.sums.epoch = t->at.epoch + 1;
+    while (t->at.batch < per_epoch) {
+        int64_t k = t->at.batch, size = k + 1 < per_epoch ? b : n - k * b;
+        double lr = t->at.rate * learning_rate(phase, t->at.epoch * per_epoch + k,
+                                               phase->n_epochs * per_epoch);
+        t->at.sums.lr = lr;
+        TRY(check_cancel(t));
+        TRY(one_step(t, phase, order + k * b, size, lr, why));
+        if (why->length == 0 && t->at.step - t->kept.step >= KEEP_STEPS)
+            TRY(keep_if_sound(t, false, why));
+        if (why->length > 0) goto done;
     }
-    for (int k = 0; k < e.n_losses; k++)
-        e.loss[k] /= (double)n;
-    e.total /= (double)n;
-    t->epochs_done++;
-    TRY(validate(t, &e));
-    TRY(record(t, &e));
-    report(t, &e);
+    TRY(finish_epoch(t, phase));
+    if (t->saver && t->saver->epochs > 0 && t->at.epochs_done % t->saver->epochs == 0)
+        TRY(keep_if_sound(t, true, why));
+done:
+    return st;
+}
+
+/* No better validation score for too long? */
+static bool out_of_patience(const trainer *t, const train_phase *phase)
+{
+    int64_t start = t->at.epochs_done - t->at.epoch;
+    int64_t since = t->best_epoch > start ? t->best_epoch : start;
+
+    if (!t->validator || phase->patience == 0 || t->at.epochs_done - since < phase->patience)
+        return false;
+    log_detail(t->hooks, "%s: stopped after epoch %lld, no better validation score since %lld",
+               phase->name, (long long)t->at.epochs_done, (long long)t->best_epoch);
+    return true;
+}
+
+/* The first state of a phase is kept whatever it is like: there is no other to go back to. */
+static scw_status enter_phase(trainer *t, bool fresh_optimizer)
+{
+    scw_status st = SCW_OK;
+
+    if (t->at.epoch > 0 || t->at.batch > 0) goto done; /* continued from a checkpoint */
+    if (fresh_optimizer) {
+        optimizer_options options = t->optimizer.options;
+        optimizer_clear(&t->optimizer);
+        TRY(optimizer_init(&t->optimizer, &options, t->net.p));
+    }
+    t->at.watch = (divergence_watch){0};
+    TRY(trainer_keep(t));
 done:
     return st;
 }
@@ -188,26 +334,22 @@ done:
 scw_status trainer_run(trainer *t, const train_phase *phase, bool fresh_optimizer)
 {
     scw_status st = SCW_OK;
-    int64_t *order = NULL, started_at = t->epochs_done;
+    int64_t *order = NULL;
+    textbuf why = {0};
 
+    if (t->n_runs++ < t->at.phase) goto done;
     TRY(mem_new(&order, phase->source.n));
-    if (fresh_optimizer) {
-        optimizer_options options = t->optimizer.options;
-        optimizer_clear(&t->optimizer);
-        TRY(optimizer_init(&t->optimizer, &options, t->net.p));
+    TRY(enter_phase(t, fresh_optimizer));
+    while (t->at.epoch < phase->n_epochs && !out_of_patience(t, phase)) {
+        TRY(run_epoch(t, phase, order, &why));
+        if (why.length > 0) TRY(go_back(t, phase, text_get(&why)));
+        text_clear(&why);
     }
-    for (int64_t epoch = 0; epoch < phase->n_epochs; epoch++) {
-        TRY(one_epoch(t, phase, epoch, order));
-        int64_t since = t->best_epoch > started_at ? t->best_epoch : started_at;
-        if (t->validator && phase->patience > 0 && t->epochs_done - since >= phase->patience) {
-            log_detail(t->hooks,
-                       "%s: stopped after epoch %lld, no better validation score since %lld",
-                       phase->name, (long long)t->epochs_done, (long long)t->best_epoch);
-            break;
-        }
-    }
+    t->at.phase++;
+    t->at.epoch = 0;
 done:
     mem_free(order);
+    text_clear(&why);
     return st;
 }
 

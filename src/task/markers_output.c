@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The table of markers as text, as a file, as uns['markers'], as facts. */
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -73,24 +72,11 @@ done:
 scw_status scw_markers_write(const scw_markers *m, const char *path)
 {
     scw_status st = SCW_OK;
-    atomic_file target = {0};
     char *text = NULL;
-    FILE *file = NULL;
 
     TRY(scw_markers_text(&text, m));
-    TRY(atomic_file_begin(&target, path));
-    file = fopen(target.temporary, "wb");
-    if (!file) FAIL(SCW_EIO, "%s: cannot write: %s", path, strerror(errno));
-    size_t n = strlen(text);
-    if (fwrite(text, 1, n, file) != n || fflush(file) != 0)
-        FAIL(SCW_EIO, "%s: cannot write: %s", path, strerror(errno));
-    int failed = fclose(file);
-    file = NULL;
-    if (failed) FAIL(SCW_EIO, "%s: cannot write: %s", path, strerror(errno));
-    TRY(atomic_file_commit(&target));
+    TRY(atomic_file_write(path, text, (int64_t)strlen(text)));
 done:
-    if (file) (void)fclose(file);
-    atomic_file_clear(&target);
     mem_free(text);
     return st;
 }

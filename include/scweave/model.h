@@ -90,10 +90,16 @@ typedef struct scw_task_request {
                             (0, 1); 0: no label sets. Needs a calibrated model */
     double reject;       /* with annotate: share of cells like the reference's that may be called
                             'unknown', in [0, 1); 0: none are. Needs a calibrated model */
+    int align;           /* line up the query with the reference first: what sets a batch of it
+                            apart, whatever the type of the cell, is taken out. A cell's answer then
+                            depends on the other cells of its batch */
+    const char *batch_key; /* with align: obs column of the query that names the batch of each cell;
+                              NULL: the query is one batch */
 } scw_task_request;
 
 /* Apply a fitted model to a query. A missing modality or missing features are reported through the
- * log hook; a query that shares no modality or too few features is refused with SCW_EDATA. */
+ * log hook; a query that shares no modality or too few features is refused with SCW_EDATA, and so is a
+ * batch column with missing values; SCW_ENOTFOUND: no such column. */
 SCW_API SCW_CHECKED scw_status scw_model_apply(scw_results **out, const scw_model *model,
                                                const scw_dataset *query,
                                                const scw_task_request *request,

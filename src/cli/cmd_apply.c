@@ -9,9 +9,18 @@
 typedef struct options {
     char *model, *output;
     int64_t threads;
-    int embed;
+    int embed, align;
+    char *batch_key;
     double coverage, reject;
 } options;
+
+#define ALIGN                                                                                      \
+    {"align", SCW_OPTION_BOOL, offsetof(options, align), "off", 0, 0, NULL, NULL, "Batches",       \
+     "first take out what sets the query as a whole apart from the reference, beyond its mix of "  \
+     "types; answers then depend on which cells the query has"},                                   \
+    {"batch-key", SCW_OPTION_TEXT, offsetof(options, batch_key), NULL, 0, 0, NULL, "KEY",          \
+     "Batches", "with --align: obs column that names the batch of each cell; each is lined up by " \
+     "itself"}
 
 static const scw_option annotate_table[] = {
     {"model", SCW_OPTION_TEXT, offsetof(options, model), NULL, 0, 0, NULL, "FILE", "Task",
@@ -20,6 +29,7 @@ static const scw_option annotate_table[] = {
      "where the copy of the query with the results goes"},
     {"embed", SCW_OPTION_BOOL, offsetof(options, embed), "off", 0, 0, NULL, NULL, "Task",
      "write the embedding too"},
+    ALIGN,
     {"coverage", SCW_OPTION_REAL, offsetof(options, coverage), "0", 0, 0.9999, NULL, "P",
      "Confidence", "add label sets that hold the true class in a share P of cells, 0.95 say"},
     {"reject", SCW_OPTION_REAL, offsetof(options, reject), "0", 0, 0.9999, NULL, "P", "Confidence",
@@ -35,6 +45,7 @@ static const scw_option embed_table[] = {
      "model file written by fit"},
     {"output", SCW_OPTION_TEXT, offsetof(options, output), NULL, 0, 0, NULL, "FILE", "Task",
      "where the copy of the query with the results goes"},
+    ALIGN,
     {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Task",
      "0: all cores"},
     {.type = SCW_OPTION_END},
@@ -49,14 +60,22 @@ static int check(const cli_run *r)
     if (!o->output) return cli_misuse(r, "--output is missing: the file to write");
     if (cli_same_file(o->output, o->model))
         return cli_misuse(r, "--output %s is the model file", o->output);
+    if (o->batch_key && !o->align)
+        return cli_misuse(r, "--batch-key says what --align lines up; give both");
     return cli_finish(r, scw_output_check(o->output));
 }
 
 static int apply(cli_run *r, int annotate, int embed)
 {
     const options *o = r->options;
-    const scw_task_request request = {annotate, embed, (int)o->threads, r->record, o->coverage,
-                                      o->reject};
+    const scw_task_request request = {.annotate = annotate,
+                                      .embed = embed,
+                                      .threads = (int)o->threads,
+                                      .command = r->record,
+                                      .coverage = o->coverage,
+                                      .reject = o->reject,
+                                      .align = o->align,
+                                      .batch_key = o->batch_key};
     scw_model *model = NULL;
     scw_dataset *query = NULL;
     scw_results *results = NULL;

@@ -23,13 +23,33 @@ double reliability_log_loss(const reliability_set *s, double temperature)
     return total / (double)s->n;
 }
 
+double reliability_brier(const reliability_set *s, double temperature)
+{
+    double total = 0.0;
+
+    for (int64_t i = 0; i < s->n; i++) {
+        const float *row = s->logits + i * s->n_classes;
+        double top = -INFINITY, sum = 0.0, squares = 0.0;
+        for (int64_t c = 0; c < s->n_classes; c++)
+            top = fmax(top, (double)row[c]);
+        for (int64_t c = 0; c < s->n_classes; c++) {
+            double e = exp(((double)row[c] - top) / temperature);
+            sum += e;
+            squares += e * e;
+        }
+        double truth = exp(((double)row[s->truth[i]] - top) / temperature) / sum;
+        total += squares / (sum * sum) - 2.0 * truth + 1.0;
+    }
+    return total / (double)s->n;
+}
+
 double reliability_temperature(const reliability_set *s)
 {
     /* Golden sections of log(1 / T). */
     const double ratio = 0.6180339887498949;
     double low = log(LOWEST_INVERSE), high = log(HIGHEST_INVERSE);
     double a = high - ratio * (high - low), b = low + ratio * (high - low);
-    double at_a = reliability_log_loss(s, exp(-a)), at_b = reliability_log_loss(s, exp(-b));
+    double at_a = reliability_brier(s, exp(-a)), at_b = reliability_brier(s, exp(-b));
 
     for (int k = 0; k < SEARCH_STEPS && high - low > 1e-6; k++) {
         if (at_a < at_b) {
@@ -37,13 +57,13 @@ double reliability_temperature(const reliability_set *s)
             b = a;
             at_b = at_a;
             a = high - ratio * (high - low);
-            at_a = reliability_log_loss(s, exp(-a));
+            at_a = reliability_brier(s, exp(-a));
         } else {
             low = a;
             a = b;
             at_a = at_b;
             b = low + ratio * (high - low);
-            at_b = reliability_log_loss(s, exp(-b));
+            at_b = reliability_brier(s, exp(-b));
         }
     }
     return exp(-0.5 * (low + high));

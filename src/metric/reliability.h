@@ -18,7 +18,11 @@ typedef struct reliability_set {
 
 /* Mean of -log softmax(logits / T)[truth]; n >= 1. */
 double reliability_log_loss(const reliability_set *s, double temperature);
-/* The T in [0.05, 20] of least log loss (it is convex in 1 / T). */
+/* Mean Brier score, sum over classes of (p - [class is the truth])^2. */
+double reliability_brier(const reliability_set *s, double temperature);
+/* The T in [0.05, 20] of least Brier score. The log loss, the usual choice, is led by the few cells
+ * that are wrong with confidence, mislabelled ones say, and makes the rest too modest
+ * (docs/models/matilda.md has the figures). */
 double reliability_temperature(const reliability_set *s);
 
 /* Expected calibration error: over RELIABILITY_BINS equal bins of the probability of the answer,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How far a model's scores can be trusted, learnt from cells that it was not trained on.
  *
- *   probabilities  softmax(logits / T), T the temperature of least log loss (Guo et al. 2017)
+ *   probabilities  softmax(logits / T), T the temperature (Guo et al. 2017) of least Brier score
  *   label set      the classes with p_c >= 1 - q, q the ceil((n + 1) coverage)-th smallest of the
  *                  held-out 1 - p_true (split conformal prediction, Vovk et al. 2005; Sadinle et al.
  *                  2019), and always the best class: it holds the true class with probability

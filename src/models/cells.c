@@ -11,7 +11,31 @@ void cells_clear(cells *c)
         prepared_clear(&c->x[m]);
     mem_free(c->labels);
     mem_free(c->weight);
+    mem_free(c->batch);
+    for (int m = 0; m < MODEL_MAX_MODALITIES; m++) mem_free(c->shift[m]);
     *c = (cells){0};
+}
+
+uint32_t cells_mask(const cells *c, int64_t i)
+{
+    uint32_t mask = 0;
+
+    for (int m = 0; m < c->n_modalities; m++)
+        if (!c->x[m].present || c->x[m].present[i] > 0.0f) mask |= 1u << m;
+    return mask;
+}
+
+scw_status cells_with(int64_t **out, int64_t *n_out, uint32_t mask, const cells *c,
+                      const int64_t *rows, int64_t n)
+{
+    scw_status st = SCW_OK;
+
+    *n_out = 0;
+    TRY(mem_new(out, n));
+    for (int64_t i = 0; i < n; i++)
+        if ((cells_mask(c, rows[i]) & mask) == mask) (*out)[(*n_out)++] = rows[i];
+done:
+    return st;
 }
 
 /* values[rows[i]] for each i, as real; NULL for NULL. */

@@ -12,9 +12,18 @@ typedef struct cells {
     prepared x[MODEL_MAX_MODALITIES]; /* n rows each */
     int32_t *labels;                  /* [n] class or -1, owned; NULL: none */
     float *weight;                    /* [n] weight in the classification loss, owned; NULL: ones */
+    /* A query that is lined up with the reference (train/align.h); else NULL. */
+    int32_t *batch;                     /* [n], owned */
+    float *shift[MODEL_MAX_MODALITIES]; /* [batches, K_m] taken from the projected input, owned */
 } cells;
 
 void cells_clear(cells *c);
+
+/* The modalities that cell i has, bit k for modality k. */
+uint32_t cells_mask(const cells *c, int64_t i);
+/* Those of the listed cells that have all modalities of the mask; *out is new. */
+SCW_CHECKED scw_status cells_with(int64_t **out, int64_t *n_out, uint32_t mask, const cells *c,
+                                  const int64_t *rows, int64_t n);
 
 /* Copy the listed rows into a batch in the tape's memory. On failure the tape remembers it and
  * batch->n is 0. */

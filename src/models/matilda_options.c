@@ -75,6 +75,9 @@ const scw_option matilda_option_table[] = {
      "its input is multiplied by (within-class covariance)^-POWER; 0: off"},
     {"whiten-shrink", SCW_OPTION_REAL, AT(whiten_shrink), "0.5", 0, 1, NULL, "SHARE", "Linear path",
      "share of the identity in that covariance"},
+    {"subsets", SCW_OPTION_BOOL, AT(subsets), "on", 0, 0, NULL, NULL, "Linear path",
+     "fit answers for cells that lack some of two or three modalities too; off: such a cell enters "
+     "with what it lacks at the training mean"},
 
     {"likelihood", SCW_OPTION_CHOICE, AT(likelihood), "auto", 0, 0, "auto|nb|bernoulli|gaussian",
      "KIND", "Count decoders",
@@ -190,6 +193,7 @@ static const setting compat[] = {{"rna-transform", "matilda"},
                                  {"hidden-atac", "185"},
                                  {"linear-decoder", "off"},
                                  {"modality-weights", "off"},
+                                 {"subsets", "off"},
                                  {"likelihood", "gaussian"}};
 
 scw_status matilda_options_preset(void *options, const char *preset)

@@ -33,6 +33,7 @@ typedef struct matilda_options {
     /* linear path */
     double shortcut_c, whiten, whiten_shrink;
     int modality_weights;
+    int subsets; /* paths for cells that lack a modality */
     /* count decoders */
     int likelihood; /* likelihood_choice */
     int64_t count_steps;

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/threads.h"
 #include "prep/align.h"
 
 #define INFER_ROWS 512 /* cells of one inference block */
@@ -91,6 +92,8 @@ void scw_model_free(scw_model *m)
     }
     matilda_net_clear(&m->net);
     calibration_clear(&m->calibration);
+    subsets_clear(&m->subsets);
+    class_means_clear(&m->means);
     count_heads_clear(&m->counts);
     json_decref(m->record);
     mem_free(m);
@@ -300,23 +303,70 @@ done:
 
 /* -------------------------------------------------------------------------------- inference */
 
+int model_path_of(const scw_model *m, const cells *c, int64_t i)
+{
+    return subsets_find(&m->subsets, cells_mask(c, i));
+}
+
 static void copy_out(float *to, const tensor *from)
 {
     for (int64_t e = 0; to && e < from->size; e++)
         to[e] = (float)from->value[e];
 }
 
-static scw_status infer_block(const scw_model *m, const params *p, tape *t, const cells *c,
-                              const int64_t *rows, int64_t n, uint32_t block, float *logits,
-                              float *latent)
+/* One inference: whose answer, with which weights. */
+typedef struct inference {
+    const scw_model *m;
+    const params *p;
+    const cells *c;
+    int as;
+} inference;
+
+/* The rows that the subsets answer for: all by path `as`, or each by what it has. */
+static void answer_subsets(const inference *q, const int64_t *rows, int64_t n, tensor *const *v,
+                           float *logits, float *latent)
+{
+    const scw_model *m = q->m;
+
+    if (m->subsets.n == 0 || q->as == MODEL_AS_NETWORK) return;
+    PARALLEL_FOR_IF(n > 64)
+    for (int64_t i = 0; i < n; i++) {
+        int k = q->as >= 0 ? q->as : model_path_of(m, q->c, rows[i]);
+        if (k < 0) continue;
+        subset_path_apply(&m->subsets, k, &m->net.config, v, i,
+                          logits ? logits + i * m->classes.n : NULL,
+                          latent ? latent + i * m->options.z_dim : NULL);
+    }
+}
+
+/* u_m - s_m of the cell's batch, where the cell has the modality. */
+static void shift_inputs(const inference *q, const int64_t *rows, int64_t n, tensor *const *v)
+{
+    const cells *c = q->c;
+
+    for (int k = 0; c->batch && k < q->m->n_modalities; k++) {
+        if (!c->shift[k]) continue;
+        const int64_t width = q->m->net.config.modality[k].n_components;
+        for (int64_t i = 0; i < n; i++) {
+            if (c->x[k].present && !(c->x[k].present[rows[i]] > 0.0f)) continue;
+            const float *shift = c->shift[k] + c->batch[rows[i]] * width;
+            for (int64_t j = 0; j < width; j++) v[k]->value[i * width + j] -= (real)shift[j];
+        }
+    }
+}
+
+static scw_status infer_block(const inference *q, tape *t, const int64_t *rows, int64_t n,
+                              uint32_t block, float *logits, float *latent)
 {
     scw_status st = SCW_OK;
+    const scw_model *m = q->m;
+    tensor *v[MODEL_MAX_MODALITIES];
     model_batch batch;
     model_outputs out;
 
     tape_reset(t, TAPE_EVAL);
-    cells_gather(t, c, rows, n, &batch);
-    nn_pass pass = {.t = t, .p = p, .seed = 1, .step = block};
+    cells_gather(t, q->c, rows, n, &batch);
+    nn_pass pass = {.t = t, .p = q->p, .seed = 1, .step = block};
     if (m->options.sample_latent) {
         /* The authors sample z at inference too. */
         real *eps = tape_alloc(t, n * m->options.z_dim, sizeof *eps);
@@ -325,18 +375,25 @@ static scw_status infer_block(const scw_model *m, const params *p, tape *t, cons
                 eps[e] = (real)rng_normal(rng_make_key(1, RNG_LATENT, 1), block, (uint64_t)e);
         batch.eps = eps;
     }
-    matilda_forward(&m->net, &pass, &batch, false, &out);
+    matilda_first(&m->net, &pass, &batch, v);
     TRY(tape_status(t));
-    copy_out(logits, out.logits);
-    copy_out(latent, m->options.sample_latent ? out.z : out.mu);
+    shift_inputs(q, rows, n, v);
+    if (q->as < 0) {
+        matilda_forward_from(&m->net, &pass, &batch, v, false, &out);
+        TRY(tape_status(t));
+        copy_out(logits, out.logits);
+        copy_out(latent, m->options.sample_latent ? out.z : out.mu);
+    }
+    answer_subsets(q, rows, n, v, logits, latent);
 done:
     return st;
 }
 
-scw_status model_infer(const scw_model *m, const params *p, const cells *c, const int64_t *rows,
-                       int64_t n, float *logits, float *latent)
+static scw_status infer(const inference *q, const int64_t *rows, int64_t n, float *logits,
+                        float *latent)
 {
     scw_status st = SCW_OK;
+    const scw_model *m = q->m;
     tape *t = NULL;
     int64_t *all = NULL;
 
@@ -349,7 +406,7 @@ scw_status model_infer(const scw_model *m, const params *p, const cells *c, cons
     }
     for (int64_t from = 0; from < n; from += INFER_ROWS) {
         int64_t size = n - from < INFER_ROWS ? n - from : INFER_ROWS;
-        TRY(infer_block(m, p, t, c, rows + from, size, (uint32_t)(from / INFER_ROWS),
+        TRY(infer_block(q, t, rows + from, size, (uint32_t)(from / INFER_ROWS),
                         logits ? logits + from * m->classes.n : NULL,
                         latent ? latent + from * m->options.z_dim : NULL));
     }
@@ -357,6 +414,24 @@ done:
     tape_free(t);
     mem_free(all);
     return st;
+}
+
+scw_status model_infer(const scw_model *m, const params *p, const cells *c, const int64_t *rows,
+                       int64_t n, float *logits, float *latent)
+{
+    return infer(&(inference){m, p, c, MODEL_AS_PRESENT}, rows, n, logits, latent);
+}
+
+scw_status model_infer_as(const scw_model *m, int as, const cells *c, const int64_t *rows,
+                          int64_t n, float *logits, float *latent)
+{
+    return infer(&(inference){m, &m->net.p, c, as}, rows, n, logits, latent);
+}
+
+const calibration *model_calibration(const scw_model *m, int k)
+{
+    return k >= 0 && m->subsets.at[k].calibration.n > 0 ? &m->subsets.at[k].calibration
+                                                        : &m->calibration;
 }
 
 int64_t model_best_class(const float *scores, int64_t n)

@@ -9,9 +9,11 @@
 #include "data/dataset.h"
 #include "models/calibration.h"
 #include "models/cells.h"
+#include "models/class_means.h"
 #include "models/count_heads.h"
 #include "models/matilda.h"
 #include "models/matilda_options.h"
+#include "models/subsets.h"
 #include "scweave/model.h"
 
 /* What a modality measures; decides its default transform and width. */
@@ -36,6 +38,8 @@ struct scw_model {
     model_modality modality[MODEL_MAX_MODALITIES];
     matilda_net net;
     calibration calibration;
+    subsets subsets;    /* answers for cells that lack a modality; empty where the model has none */
+    class_means means;
     count_heads counts; /* decoders of counts; empty where the model has none */
     json_t *record; /* training record: seed, cells, history, scores */
 };
@@ -59,17 +63,31 @@ typedef struct model_coverage {
 SCW_CHECKED scw_status model_prepare(cells *out, model_coverage *coverage, const scw_model *m,
                                      const scw_dataset *query, const scw_hooks *hooks);
 
-/* Class scores [n, C] and latent [n, d] of cells; either may be NULL. In blocks of rows. Scores
- * become probabilities by calibration_softmax with m->calibration.temperature. */
 /* The query's raw counts of modality k in the order of the model's features, a CSR row a cell (empty
  * where absent), and which cells have it: present is new [n_obs]. A modality that the query lacks is
  * absent everywhere. Errors as model_prepare. */
 SCW_CHECKED scw_status model_counts(matrix *counts, uint8_t **present, const scw_model *m, int k,
                                     const scw_dataset *query);
 
-/* Class probabilities [n, C] and latent [n, d] of cells; either may be NULL. In blocks of rows. */
+/* Class scores [n, C] and latent [n, d] of cells; either may be NULL. In blocks of rows. A cell that
+ * lacks a modality is answered by m->subsets where there is a path for what it has. Scores become
+ * probabilities by calibration_softmax with the temperature of model_calibration. */
 SCW_CHECKED scw_status model_infer(const scw_model *m, const params *p, const cells *c,
                                    const int64_t *rows, int64_t n, float *logits, float *latent);
+
+/* Whose answer it is to be. */
+enum {
+    MODEL_AS_NETWORK = -2, /* the network's, whatever the cells have */
+    MODEL_AS_PRESENT = -1  /* of model_infer; k >= 0: of m->subsets.at[k], which the cells must have */
+};
+SCW_CHECKED scw_status model_infer_as(const scw_model *m, int as, const cells *c,
+                                      const int64_t *rows, int64_t n, float *logits, float *latent);
+
+/* Which path of m->subsets answers for cell i, -1: the network. */
+int model_path_of(const scw_model *m, const cells *c, int64_t i);
+/* How far the answers of path k can be trusted; -1: the network's, which stands in for a path that has
+ * no calibration of its own. */
+const calibration *model_calibration(const scw_model *m, int k);
 
 /* The class with the largest of n scores or probabilities; the first of equals. */
 int64_t model_best_class(const float *scores, int64_t n);

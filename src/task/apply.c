@@ -11,6 +11,7 @@
 #include "data/results.h"
 #include "models/model.h"
 #include "scweave/version.h"
+#include "train/align.h"
 
 typedef struct answer {
     int64_t n, n_classes, width;
@@ -18,6 +19,7 @@ typedef struct answer {
     float *latent;        /* [n, d] or NULL */
     double *novelty;      /* [n] or NULL: the model is not calibrated */
     uint8_t *covered;     /* [n] 1 where at least one modality spoke */
+    int *path;            /* [n] of the model's subsets, -1: the network's answer */
     int64_t n_covered;
 } answer;
 
@@ -27,22 +29,36 @@ static void answer_clear(answer *a)
     mem_free(a->latent);
     mem_free(a->novelty);
     mem_free(a->covered);
+    mem_free(a->path);
     *a = (answer){0};
 }
 
-/* Novelty from the latent; the scores become probabilities. */
+/* Cells [from, to) that one path answers for: novelty from the latent; scores become probabilities. */
+static scw_status judge_run(answer *a, const scw_model *m, int64_t from, int64_t to)
+{
+    scw_status st = SCW_OK;
+    const calibration *k = model_calibration(m, a->path[from]);
+
+    if (a->novelty)
+        TRY(calibration_log_distances(a->novelty + from, k, a->latent + from * a->width,
+                                      to - from));
+    for (int64_t i = from; a->novelty && i < to; i++)
+        a->novelty[i] = a->covered[i] ? calibration_novelty(k, a->novelty[i]) : NAN;
+    calibration_softmax(a->probabilities + from * a->n_classes, to - from, a->n_classes,
+                        k->temperature);
+done:
+    return st;
+}
+
 static scw_status judge(answer *a, const scw_model *m)
 {
     scw_status st = SCW_OK;
-    const calibration *k = &m->calibration;
 
-    if (k->n > 0) {
-        TRY(mem_new(&a->novelty, a->n));
-        TRY(calibration_log_distances(a->novelty, k, a->latent, a->n));
-        for (int64_t i = 0; i < a->n; i++)
-            a->novelty[i] = a->covered[i] ? calibration_novelty(k, a->novelty[i]) : NAN;
+    if (m->calibration.n > 0) TRY(mem_new(&a->novelty, a->n));
+    for (int64_t from = 0, to; from < a->n; from = to) {
+        for (to = from + 1; to < a->n && a->path[to] == a->path[from]; to++) continue;
+        TRY(judge_run(a, m, from, to));
     }
-    calibration_softmax(a->probabilities, a->n, a->n_classes, k->temperature);
 done:
     return st;
 }
@@ -54,9 +70,10 @@ static scw_status compute(answer *a, const scw_model *m, const cells *c,
 
     *a = (answer){.n = c->n, .n_classes = m->classes.n, .width = m->options.z_dim};
     TRY(mem_new(&a->covered, a->n));
+    TRY(mem_new(&a->path, a->n));
     for (int64_t i = 0; i < a->n; i++) {
-        for (int k = 0; k < c->n_modalities; k++)
-            a->covered[i] |= !c->x[k].present || c->x[k].present[i] > 0.0f;
+        a->covered[i] = cells_mask(c, i) != 0;
+        a->path[i] = model_path_of(m, c, i);
         a->n_covered += a->covered[i];
     }
     if (request->annotate) TRY(mem_new(&a->probabilities, a->n * a->n_classes));
@@ -75,20 +92,24 @@ static scw_status reject_novel(column *label, const answer *a, const scw_model *
                                const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    const double limit = calibration_novelty_limit(&m->calibration, share);
+    double limit[1 + SUBSETS_MAX]; /* by path */
     int64_t n_rejected = 0;
 
     for (int64_t c = 0; c < m->classes.n; c++)
         if (strcmp(m->classes.at[c], UNKNOWN) == 0)
             FAIL(SCW_EUNSUPPORTED, "--reject calls cells '" UNKNOWN "', which is a class of this model");
     TRY(strings_add(&label->categories, UNKNOWN));
+    for (int k = -1; k < m->subsets.n; k++)
+        limit[k + 1] = calibration_novelty_limit(model_calibration(m, k), share);
     for (int64_t i = 0; i < a->n; i++) {
-        if (label->codes[i] < 0 || a->novelty[i] <= limit) continue;
+        if (label->codes[i] < 0 || a->novelty[i] <= limit[a->path[i] + 1]) continue;
         label->codes[i] = (int32_t)m->classes.n;
         n_rejected++;
     }
-    log_info(hooks, "%lld of %lld cells are called '" UNKNOWN "' (novelty above %.2f)",
-             (long long)n_rejected, (long long)a->n_covered, limit);
+    log_info(hooks,
+             "%lld of %lld cells are called '" UNKNOWN "' (novelty above %.2f for whole "
+             "cells)",
+             (long long)n_rejected, (long long)a->n_covered, limit[0]);
 done:
     return st;
 }
@@ -166,10 +187,11 @@ static scw_status add_sets(scw_results *r, const answer *a, const scw_model *m, 
     scw_status st = SCW_OK;
     column sets = {0}, sizes = {0};
     char name[128];
-    const double least = calibration_set_floor(&m->calibration, coverage);
-    double total = 0.0;
+    double least[1 + SUBSETS_MAX], total = 0.0; /* by path */
 
-    if (least <= 0.0)
+    for (int k = -1; k < m->subsets.n; k++)
+        least[k + 1] = calibration_set_floor(model_calibration(m, k), coverage);
+    if (least[0] <= 0.0)
         log_warning(hooks,
                     "%lld held-out cells are too few for sets that hold the truth in %g %%: every "
                     "class is in them",
@@ -180,7 +202,8 @@ static scw_status add_sets(scw_results *r, const answer *a, const scw_model *m, 
     TRY(column_init(&sizes, name, COLUMN_INT, a->n));
     for (int64_t i = 0; i < a->n; i++) {
         if (a->covered[i])
-            TRY(add_set(&sets.text, &sizes.i64[i], a->probabilities + i * a->n_classes, m, least));
+            TRY(add_set(&sets.text, &sizes.i64[i], a->probabilities + i * a->n_classes, m,
+                        least[a->path[i] + 1]));
         else
             TRY(strings_add(&sets.text, ""));
         total += (double)sizes.i64[i];
@@ -270,6 +293,35 @@ done:
     return st;
 }
 
+/* Takes out what sets the query's batches apart from the reference. */
+static scw_status align(cells *c, const scw_model *m, const scw_dataset *query, const char *key,
+                        const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    const column *of = NULL;
+    int32_t *batch = NULL;
+    strings names = {0};
+    int64_t n_missing = 0;
+
+    if (key) {
+        TRY(dataset_obs_column(&of, query, key));
+        TRY(column_classes(of, &batch, &names));
+        for (int64_t i = 0; i < c->n; i++) n_missing += batch[i] < 0;
+        if (n_missing > 0)
+            FAIL(SCW_EDATA, "obs['%s']: %lld of %lld cells have no batch; each must name one", key,
+                 (long long)n_missing, (long long)c->n);
+    } else {
+        TRY(mem_new(&batch, c->n));
+    }
+    TRY(align_query(c, m, batch, key ? names.n : 1, hooks));
+    log_info(hooks, "the query is lined up with the reference (%lld batch%s)",
+             (long long)(key ? names.n : 1), key && names.n != 1 ? "es" : "");
+done:
+    mem_free(batch);
+    strings_clear(&names);
+    return st;
+}
+
 static scw_status check_request(const scw_model *m, const scw_task_request *request)
 {
     if (!(request->coverage >= 0.0 && request->coverage < 1.0))
@@ -296,6 +348,7 @@ scw_status scw_model_apply(scw_results **out, const scw_model *m, const scw_data
     TRY(check_request(m, request));
     TRY(model_prepare(&c, coverage, m, query, hooks));
     TRY(log_check_cancel(hooks));
+    if (request->align) TRY(align(&c, m, query, request->batch_key, hooks));
     TRY(compute(&a, m, &c, request));
     if (a.n_covered < a.n)
         log_warning(hooks, "%lld cells have none of the model's features and get no answer",

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+
 json_t *calibration_to_json(const calibration *c)
 {
     return json_pack("{s:I, s:I, s:f, s:f, s:[f, f], s:[f, f], s:[f, f]}", "cells",
@@ -13,20 +14,37 @@ json_t *calibration_to_json(const calibration *c)
                      c->spread);
 }
 
-int calibration_tensors(safetensor out[CALIBRATION_TENSORS], const calibration *c)
+static scw_status add(safetensor *to, strings *names, const char *prefix, const char *name,
+                      safetensor tensor)
 {
-    const int64_t d = c->width;
+    scw_status st = SCW_OK;
+    textbuf text = {0};
 
-    if (c->n == 0) return 0;
-    out[0] = (safetensor){.name = "calibration.conformity", .n_dims = 1, .dim = {c->n_scores},
-                          .size = c->n_scores, .data = c->conformity};
-    out[1] = (safetensor){.name = "calibration.novelty", .n_dims = 1, .dim = {c->n_scores},
-                          .size = c->n_scores, .data = c->novelty};
-    out[2] = (safetensor){.name = "calibration.whiten", .n_dims = 2, .dim = {d, d}, .size = d * d,
-                          .data = c->whiten};
-    out[3] = (safetensor){.name = "calibration.centre", .n_dims = 2, .dim = {c->n_classes, d},
-                          .size = c->n_classes * d, .data = c->centre};
-    return CALIBRATION_TENSORS;
+    TRY(text_add(&text, "%s.%s", prefix, name));
+    TRY(strings_add(names, text_get(&text)));
+    *to = tensor;
+done:
+    text_clear(&text);
+    return st;
+}
+
+scw_status calibration_tensors(safetensor *tensors, int64_t *n, strings *names, const char *prefix,
+                               const calibration *c)
+{
+    scw_status st = SCW_OK;
+    const int64_t d = c->width, k = c->n_classes, q = c->n_scores;
+
+    if (c->n == 0) return SCW_OK;
+    TRY(add(&tensors[(*n)++], names, prefix, "conformity",
+            (safetensor){.n_dims = 1, .dim = {q}, .size = q, .data = c->conformity}));
+    TRY(add(&tensors[(*n)++], names, prefix, "novelty",
+            (safetensor){.n_dims = 1, .dim = {q}, .size = q, .data = c->novelty}));
+    TRY(add(&tensors[(*n)++], names, prefix, "whiten",
+            (safetensor){.n_dims = 2, .dim = {d, d}, .size = d * d, .data = c->whiten}));
+    TRY(add(&tensors[(*n)++], names, prefix, "centre",
+            (safetensor){.n_dims = 2, .dim = {k, d}, .size = k * d, .data = c->centre}));
+done:
+    return st;
 }
 
 static bool pair(double out[2], const json_t *from, const char *key)
@@ -38,41 +56,45 @@ static bool pair(double out[2], const json_t *from, const char *key)
     return json_array_size(list) == 2 && isfinite(out[0]) && isfinite(out[1]);
 }
 
-static scw_status fill(float *to, const safetensors_file *f, const char *path, const char *name,
-                       int64_t n)
+static scw_status fill(float *to, const safetensors_file *f, const char *path, const char *prefix,
+                       const char *name, int64_t n)
 {
-    const safetensor *t = safetensors_find(f, name);
+    scw_status st = SCW_OK;
+    textbuf text = {0};
 
+    TRY(text_add(&text, "%s.%s", prefix, name));
+    const safetensor *t = safetensors_find(f, text_get(&text));
     if (!t || t->size != n)
-        return status_fail(SCW_EFORMAT, "%s: tensor '%s' is %s, expected %lld values", path, name,
-                           t ? "of another size" : "missing", (long long)n);
+        FAIL(SCW_EFORMAT, "%s: tensor '%s' is %s, expected %lld values", path, text_get(&text),
+             t ? "of another size" : "missing", (long long)n);
     memcpy(to, t->data, (size_t)n * sizeof *to);
-    return SCW_OK;
+done:
+    text_clear(&text);
+    return st;
 }
 
-scw_status calibration_load(calibration *out, const safetensors_file *f, const char *path,
-                            int64_t n_classes, int64_t width)
+scw_status calibration_load(calibration *out, const json_t *figures, const safetensors_file *f,
+                            const char *path, const char *prefix, int64_t n_classes, int64_t width)
 {
     scw_status st = SCW_OK;
     calibration read = {0};
-    const char *text = safetensors_text(f, "calibration");
-    json_t *figures = text ? json_loads(text, 0, NULL) : NULL;
     int64_t n_scores = json_integer_value(json_object_get(figures, "scores"));
 
-    if (!text) return SCW_OK;
+    if (!figures) return SCW_OK;
     read.n = json_integer_value(json_object_get(figures, "cells"));
     read.temperature = json_real_value(json_object_get(figures, "temperature"));
     read.accuracy = json_real_value(json_object_get(figures, "accuracy"));
     double distance[2];
     if (!pair(read.log_loss, figures, "log_loss") || !pair(read.ece, figures, "ece") ||
-        !pair(distance, figures, "log_distance") || read.n < 1 || n_scores < 1 || n_scores > CALIBRATION_MAX_SCORES || n_scores > read.n ||
+        !pair(distance, figures, "log_distance") || read.n < 1 || n_scores < 1 ||
+        n_scores > CALIBRATION_MAX_SCORES || n_scores > read.n ||
         !(read.temperature > 0.0) || !(distance[1] > 0.0))
         FAIL(SCW_EFORMAT, "%s: the model's calibration is damaged", path);
     TRY(calibration_init(out, n_scores, n_classes, width));
-    TRY(fill(out->conformity, f, path, "calibration.conformity", n_scores));
-    TRY(fill(out->novelty, f, path, "calibration.novelty", n_scores));
-    TRY(fill(out->whiten, f, path, "calibration.whiten", width * width));
-    TRY(fill(out->centre, f, path, "calibration.centre", n_classes * width));
+    TRY(fill(out->conformity, f, path, prefix, "conformity", n_scores));
+    TRY(fill(out->novelty, f, path, prefix, "novelty", n_scores));
+    TRY(fill(out->whiten, f, path, prefix, "whiten", width * width));
+    TRY(fill(out->centre, f, path, prefix, "centre", n_classes * width));
     out->n = read.n;
     out->temperature = read.temperature;
     out->accuracy = read.accuracy;
@@ -83,7 +105,6 @@ scw_status calibration_load(calibration *out, const safetensors_file *f, const c
     out->location = distance[0];
     out->spread = distance[1];
 done:
-    json_decref(figures);
     if (st != SCW_OK) calibration_clear(out);
     return st;
 }

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A model's calibration in its file: figures as JSON (metadata "calibration"), arrays as tensors
- * "calibration.<name>". A model without calibration has neither. */
+/* A calibration in a model's file: figures as JSON, arrays as tensors "<prefix>.<name>", where the
+ * prefix is "calibration" or "subset.<k>.calibration". An answer without calibration has neither. */
 #ifndef TASK_CALIBRATION_FILE_H
 #define TASK_CALIBRATION_FILE_H
 
 #include "io/safetensors.h"
+#include "base/text.h"
 #include "models/calibration.h"
 
 #define CALIBRATION_TENSORS 4
 
 /* NULL: out of memory. */
 json_t *calibration_to_json(const calibration *c);
-/* The tensors, borrowed from c; how many: 0 when there is no calibration. */
-int calibration_tensors(safetensor out[CALIBRATION_TENSORS], const calibration *c);
+/* Appends the tensors, borrowed from c, and their names; nothing when there is no calibration. The
+ * caller points each tensor to its name. */
+SCW_CHECKED scw_status calibration_tensors(safetensor *tensors, int64_t *n, strings *names,
+                                           const char *prefix, const calibration *c);
 
-/* Of a file without calibration: none, and success. SCW_EFORMAT: damaged. */
-SCW_CHECKED scw_status calibration_load(calibration *out, const safetensors_file *f,
-                                        const char *path, int64_t n_classes, int64_t width);
+/* Without figures (NULL): none, and success. SCW_EFORMAT: damaged. */
+SCW_CHECKED scw_status calibration_load(calibration *out, const json_t *figures,
+                                        const safetensors_file *f, const char *path,
+                                        const char *prefix, int64_t n_classes, int64_t width);
 
 #endif

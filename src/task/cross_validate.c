@@ -129,12 +129,10 @@ done:
 
 /* What becomes of the promises: confidence of the answers, and how often label sets hold the truth.
  * A cell whose class the training cells lack cannot be in a set. Logits become probabilities. */
-static scw_status measure_confidence(fold *f, float *logits, const scw_model *m)
+static scw_status measure_confidence(fold *f, float *logits, const scw_model *m, const cells *test)
 {
     scw_status st = SCW_OK;
     const int64_t n_classes = m->classes.n;
-    const calibration *k = &m->calibration;
-    const double least = calibration_set_floor(k, COVERAGE_ASKED);
     int64_t hits = 0, members = 0;
     float *plain = NULL;
     name_index index = {0};
@@ -142,10 +140,12 @@ static scw_status measure_confidence(fold *f, float *logits, const scw_model *m)
     TRY(mem_new(&plain, f->n_test * n_classes));
     memcpy(plain, logits, (size_t)(f->n_test * n_classes) * sizeof *plain);
     calibration_softmax(plain, f->n_test, n_classes, 1.0);
-    calibration_softmax(logits, f->n_test, n_classes, k->temperature);
     TRY(name_index_build(&index, (const char *const *)m->classes.at, n_classes, NULL));
     for (int64_t i = 0; i < f->n_test; i++) {
-        const float *p = logits + i * n_classes;
+        const calibration *k = model_calibration(m, model_path_of(m, test, i));
+        const double least = calibration_set_floor(k, COVERAGE_ASKED);
+        float *p = logits + i * n_classes;
+        calibration_softmax(p, 1, n_classes, k->temperature);
         int64_t best = model_best_class(p, n_classes);
         int64_t truth = name_index_find(&index, f->ref->classes.at[f->truth[i]]);
         f->confidence[0][i] = (double)plain[i * n_classes + best];
@@ -158,7 +158,7 @@ static scw_status measure_confidence(fold *f, float *logits, const scw_model *m)
         }
     }
     f->figure[MODEL][ECE_RAW] = reliability_ece(f->confidence[0], f->right, f->n_test);
-    if (k->n == 0) goto done;
+    if (m->calibration.n == 0) goto done;
     f->figure[MODEL][ECE] = reliability_ece(f->confidence[1], f->right, f->n_test);
     f->figure[MODEL][COVERAGE] = (double)hits / (double)f->n_test;
     f->figure[MODEL][SET_SIZE] = (double)members / (double)f->n_test;
@@ -185,7 +185,7 @@ static scw_status predict(fold *f, const scw_model *m, const cells *c)
         f->predicted[i] = (int32_t)name_index_find(&index, m->classes.at[best]);
     }
     TRY(measure(f, MODEL));
-    TRY(measure_confidence(f, p, m));
+    TRY(measure_confidence(f, p, m, c));
     TRY(cluster_latent(f, latent, m->options.z_dim, 0));
     TRY(model_explained_variance(m, c, explained));
     f->figure[MODEL][EXPLAINED] = explained[0];

@@ -10,7 +10,8 @@
  *   modalities  JSON array of {name, kind, features, transform, target, block_scale, components,
  *               likelihood}; without the last, as older files are, there are no count decoders
  *   record      JSON object, how it was trained
- *   calibration JSON object, how far it can be trusted (task/calibration_file.h); not in all */
+ *   calibration JSON object, how far it can be trusted (task/calibration_file.h); not in all
+ *   subsets     JSON array, answers for cells that lack a modality (task/subsets_file.h); likewise */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@
 #include "scweave/version.h"
 #include "task/calibration_file.h"
 #include "task/model_file.h"
+#include "task/subsets_file.h"
 
 #define FORMAT "scweave-model-1"
 #define PREP_TENSORS 3
@@ -116,10 +118,13 @@ static scw_status build_metadata(json_t **out, const scw_model *m)
     TRY(modalities_to_json(&part, m));
     TRY(model_file_put(*out, "modalities", part));
     TRY(model_file_put(*out, "record", json_incref(m->record)));
-    if (m->calibration.n == 0) goto done;
-    part = calibration_to_json(&m->calibration);
-    TRY(need(part));
-    TRY(model_file_put(*out, "calibration", part));
+    if (m->calibration.n > 0) {
+        part = calibration_to_json(&m->calibration);
+        TRY(need(part));
+        TRY(model_file_put(*out, "calibration", part));
+    }
+    TRY(subsets_to_json(&part, m));
+    if (part) TRY(model_file_put(*out, "subsets", part));
 done:
     return st;
 }
@@ -162,6 +167,8 @@ static scw_status collect(safetensor *tensors, int64_t *n, strings *names, const
     *n = 0;
     TRY(add_params(tensors, n, names, &m->net.p));
     TRY(add_params(tensors, n, names, &m->counts.p));
+    TRY(add_params(tensors, n, names, &m->subsets.p));
+    TRY(add_params(tensors, n, names, &m->means.p));
     for (int k = 0; k < m->n_modalities; k++) {
         const model_modality *x = &m->modality[k];
         const float *parts[PREP_TENSORS] = {x->prep.mean_count, x->prep.center, x->prep.idf};
@@ -171,9 +178,10 @@ static scw_status collect(safetensor *tensors, int64_t *n, strings *names, const
                 TRY(add_prep(&tensors[(*n)++], names, x->name, part_names[q], parts[q],
                              x->features.n));
     }
+    TRY(calibration_tensors(tensors, n, names, "calibration", &m->calibration));
+    TRY(subsets_tensors(tensors, n, names, m));
     for (int64_t k = 0; k < *n; k++)
         tensors[k].name = names->at[k];
-    *n += calibration_tensors(tensors + *n, &m->calibration);
 done:
     return st;
 }
@@ -187,8 +195,9 @@ scw_status scw_model_save(const scw_model *m, const char *path)
     int64_t n;
 
     TRY(build_metadata(&metadata, m));
-    TRY(mem_new(&tensors, m->net.p.n + m->counts.p.n + PREP_TENSORS * m->n_modalities +
-                              CALIBRATION_TENSORS));
+    TRY(mem_new(&tensors, m->net.p.n + m->counts.p.n + m->subsets.p.n + m->means.p.n +
+                              PREP_TENSORS * m->n_modalities +
+                              CALIBRATION_TENSORS * (1 + m->subsets.n)));
     TRY(collect(tensors, &n, &names, m));
     TRY(safetensors_write(path, tensors, n, metadata));
 done:
@@ -383,6 +392,46 @@ done:
     return st;
 }
 
+/* A part that not every file has; *out stays NULL without it. */
+static scw_status parse_optional(json_t **out, const safetensors_file *f, const char *path,
+                                 const char *key, bool array)
+{
+    return safetensors_text(f, key) ? parse_part(out, f, path, key, array) : SCW_OK;
+}
+
+/* Class means, which older files lack. */
+static scw_status load_means(scw_model *m, const safetensors_file *f, const char *path)
+{
+    scw_status st = SCW_OK;
+
+    TRY(class_means_init(&m->means, &m->net.config));
+    if (m->means.n > 0 && safetensors_find(f, m->means.p.at[0].name))
+        TRY(load_parameters(&m->means.p, f, path));
+    else
+        class_means_clear(&m->means);
+done:
+    return st;
+}
+
+/* Calibrations, and the answers for cells that lack a modality. */
+static scw_status load_answers(scw_model *m, const safetensors_file *f, const char *path)
+{
+    scw_status st = SCW_OK;
+    json_t *figures = NULL, *list = NULL;
+
+    TRY(parse_optional(&figures, f, path, "calibration", false));
+    TRY(calibration_load(&m->calibration, figures, f, path, "calibration", m->classes.n,
+                         m->options.z_dim));
+    TRY(parse_optional(&list, f, path, "subsets", true));
+    TRY(subsets_from_json(m, list, path));
+    TRY(load_parameters(&m->subsets.p, f, path));
+    TRY(subsets_load_calibration(m, list, f, path));
+done:
+    json_decref(figures);
+    json_decref(list);
+    return st;
+}
+
 static scw_status load_description(scw_model *m, const safetensors_file *f, const char *path)
 {
     scw_status st = SCW_OK;
@@ -410,7 +459,8 @@ static scw_status load_description(scw_model *m, const safetensors_file *f, cons
     TRY(check_size(&config, likelihood, f, path));
     TRY(matilda_net_init(&m->net, &config, 1));
     TRY(load_parameters(&m->net.p, f, path));
-    TRY(calibration_load(&m->calibration, f, path, m->classes.n, m->options.z_dim));
+    TRY(load_answers(m, f, path));
+    TRY(load_means(m, f, path));
     TRY(load_counts(m, likelihood, f, path));
 done:
     json_decref(classes);
@@ -465,6 +515,8 @@ scw_status scw_model_describe(char **out_json, const scw_model *m)
     if (m->calibration.n > 0 &&
         json_object_set_new(all, "calibration", calibration_to_json(&m->calibration)) != 0)
         TRY(need(NULL));
+    TRY(subsets_to_json(&part, m));
+    if (part && json_object_set_new(all, "subsets", part) != 0) TRY(need(NULL));
     dumped = json_dumps(all, JSON_INDENT(1) | JSON_SORT_KEYS);
     TRY(need(dumped));
     TRY(mem_strdup(out_json, dumped));

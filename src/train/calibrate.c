@@ -8,14 +8,25 @@
 #include "base/alloc.h"
 #include "metric/reliability.h"
 
-scw_status held_out_init(held_out *h, int64_t n, int64_t n_classes)
+static scw_status answer_init(held_answer *a, int as, int64_t n, int64_t n_classes)
 {
     scw_status st = SCW_OK;
 
-    *h = (held_out){.n_classes = n_classes};
-    TRY(mem_new(&h->logits, n * n_classes));
-    TRY(mem_new(&h->truth, n));
-    TRY(mem_new(&h->log_distance, n));
+    *a = (held_answer){.as = as};
+    TRY(mem_new(&a->logits, n * n_classes));
+    TRY(mem_new(&a->truth, n));
+    TRY(mem_new(&a->log_distance, n));
+done:
+    return st;
+}
+
+scw_status held_out_init(held_out *h, const scw_model *m, int64_t n)
+{
+    scw_status st = SCW_OK;
+
+    *h = (held_out){.n_classes = m->classes.n};
+    for (int k = -1; k < m->subsets.n; k++)
+        TRY(answer_init(&h->answer[h->n_answers++], k < 0 ? MODEL_AS_NETWORK : k, n, h->n_classes));
 done:
     if (st != SCW_OK) held_out_clear(h);
     return st;
@@ -23,14 +34,16 @@ done:
 
 void held_out_clear(held_out *h)
 {
-    mem_free(h->logits);
-    mem_free(h->truth);
-    mem_free(h->log_distance);
+    for (int k = 0; k < h->n_answers; k++) {
+        mem_free(h->answer[k].logits);
+        mem_free(h->answer[k].truth);
+        mem_free(h->answer[k].log_distance);
+    }
     *h = (held_out){0};
 }
 
-/* Class centres of the training cells in the model's latent space. */
-static scw_status set_classes(calibration *k, const scw_model *m, const cells *c,
+/* Class centres of the training cells in the latent space of an answer. */
+static scw_status set_classes(calibration *k, const scw_model *m, int as, const cells *c,
                               const int64_t *train, int64_t n)
 {
     scw_status st = SCW_OK;
@@ -41,7 +54,7 @@ static scw_status set_classes(calibration *k, const scw_model *m, const cells *c
     TRY(mem_new(&labels, n));
     for (int64_t i = 0; i < n; i++)
         labels[i] = c->labels[train[i]];
-    TRY(model_infer(m, &m->net.p, c, train, n, NULL, latent));
+    TRY(model_infer_as(m, as, c, train, n, NULL, latent));
     TRY(calibration_set_classes(k, latent, labels, n));
 done:
     mem_free(latent);
@@ -49,24 +62,52 @@ done:
     return st;
 }
 
-scw_status held_out_add(held_out *h, const scw_model *m, const cells *c, const int64_t *rows,
-                        int64_t n, const int64_t *train, int64_t n_train)
+static scw_status add_answer(held_answer *a, const scw_model *m, const cells *c,
+                             const int64_t *rows, int64_t n, const int64_t *train, int64_t n_train)
 {
     scw_status st = SCW_OK;
     calibration centres = {0};
     float *latent = NULL;
 
-    TRY(calibration_init(&centres, 0, h->n_classes, m->options.z_dim));
-    TRY(set_classes(&centres, m, c, train, n_train));
+    if (n == 0 || n_train == 0) return SCW_OK;
+    TRY(calibration_init(&centres, 0, m->classes.n, m->options.z_dim));
+    TRY(set_classes(&centres, m, a->as, c, train, n_train));
     TRY(mem_new(&latent, n * m->options.z_dim));
-    TRY(model_infer(m, &m->net.p, c, rows, n, h->logits + h->n * h->n_classes, latent));
-    TRY(calibration_log_distances(h->log_distance + h->n, &centres, latent, n));
+    TRY(model_infer_as(m, a->as, c, rows, n, a->logits + a->n * m->classes.n, latent));
+    TRY(calibration_log_distances(a->log_distance + a->n, &centres, latent, n));
     for (int64_t i = 0; i < n; i++)
-        h->truth[h->n + i] = c->labels[rows[i]];
-    h->n += n;
+        a->truth[a->n + i] = c->labels[rows[i]];
+    a->n += n;
 done:
     calibration_clear(&centres);
     mem_free(latent);
+    return st;
+}
+
+/* The modalities that a cell must have for an answer to be learnt from it: none for the network's. */
+static uint32_t needed(const scw_model *m, int as)
+{
+    return as < 0 ? 0 : m->subsets.at[as].mask;
+}
+
+scw_status held_out_add(held_out *h, const scw_model *m, const cells *c, const int64_t *rows,
+                        int64_t n, const int64_t *train, int64_t n_train)
+{
+    scw_status st = SCW_OK;
+    int64_t *held = NULL, *fitted = NULL, n_held, n_fitted;
+
+    for (int k = 0; k < h->n_answers; k++) {
+        held_answer *a = &h->answer[k];
+        TRY(cells_with(&held, &n_held, needed(m, a->as), c, rows, n));
+        TRY(cells_with(&fitted, &n_fitted, needed(m, a->as), c, train, n_train));
+        TRY(add_answer(a, m, c, held, n_held, fitted, n_fitted));
+        mem_free(held);
+        mem_free(fitted);
+        held = fitted = NULL;
+    }
+done:
+    mem_free(held);
+    mem_free(fitted);
     return st;
 }
 
@@ -101,22 +142,22 @@ static void moments(double *location, double *spread, const double *v, int64_t n
 }
 
 /* Accuracy, expected calibration error at a temperature, and 1 - p of the true class. */
-static scw_status score(double *accuracy, double *ece, double *conformity, const held_out *h,
-                        double temperature)
+static scw_status score(double *accuracy, double *ece, double *conformity, const held_answer *h,
+                        int64_t n_classes, double temperature)
 {
     scw_status st = SCW_OK;
     float *p = NULL;
     double *top = NULL, hits = 0.0;
     uint8_t *right = NULL;
 
-    TRY(mem_new(&p, h->n * h->n_classes));
+    TRY(mem_new(&p, h->n * n_classes));
     TRY(mem_new(&top, h->n));
     TRY(mem_new(&right, h->n));
-    memcpy(p, h->logits, (size_t)(h->n * h->n_classes) * sizeof *p);
-    calibration_softmax(p, h->n, h->n_classes, temperature);
+    memcpy(p, h->logits, (size_t)(h->n * n_classes) * sizeof *p);
+    calibration_softmax(p, h->n, n_classes, temperature);
     for (int64_t i = 0; i < h->n; i++) {
-        const float *row = p + i * h->n_classes;
-        int64_t best = model_best_class(row, h->n_classes);
+        const float *row = p + i * n_classes;
+        int64_t best = model_best_class(row, n_classes);
         right[i] = best == h->truth[i];
         hits += right[i];
         top[i] = (double)row[best];
@@ -131,33 +172,50 @@ done:
     return st;
 }
 
-scw_status calibrate(scw_model *m, const held_out *h, const cells *c, const int64_t *train,
-                     int64_t n_train)
+static scw_status calibrate_answer(calibration *k, const scw_model *m, const held_answer *h,
+                                   const cells *c, const int64_t *train, int64_t n_train)
 {
     scw_status st = SCW_OK;
-    calibration *k = &m->calibration;
-    const reliability_set set = {h->logits, h->truth, h->n, h->n_classes};
+    const int64_t n_classes = m->classes.n;
+    const reliability_set set = {h->logits, h->truth, h->n, n_classes};
     const int64_t take = h->n < CALIBRATION_MAX_SCORES ? h->n : CALIBRATION_MAX_SCORES;
     double *scores = NULL;
+    int64_t *fitted = NULL, n_fitted;
 
     calibration_clear(k);
     if (h->n == 0) return SCW_OK;
-    TRY(calibration_init(k, take, h->n_classes, m->options.z_dim));
+    TRY(calibration_init(k, take, n_classes, m->options.z_dim));
     TRY(mem_new(&scores, h->n));
     k->temperature = reliability_temperature(&set);
     k->log_loss[0] = reliability_log_loss(&set, 1.0);
     k->log_loss[1] = reliability_log_loss(&set, k->temperature);
-    TRY(score(&k->accuracy, &k->ece[0], scores, h, 1.0));
-    TRY(score(&k->accuracy, &k->ece[1], scores, h, k->temperature));
+    TRY(score(&k->accuracy, &k->ece[0], scores, h, n_classes, 1.0));
+    TRY(score(&k->accuracy, &k->ece[1], scores, h, n_classes, k->temperature));
     quantiles(k->conformity, take, scores, h->n);
     moments(&k->location, &k->spread, h->log_distance, h->n);
     for (int64_t i = 0; i < h->n; i++)
         scores[i] = calibration_novelty(k, h->log_distance[i]);
     quantiles(k->novelty, take, scores, h->n);
-    TRY(set_classes(k, m, c, train, n_train));
+    TRY(cells_with(&fitted, &n_fitted, needed(m, h->as), c, train, n_train));
+    TRY(set_classes(k, m, h->as, c, fitted, n_fitted));
     k->n = h->n;
 done:
     mem_free(scores);
+    mem_free(fitted);
     if (st != SCW_OK) calibration_clear(k);
+    return st;
+}
+
+scw_status calibrate(scw_model *m, const held_out *h, const cells *c, const int64_t *train,
+                     int64_t n_train)
+{
+    scw_status st = SCW_OK;
+
+    for (int k = 0; k < h->n_answers; k++) {
+        const held_answer *a = &h->answer[k];
+        calibration *to = a->as < 0 ? &m->calibration : &m->subsets.at[a->as].calibration;
+        TRY(calibrate_answer(to, m, a, c, train, n_train));
+    }
+done:
     return st;
 }

@@ -12,7 +12,7 @@
 #include "base/real.h"
 #include "base/status.h"
 
-#define CHECKPOINT_MAX_BLOCKS 12
+#define CHECKPOINT_MAX_BLOCKS 24
 
 typedef struct checkpoint_block {
     const char *name;

@@ -8,12 +8,14 @@
 #include "base/log.h"
 #include "metric/classification.h"
 #include "prep/pca.h"
+#include "train/align.h"
 #include "train/balance.h"
 #include "train/calibrate.h"
 #include "train/fit_counts.h"
 #include "train/fit_state.h"
 #include "train/shortcut.h"
 #include "train/split.h"
+#include "train/subsets.h"
 #include "train/trainer.h"
 
 #define ENOUGH_HELD 1000 /* cells to calibrate on; no more twins are trained then */
@@ -587,6 +589,7 @@ static scw_status add_twin(fit_job *j, const int32_t *fold, int32_t k)
     if (!fit_state_here(&j->state) && j->state.penalty > 0.0)
         TRY(shortcut_refit(j->model, j->state.penalty, &j->all, j->train, j->n_train, true));
     TRY(train(j, true));
+    TRY(subsets_fit(j->model, &j->all, j->train, j->n_train));
     TRY(held_out_add(&j->state.held, j->model, &j->all, held, n_held, j->train, j->n_train));
 done:
     mem_free(held);
@@ -615,7 +618,7 @@ static scw_status add_twins(fit_job *j)
     TRY(split_folds(fold, j->all.labels, j->n, j->model->classes.n, n_folds, j->seed + 2));
     for (int32_t k = 0; k < n_folds; k++, j->state.training++) {
         if (fit_state_is_past(&j->state)) continue; /* what it said is among the held already */
-        if (j->state.held.n >= ENOUGH_HELD) break;
+        if (j->state.held.answer[0].n >= ENOUGH_HELD) break;
         log_detail(hooks, "calibration: a twin without part %d of %d", k + 1, n_folds);
         j->hooks = &quiet;
         st = add_twin(j, fold, k);
@@ -625,6 +628,7 @@ static scw_status add_twins(fit_job *j)
     memcpy(p->value, j->state.finished, (size_t)p->n_values * sizeof(real));
     j->n_train = j->n;
     for (int64_t i = 0; i < j->n; i++) j->train[i] = i;
+    TRY(subsets_fit(j->model, &j->all, j->train, j->n_train));
 done:
     mem_free(fold);
     return st;
@@ -638,7 +642,7 @@ static scw_status calibrate_model(fit_job *j)
 
     if (j->n_validation == 0 && j->model->options.calibration_folds < 2) return SCW_OK;
     if (j->n_validation > 0) {
-        TRY(held_out_init(h, j->n_validation, j->model->classes.n));
+        TRY(held_out_init(h, j->model, j->n_validation));
         TRY(held_out_add(h, j->model, &j->all, j->validation, j->n_validation, j->train,
                          j->n_train));
     } else {
@@ -678,11 +682,15 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
     TRY(prepare_network(&j));
     if (!fit_state_is_past(&j.state)) TRY(train(&j, false));
     TRY(fit_state_finish_model(&j.state));
+    TRY(subsets_plan(j.model, &j.all, j.train, j.n_train, seed, hooks));
+    TRY(subsets_fit(j.model, &j.all, j.train, j.n_train));
     TRY(calibrate_model(&j));
-    if (j.n_validation > 0 && j.state.penalty > 0.0)
+    if (j.n_validation > 0 && j.state.penalty > 0.0) {
         TRY(shortcut_refit(j.model, j.state.penalty, &j.all, positions, n, false));
-    TRY(fit_counts(j.model, &j.all, ref, rows, j.train, j.n_train, seed, &j.state,
-                   hooks));
+        TRY(subsets_fit(j.model, &j.all, positions, n));
+    }
+    TRY(align_learn(j.model, &j.all, positions, n));
+    TRY(fit_counts(j.model, &j.all, ref, rows, j.train, j.n_train, seed, &j.state, hooks));
     *out = j.model;
     j.model = NULL;
 done:

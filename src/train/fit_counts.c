@@ -108,7 +108,7 @@ static scw_status gather_source(count_source *s, const cells *c, const int64_t *
     TRY(mem_new(&mean, s->n * d));
     TRY(mem_new(&listed, s->n));
     TRY(mem_new(&s->latent, s->n * d));
-    TRY(model_infer(s->model, &s->model->net.p, c, train, s->n, NULL, mean));
+    TRY(model_infer_as(s->model, MODEL_AS_NETWORK, c, train, s->n, NULL, mean));
     for (int64_t i = 0; i < s->n; i++) listed[i] = rows[train[i]];
     for (int64_t e = 0; e < s->n * d; e++) s->latent[e] = (real)mean[e];
     s->rows = listed;

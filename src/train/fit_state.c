@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "train/fit_state.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -8,18 +9,35 @@
 
 /* ------------------------------------------------------------------------------------- save */
 
+/* One name an answer: block of its logits. Truth and distances are in the state, under the same name
+ * with an ending. */
+static const char *const held_names[] = {"held_0", "held_1", "held_2", "held_3",
+                                         "held_4", "held_5", "held_6"};
+_Static_assert(sizeof held_names / sizeof *held_names == 1 + SUBSETS_MAX, "a name an answer");
+
+static const char *held_key(char key[32], int k, const char *ending)
+{
+    (void)snprintf(key, 32, "%s_%s", held_names[k], ending);
+    return key;
+}
+
 static scw_status put_held(checkpoint *c, const held_out *h)
 {
     scw_status st = SCW_OK;
     double *truth = NULL;
+    char key[32];
 
-    if (h->n == 0) return SCW_OK;
-    checkpoint_add(c, "held_out", h->logits, h->n * h->n_classes);
-    TRY(mem_new(&truth, h->n));
-    for (int64_t i = 0; i < h->n; i++)
-        truth[i] = (double)h->truth[i];
-    TRY(checkpoint_put_reals(c->state, "held_truth", truth, (int)h->n));
-    TRY(checkpoint_put_reals(c->state, "held_distance", h->log_distance, (int)h->n));
+    for (int k = 0; k < h->n_answers; k++) {
+        const held_answer *a = &h->answer[k];
+        if (a->n == 0) continue;
+        checkpoint_add(c, held_names[k], a->logits, a->n * h->n_classes);
+        TRY(mem_resize(&truth, a->n));
+        for (int64_t i = 0; i < a->n; i++)
+            truth[i] = (double)a->truth[i];
+        TRY(checkpoint_put_reals(c->state, held_key(key, k, "truth"), truth, (int)a->n));
+        TRY(checkpoint_put_reals(c->state, held_key(key, k, "distance"), a->log_distance,
+                                 (int)a->n));
+    }
 done:
     mem_free(truth);
     return st;
@@ -151,19 +169,24 @@ scw_status fit_state_start_held(fit_state *s, int64_t n)
     scw_status st = SCW_OK;
     held_out *h = &s->held;
     double *truth = NULL;
-    int n_held = 0, n_truth = 0;
+    char key[32];
 
-    TRY(held_out_init(h, n, s->model->classes.n));
-    if (s->resumed == 0 || !checkpoint_find(s->plan->resume, "held_out")) goto done;
-    const json_t *state = s->plan->resume->state;
+    TRY(held_out_init(h, s->model, n));
     TRY(mem_new(&truth, n));
-    TRY(checkpoint_get_reals(h->log_distance, &n_held, (int)n, state, "held_distance"));
-    TRY(checkpoint_get_reals(truth, &n_truth, (int)n, state, "held_truth"));
-    if (n_held != n_truth) FAIL(SCW_EFORMAT, "its state has no valid 'held_truth'");
-    TRY(checkpoint_copy(h->logits, s->plan->resume, "held_out", n_held * h->n_classes));
-    for (int i = 0; i < n_held; i++)
-        h->truth[i] = (int32_t)truth[i];
-    h->n = n_held;
+    for (int k = 0; s->resumed > 0 && k < h->n_answers; k++) {
+        held_answer *a = &h->answer[k];
+        int n_held = 0, n_truth = 0;
+        if (!checkpoint_find(s->plan->resume, held_names[k])) continue;
+        const json_t *state = s->plan->resume->state;
+        TRY(checkpoint_get_reals(a->log_distance, &n_held, (int)n, state,
+                                 held_key(key, k, "distance")));
+        TRY(checkpoint_get_reals(truth, &n_truth, (int)n, state, held_key(key, k, "truth")));
+        if (n_held != n_truth) FAIL(SCW_EFORMAT, "its state has no valid '%s'", key);
+        TRY(checkpoint_copy(a->logits, s->plan->resume, held_names[k], n_held * h->n_classes));
+        for (int i = 0; i < n_held; i++)
+            a->truth[i] = (int32_t)truth[i];
+        a->n = n_held;
+    }
 done:
     mem_free(truth);
     return st;

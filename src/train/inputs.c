@@ -51,7 +51,7 @@ scw_status inputs_gather(inputs *x, const scw_model *m, const cells *c, const in
     TRY(mem_new(&scratch, BLOCK_ROWS * x->p));
     TRY(mem_new(&labels, n));
     for (int64_t i = 0; i < n; i++)
-        labels[i] = c->labels[rows[i]];
+        labels[i] = c->labels ? c->labels[rows[i]] : -1;
     x->labels = labels;
     if (c->weight) {
         TRY(mem_new(&x->weight, n));
@@ -72,7 +72,7 @@ done:
 }
 
 /* Class means [C, p] of u. */
-static scw_status class_means(double **out, const inputs *x, int64_t n_classes)
+static scw_status means_by_class(double **out, const inputs *x, int64_t n_classes)
 {
     scw_status st = SCW_OK;
     int64_t *count = NULL;
@@ -100,7 +100,7 @@ static scw_status within_covariance(double **out, const inputs *x, int64_t n_cla
     double *means = NULL, *centred = NULL;
     const int64_t p = x->p;
 
-    TRY(class_means(&means, x, n_classes));
+    TRY(means_by_class(&means, x, n_classes));
     TRY(mem_new(out, p * p));
     TRY(mem_new(&centred, x->n * p));
     for (int64_t i = 0; i < x->n; i++)

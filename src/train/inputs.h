@@ -13,7 +13,7 @@ typedef struct inputs {
     float *weight;                      /* [n] or NULL: ones */
 } inputs;
 
-/* u = x_m P_m of the listed cells, with their labels and weights. */
+/* u = x_m P_m of the listed cells, with their labels (-1 without) and weights. */
 SCW_CHECKED scw_status inputs_gather(inputs *x, const scw_model *m, const cells *c,
                                      const int64_t *rows, int64_t n);
 void inputs_clear(inputs *x);

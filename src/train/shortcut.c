@@ -242,11 +242,10 @@ done:
     return st;
 }
 
-scw_status shortcut_judge(shortcut_choice *out, const scw_model *m, const cells *c,
-                          const int64_t *rows, int64_t n, uint64_t seed)
+scw_status shortcut_judge_inputs(shortcut_choice *out, const scw_model *m, const inputs *all,
+                                 uint64_t seed)
 {
     scw_status st = SCW_OK;
-    inputs all = {0};
     trial_set s = {0};
     double *loss = NULL;
     const bool fixed = m->options.shortcut_c > 0.0;
@@ -254,8 +253,7 @@ scw_status shortcut_judge(shortcut_choice *out, const scw_model *m, const cells 
     const int n_grid = fixed ? 1 : N_PENALTIES;
 
     *out = (shortcut_choice){grid[0], INFINITY};
-    TRY(inputs_gather(&all, m, c, rows, n));
-    TRY(trial_set_init(&s, m, &all, seed));
+    TRY(trial_set_init(&s, m, all, seed));
     TRY(mem_new(&loss, n_grid * s.x.n));
     TRY(cross_losses(loss, m, &s.x, s.fold, s.ones, grid, n_grid));
     for (int g = 0; g < n_grid; g++) {
@@ -263,9 +261,21 @@ scw_status shortcut_judge(shortcut_choice *out, const scw_model *m, const cells 
         if (average < out->log_loss) *out = (shortcut_choice){grid[g], average};
     }
 done:
-    inputs_clear(&all);
     trial_set_clear(&s);
     mem_free(loss);
+    return st;
+}
+
+scw_status shortcut_judge(shortcut_choice *out, const scw_model *m, const cells *c,
+                          const int64_t *rows, int64_t n, uint64_t seed)
+{
+    scw_status st = SCW_OK;
+    inputs all = {0};
+
+    TRY(inputs_gather(&all, m, c, rows, n));
+    TRY(shortcut_judge_inputs(out, m, &all, seed));
+done:
+    inputs_clear(&all);
     return st;
 }
 
@@ -313,6 +323,11 @@ static void apply_weights(scw_model *m, inputs *x, const double *by_modality)
     }
 }
 
+double shortcut_bias(const logistic *fit, int64_t c)
+{
+    return fmax(fit->intercept[c], NO_CLASS_BIAS);
+}
+
 /* S_m = W T, restricted to modality m's columns. */
 static void store(scw_model *m, const inputs *x, const double *t, const logistic *fit)
 {
@@ -332,7 +347,7 @@ static void store(scw_model *m, const inputs *x, const double *t, const logistic
     }
     real *bias = params_value(&m->net.p, m->net.shortcut_bias);
     for (int64_t c = 0; c < m->classes.n; c++)
-        bias[c] = (real)fmax(fit->intercept[c], NO_CLASS_BIAS);
+        bias[c] = (real)shortcut_bias(fit, c);
 }
 
 static scw_status record(scw_model *m, double c, const double *by_modality)
@@ -360,8 +375,7 @@ static void report(const scw_model *m, double c, const double *by_modality, cons
                      m->modality[k].name, by_modality[k]);
 }
 
-/* The regression itself, on inputs that are whitened by t (both set here), into the parameters. */
-static scw_status regress(scw_model *m, inputs *x, double c, double **t, logistic *fit)
+scw_status shortcut_regress(double **t, logistic *fit, const scw_model *m, inputs *x, double c)
 {
     scw_status st = SCW_OK;
     logistic_options o = logistic_defaults();
@@ -372,7 +386,6 @@ static scw_status regress(scw_model *m, inputs *x, double c, double **t, logisti
     o.tolerance = FINAL_TOLERANCE * (double)x->n;
     o.sample_weight = x->weight;
     TRY(logistic_fit(fit, x->u, x->n, x->p, x->labels, (int32_t)m->classes.n, &o));
-    store(m, x, *t, fit);
 done:
     return st;
 }
@@ -392,7 +405,8 @@ scw_status shortcut_fit(scw_model *m, const shortcut_choice *choice, const cells
     report(m, choice->c, by_modality, hooks);
     TRY(record(m, choice->c, by_modality));
     apply_weights(m, &x, by_modality);
-    TRY(regress(m, &x, choice->c, &t, &fit));
+    TRY(shortcut_regress(&t, &fit, m, &x, choice->c));
+    store(m, &x, t, &fit);
     TRY(latent_path_set(m, &x, t, &fit, c, rows));
 done:
     inputs_clear(&x);
@@ -411,7 +425,8 @@ scw_status shortcut_refit(scw_model *m, double penalty, const cells *c, const in
 
     TRY(inputs_gather(&x, m, c, rows, n));
     if (x.p == 0) goto done;
-    TRY(regress(m, &x, penalty, &t, &fit));
+    TRY(shortcut_regress(&t, &fit, m, &x, penalty));
+    store(m, &x, t, &fit);
     if (latent) TRY(latent_path_set(m, &x, t, &fit, c, rows));
 done:
     inputs_clear(&x);

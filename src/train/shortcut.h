@@ -10,7 +10,9 @@
 #ifndef TRAIN_SHORTCUT_H
 #define TRAIN_SHORTCUT_H
 
+#include "metric/baseline.h"
 #include "models/model.h"
+#include "train/inputs.h"
 
 typedef struct shortcut_choice {
     double c;        /* penalty */
@@ -22,6 +24,16 @@ typedef struct shortcut_choice {
  * projections must be set. */
 SCW_CHECKED scw_status shortcut_judge(shortcut_choice *out, const scw_model *m, const cells *c,
                                       const int64_t *rows, int64_t n, uint64_t seed);
+
+/* The same for inputs as they are. */
+SCW_CHECKED scw_status shortcut_judge_inputs(shortcut_choice *out, const scw_model *m,
+                                             const inputs *all, uint64_t seed);
+
+/* The regression itself: x becomes whitened, by t (new); fit holds W and b. */
+SCW_CHECKED scw_status shortcut_regress(double **t, logistic *fit, const scw_model *m, inputs *x,
+                                        double c);
+/* b of class c; small but finite for a class that the regression never saw. */
+double shortcut_bias(const logistic *fit, int64_t c);
 
 /* Choose the modalities' weights in the same way, scale the projections of m->net by them, fit, and
  * set the parameters. */

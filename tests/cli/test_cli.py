@@ -393,6 +393,44 @@ class Job(Case):
             self.assertNotIn("matilda_label", file["obs"])
             self.assertTrue((file["obsm/X_matilda"][:] == both["obsm/X_matilda"][:]).all())
 
+    def test_annotate_lines_up_batches(self):
+        for words in (["--align"], ["--align", "--batch-key", "batch"]):
+            _, err = self.succeeds("annotate", "-m", "model.safetensors", "query.h5mu", "-o", "l.h5mu",
+                                   *words)
+            self.assertRegex(err, r"lined up with the reference \(\d+ batch(es)?\)")
+        self.succeeds("embed", "-m", "model.safetensors", "query.h5mu", "-o", "l.h5mu", "--align")
+        self.refuses("--batch-key says what --align lines up", "annotate", "-m", "model.safetensors",
+                     "query.h5mu", "-o", "x", "--batch-key", "batch")
+        self.fails("nonsense.*cell_type", "annotate", "-m", "model.safetensors", "query.h5mu", "-o",
+                   "x", "--align", "--batch-key", "nonsense")
+        shutil.copy(self.path("query.h5mu"), self.path("gaps.h5mu"))
+        with h5py.File(self.path("gaps.h5mu"), "r+") as file:
+            file["obs/batch/codes"][:3] = -1
+        self.fails(f"obs\\['batch'\\]: 3 of {N_CELLS} cells have no batch", "annotate", "-m",
+                   "model.safetensors", "gaps.h5mu", "-o", "x", "--align", "--batch-key", "batch")
+        self.assertFalse(os.path.exists(self.path("x")))
+
+    def test_annotate_parts_of_cells(self):
+        """One model, with and without answers for cells that have protein only."""
+        labels = {}
+        with h5py.File(self.path("query.h5mu"), "r") as file, \
+                h5py.File(self.path("adt.h5ad"), "w") as part:
+            for name in ("X", "obs", "var"):
+                file.copy(f"mod/adt/{name}", part)
+            part.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        self.succeeds(*self.fit("without.safetensors", "--subsets", "off"))
+        for model in ("model", "without"):
+            _, err = self.succeeds("annotate", "-m", f"{model}.safetensors", "adt=adt.h5ad", "-o",
+                                   f"{model}.h5ad", "--coverage", "0.8", "--reject", "0.05")
+            self.assertIn("no modality 'rna'", err)
+            with h5py.File(self.path(f"{model}.h5ad"), "r") as file:
+                labels[model] = read_elem(file["obs"])
+        self.assertTrue((labels["model"].matilda_confidence !=
+                         labels["without"].matilda_confidence).any())
+        out, _ = self.succeeds(*self.fit("m6.safetensors", "--json"))
+        listed = [row["modalities"] for row in json.loads(out)["subsets"]]
+        self.assertEqual(len(listed), 6)
+
     def test_apply_refuses(self):
         for command in ("annotate", "embed"):
             self.fails("absent.safetensors", command, "-m", "absent.safetensors", "query.h5mu",

@@ -40,8 +40,9 @@ def main():
     parser.add_argument("data")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("options", nargs="*")
-    args = parser.parse_args()
+    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    args = parser.parse_args(sys.argv[1:split])
+    args.options = sys.argv[split + 1:]
     moments = random.Random(args.seed)
     often = ["--checkpoint-minutes", "0.01"]
     different = 0

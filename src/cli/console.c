@@ -25,6 +25,7 @@ static struct {
 } console;
 
 static volatile sig_atomic_t interrupts;
+static struct timespec interrupted_at; /* written before `interrupts` becomes 1 */
 
 static double now(void)
 {
@@ -33,11 +34,24 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The first asks for a clean stop, the second does not wait for it. */
+/* The first asks for a clean stop, the second does not wait for it. timeout and job schedulers send one
+ * wish twice, to the process and to its group: what comes within so many seconds is the same. */
+#define SAME_WISH 0.2
+
 static void on_signal(int number)
 {
+    struct timespec t;
+
     (void)number;
-    if (++interrupts > 1) _exit(CLI_INTERRUPTED);
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    if (interrupts == 0) {
+        interrupted_at = t;
+        interrupts = 1;
+        return;
+    }
+    double since = (double)(t.tv_sec - interrupted_at.tv_sec) +
+                   1e-9 * (double)(t.tv_nsec - interrupted_at.tv_nsec);
+    if (since > SAME_WISH) _exit(CLI_INTERRUPTED);
 }
 
 int console_interrupted(void)
@@ -148,6 +162,8 @@ static void catch(int number)
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
     action.sa_flags = SA_RESTART;
+    (void)sigaddset(&action.sa_mask, SIGINT);
+    (void)sigaddset(&action.sa_mask, SIGTERM);
     if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
         (void)sigaction(number, &action, NULL);
 }

@@ -9,6 +9,7 @@
 #include "base/dense.h"
 #include "base/threads.h"
 
+#define BLOCK_ROWS 1024 /* cells whitened at a time, whatever the size of a query */
 #define SHRINK 0.1 /* of the covariance towards (trace / d) I */
 
 scw_status calibration_init(calibration *c, int64_t n_scores, int64_t n_classes, int64_t width)
@@ -119,6 +120,27 @@ done:
 
 /* ----------------------------------------------------------------------------------- scores */
 
+/* Of one cell; y [d] is scratch. */
+static double log_distance(const calibration *c, const float *mu, double *y)
+{
+    const int64_t d = c->width;
+    double nearest = INFINITY;
+
+    for (int64_t a = 0; a < d; a++) {
+        y[a] = 0.0;
+        for (int64_t b = 0; b <= a; b++)
+            y[a] += (double)c->whiten[a * d + b] * (double)mu[b];
+    }
+    for (int64_t k = 0; k < c->n_classes; k++) {
+        const float *centre = c->centre + k * d;
+        double sum = 0.0;
+        for (int64_t a = 0; a < d; a++)
+            sum += (y[a] - (double)centre[a]) * (y[a] - (double)centre[a]);
+        if (sum < nearest) nearest = sum; /* never for a class without a centre: NaN */
+    }
+    return 0.5 * log(fmax(nearest, 1e-12));
+}
+
 scw_status calibration_log_distances(double *out, const calibration *c, const float *latent,
                                      int64_t n)
 {
@@ -126,22 +148,12 @@ scw_status calibration_log_distances(double *out, const calibration *c, const fl
     const int64_t d = c->width;
     double *white = NULL;
 
-    TRY(mem_new(&white, n * d));
-    PARALLEL_FOR_IF(n * d > 2000)
-    for (int64_t i = 0; i < n; i++) {
-        const float *mu = latent + i * d;
-        double *y = white + i * d, nearest = INFINITY;
-        for (int64_t a = 0; a < d; a++)
-            for (int64_t b = 0; b <= a; b++)
-                y[a] += (double)c->whiten[a * d + b] * (double)mu[b];
-        for (int64_t k = 0; k < c->n_classes; k++) {
-            const float *centre = c->centre + k * d;
-            double sum = 0.0;
-            for (int64_t a = 0; a < d; a++)
-                sum += (y[a] - (double)centre[a]) * (y[a] - (double)centre[a]);
-            if (sum < nearest) nearest = sum; /* never for a class without a centre: NaN */
-        }
-        out[i] = 0.5 * log(fmax(nearest, 1e-12));
+    TRY(mem_new(&white, (n < BLOCK_ROWS ? n : BLOCK_ROWS) * d));
+    for (int64_t from = 0; from < n; from += BLOCK_ROWS) {
+        int64_t size = n - from < BLOCK_ROWS ? n - from : BLOCK_ROWS;
+        PARALLEL_FOR_IF(size * d > 2000)
+        for (int64_t i = 0; i < size; i++)
+            out[from + i] = log_distance(c, latent + (from + i) * d, white + i * d);
     }
 done:
     mem_free(white);

@@ -628,27 +628,30 @@ static scw_status add_twins(fit_job *j)
     memcpy(p->value, j->state.finished, (size_t)p->n_values * sizeof(real));
     j->n_train = j->n;
     for (int64_t i = 0; i < j->n; i++) j->train[i] = i;
-    TRY(subsets_fit(j->model, &j->all, j->train, j->n_train));
 done:
     mem_free(fold);
     return st;
 }
 
-/* On the validation share where there is one, else on folds that twins of the model never saw. */
+/* The paths for subsets, and the calibration: on the validation share where there is one, else on
+ * folds that twins of the model never saw. Twins come first: they use the paths' place. */
 static scw_status calibrate_model(fit_job *j)
 {
     scw_status st = SCW_OK;
+    const bool twins = j->n_validation == 0 && j->model->options.calibration_folds >= 2;
     held_out *h = &j->state.held;
 
-    if (j->n_validation == 0 && j->model->options.calibration_folds < 2) return SCW_OK;
+    if (twins) {
+        TRY(fit_state_start_held(&j->state, j->n));
+        TRY(add_twins(j));
+    }
+    TRY(subsets_fit(j->model, &j->all, j->train, j->n_train));
     if (j->n_validation > 0) {
         TRY(held_out_init(h, j->model, j->n_validation));
         TRY(held_out_add(h, j->model, &j->all, j->validation, j->n_validation, j->train,
                          j->n_train));
-    } else {
-        TRY(fit_state_start_held(&j->state, j->n));
-        TRY(add_twins(j));
     }
+    if (!twins && j->n_validation == 0) goto done;
     TRY(calibrate(j->model, h, &j->all, j->train, j->n_train));
     const calibration *k = &j->model->calibration;
     log_info(j->hooks,
@@ -683,7 +686,6 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
     if (!fit_state_is_past(&j.state)) TRY(train(&j, false));
     TRY(fit_state_finish_model(&j.state));
     TRY(subsets_plan(j.model, &j.all, j.train, j.n_train, seed, hooks));
-    TRY(subsets_fit(j.model, &j.all, j.train, j.n_train));
     TRY(calibrate_model(&j));
     if (j.n_validation > 0 && j.state.penalty > 0.0) {
         TRY(shortcut_refit(j.model, j.state.penalty, &j.all, positions, n, false));

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A matrix of any size as blocks of rows: what streams through preprocessing, conversion, training.
+ *
+ *      rows 0 .. 4095    ─┐
+ *      rows 4096 .. 8191  ├─> row_block: canonical CSR of those rows; its buffers are used again
+ *      ...               ─┘
+ *
+ * Where the rows come from is a table of functions: a matrix in memory (here) or an element of a file
+ * (src/io), compressed by rows, by columns, or dense. A reader gives any range of rows, in any order;
+ * in ascending order it is fastest. One thread at a time uses a reader. */
+#ifndef DATA_BLOCKS_H
+#define DATA_BLOCKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "data/matrix.h"
+
+typedef struct row_block {
+    int64_t from; /* row of the whole matrix that is row 0 here */
+    matrix x;     /* CSR [n, n_cols], canonical, zeros of dense storage dropped. With `exact`, its
+                   * values are NULL. */
+    double *exact; /* [nnz] what the file stores, for readers that were opened so; else NULL */
+    int64_t room_rows, room_values; /* capacity of the buffers */
+} row_block;
+
+void row_block_clear(row_block *b);
+/* Make room for n rows (or values), keeping what is there and growing by halves; for readers. */
+SCW_CHECKED scw_status row_block_reserve(row_block *b, int64_t n_rows, int64_t n_values,
+                                         bool exact);
+
+typedef struct block_reader block_reader;
+
+typedef struct block_reader_kind {
+    const char *name; /* "memory", "csr", "csc", "dense", ... */
+    /* Rows [from, from + n), in range, into the block. */
+    scw_status (*read)(row_block *out, block_reader *r, int64_t from, int64_t n);
+    void (*close)(block_reader *r); /* frees `state` */
+} block_reader_kind;
+
+struct block_reader {
+    const block_reader_kind *kind;
+    void *state;
+    int64_t n_rows, n_cols;
+    int64_t nnz;        /* stored entries; -1: only reading tells */
+    int64_t block_rows; /* how many rows to ask for at a time, at least 1 */
+    bool exact;         /* blocks hold `exact` instead of float values */
+};
+
+/* Rows [from, from + n) into *out (zeroed at first; used again by later calls). SCW_EINVAL: rows out
+ * of range; else what the file gives: SCW_EFORMAT, SCW_EIO, SCW_ENOMEM. */
+SCW_CHECKED scw_status block_reader_read(row_block *out, block_reader *r, int64_t from, int64_t n);
+
+/* The block after *out, or the first when it is still zeroed; *more is false past the last. */
+SCW_CHECKED scw_status block_reader_next(row_block *out, block_reader *r, bool *more);
+
+void block_reader_free(block_reader *r); /* NULL-safe */
+
+/* Over a matrix in memory, which is borrowed. */
+SCW_CHECKED scw_status block_reader_of_matrix(block_reader **out, const matrix *m);
+
+#endif

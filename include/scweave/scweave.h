@@ -11,6 +11,7 @@
 #include "neighbors.h"
 #include "options.h"
 #include "plot.h"
+#include "preprocess.h"
 #include "status.h"
 #include "version.h"
 

@@ -25,7 +25,11 @@ typedef enum cli_takes {
     CLI_TAKES_KIND = 2,  /* a kind of model as first argument, and that kind's options */
     CLI_TAKES_UMAP = 4,  /* the library's options of UMAP */
     CLI_TAKES_CLUSTER = 8, /* the library's options of clustering */
-    CLI_TAKES_PLOT = 16  /* the same as a kind of model, with a kind of picture */
+    CLI_TAKES_PLOT = 16, /* the same as a kind of model, with a kind of picture */
+    CLI_TAKES_QC = 32,   /* the library's options of these verbs */
+    CLI_TAKES_FILTER = 64,
+    CLI_TAKES_PREPROCESS = 128,
+    CLI_TAKES_ACTIVITY = 256
 } cli_takes;
 
 typedef struct cli_command {
@@ -69,7 +73,8 @@ extern const scw_option cli_general_options[], cli_input_options[];
 
 extern const cli_command cli_cmd_inspect, cli_cmd_example, cli_cmd_fit, cli_cmd_annotate,
     cli_cmd_embed, cli_cmd_markers, cli_cmd_simulate, cli_cmd_umap, cli_cmd_cluster,
-    cli_cmd_evaluate, cli_cmd_plot, cli_cmd_report, cli_cmd_bench, cli_cmd_help;
+    cli_cmd_evaluate, cli_cmd_plot, cli_cmd_report, cli_cmd_bench, cli_cmd_help, cli_cmd_qc,
+    cli_cmd_filter, cli_cmd_preprocess, cli_cmd_activity;
 
 /* Wrong use: print the sentence and where help is; CLI_MISUSE. */
 int cli_misuse(const cli_run *run, const char *format, ...) SCW_PRINTF(2, 3);

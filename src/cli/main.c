@@ -13,7 +13,8 @@
 #include "console.h"
 
 const cli_command *const cli_commands[] = {
-    &cli_cmd_inspect, &cli_cmd_example,  &cli_cmd_fit,   &cli_cmd_annotate,
+    &cli_cmd_inspect, &cli_cmd_qc,
+    &cli_cmd_example,  &cli_cmd_fit,   &cli_cmd_annotate,
     &cli_cmd_embed,   &cli_cmd_markers,  &cli_cmd_simulate, &cli_cmd_umap,
     &cli_cmd_cluster, &cli_cmd_evaluate, &cli_cmd_plot,     &cli_cmd_report,
     &cli_cmd_bench,   &cli_cmd_help,     NULL,
@@ -183,12 +184,23 @@ int cli_writes_over_input(const cli_run *run, const char *path)
 
 const scw_option *cli_settings_table(const cli_command *command, size_t *size)
 {
-    if (command->takes & CLI_TAKES_UMAP) {
-        *size = sizeof(scw_umap_options);
-        return scw_umap_option_table();
+    static const struct {
+        unsigned takes;
+        const scw_option *(*table)(void);
+        size_t size;
+    } settings[] = {
+        {CLI_TAKES_UMAP, scw_umap_option_table, sizeof(scw_umap_options)},
+        {CLI_TAKES_CLUSTER, scw_cluster_option_table, sizeof(scw_cluster_options)},
+        {CLI_TAKES_QC, scw_qc_option_table, sizeof(scw_qc_options)},
+    };
+
+    for (size_t k = 0; k < sizeof settings / sizeof *settings; k++) {
+        if (!(command->takes & settings[k].takes)) continue;
+        *size = settings[k].size;
+        return settings[k].table();
     }
-    *size = sizeof(scw_cluster_options);
-    return command->takes & CLI_TAKES_CLUSTER ? scw_cluster_option_table() : NULL;
+    *size = 0;
+    return NULL;
 }
 
 /* Set all options to their defaults and read the words into them. */

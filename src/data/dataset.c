@@ -8,6 +8,7 @@
 void modality_clear(modality *m)
 {
     mem_free(m->name);
+    mem_free(m->layer);
     frame_clear(&m->var);
     matrix_clear(&m->x);
     mem_free(m->row_of_obs);

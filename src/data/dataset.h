@@ -18,6 +18,7 @@ typedef struct modality {
     char *name;          /* "rna", "adt", "atac", or what the file says */
     frame var;           /* features */
     matrix x;            /* rows of this modality's own cells */
+    char *layer;         /* what x was read from: "raw" or the name of a layer; NULL: X */
     int64_t *row_of_obs; /* [n_obs] */
     int64_t n_present;   /* how many entries of row_of_obs are >= 0 */
 } modality;

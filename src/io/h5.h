@@ -132,6 +132,21 @@ SCW_CHECKED scw_status h5_write_strings(hid_t *out, hid_t parent, const char *na
                                         const strings *values);
 SCW_CHECKED scw_status h5_write_string(hid_t *out, hid_t parent, const char *name,
                                        const char *value);
+
+/* A dataset of rows whose number is not known before: rows are added until it is closed (h5_grow.c).
+ * Compressed in chunks of about 256 KiB. */
+typedef struct h5_growing {
+    hid_t dataset, type;
+    int rank;
+    int64_t dim[H5_MAX_RANK]; /* dim[0]: rows so far */
+} h5_growing;
+/* `type`: in the file and in memory, copied; dim[0] is not looked at. */
+SCW_CHECKED scw_status h5_growing_open(h5_growing *g, hid_t parent, const char *name, hid_t type,
+                                       int rank, const int64_t *dim);
+SCW_CHECKED scw_status h5_growing_add(h5_growing *g, const void *rows, int64_t n);
+/* SCW_EIO when the last bytes cannot be written. Safe on a zeroed one. */
+SCW_CHECKED scw_status h5_growing_finish(h5_growing *g);
+void h5_growing_clear(h5_growing *g); /* after a failure, or after finish */
 /* New dataset of n records with a field for each name; values [fields.n * n], a field after the
  * other. */
 SCW_CHECKED scw_status h5_write_number_records(hid_t *out, hid_t parent, const char *name,

@@ -153,6 +153,7 @@ scw_status read_anndata(dataset_part *out, hid_t group, const char *name, const 
     TRY(read_frame_at(&out->obs, group, "obs", hooks));
     if (out->obs.n_rows == 0) FAIL(SCW_EDATA, "%s: has no cells", where);
     TRY(anndata_paths(&x_path, &var_path, group, layer));
+    if (layer && strcmp(layer, "X") != 0) TRY(mem_strdup(&m->layer, layer));
     TRY(read_frame_at(&m->var, group, var_path, hooks));
     if (m->var.n_rows == 0) FAIL(SCW_EDATA, "%s: has no features", where);
     TRY(check_unique(&out->obs.index, "cell", where,

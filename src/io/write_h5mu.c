@@ -15,6 +15,8 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "io/formats.h"
+#include "io/registry.h"
 #include "io/write_element.h"
 #include "scweave/version.h"
 
@@ -106,6 +108,120 @@ done:
     strings_clear(&order);
     h5_close(&group);
     h5_close(&mod);
+    return st;
+}
+
+/* ------------------------------------------------------------------ one more modality */
+
+static scw_status append_to_order(hid_t file, const char *name)
+{
+    scw_status st = SCW_OK;
+    hid_t mod = 0;
+    strings order = {0};
+    bool known = false;
+
+    TRY(h5_open_group(&mod, file, "mod"));
+    TRY(h5mu_modalities(&order, mod));
+    for (int64_t i = 0; i < order.n; i++) known |= strcmp(order.at[i], name) == 0;
+    if (!known) TRY(strings_add(&order, name));
+    TRY(h5_put_attr_strings(mod, "mod-order", &order));
+done:
+    strings_clear(&order);
+    h5_close(&mod);
+    return st;
+}
+
+/* /var gets the new features behind the others, with missing values in its columns. */
+static scw_status append_features(int64_t *n_before, hid_t file, const strings *names,
+                                  const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    frame old = {0}, all = {0};
+    hid_t element = 0;
+    int64_t *rows = NULL;
+    column c = {0};
+
+    *n_before = 0;
+    if (h5_find(file, "var") != H5_ABSENT) {
+        TRY(h5_open(&element, file, "var"));
+        TRY(registry_read_frame(&old, element, file, hooks));
+        h5_close(&element);
+    }
+    all.n_rows = old.n_rows + names->n;
+    TRY(mem_new(&rows, all.n_rows));
+    for (int64_t j = 0; j < all.n_rows; j++) {
+        bool is_old = j < old.n_rows;
+        TRY(strings_add(&all.index, is_old ? old.index.at[j] : names->at[j - old.n_rows]));
+        rows[j] = is_old ? j : -1;
+    }
+    for (int64_t k = 0; k < old.n_columns; k++) {
+        TRY(column_gather(&c, &old.columns[k], old.columns[k].name, rows, all.n_rows));
+        TRY(frame_add(&all, &c));
+    }
+    TRY(h5_remove(file, "var"));
+    TRY(write_frame(file, "var", &all));
+    *n_before = old.n_rows;
+done:
+    column_clear(&c);
+    mem_free(rows);
+    frame_clear(&old);
+    frame_clear(&all);
+    h5_close(&element);
+    return st;
+}
+
+/* The maps of the modalities that were there say that they lack the new features. */
+static scw_status lengthen_map(hid_t file, const char *name, int64_t n_before, int64_t n)
+{
+    scw_status st = SCW_OK;
+    hid_t maps = 0, masks = 0, d = 0;
+    int64_t *rows = NULL;
+    h5_info info;
+
+    TRY(h5_open_group(&maps, file, "varmap"));
+    TRY(h5_open(&d, maps, name));
+    TRY(h5_describe(&info, d));
+    if (info.n != n_before)
+        FAIL(SCW_EFORMAT, "%s: has %lld values, /var has %lld rows", h5_where(d),
+             (long long)info.n, (long long)n_before);
+    TRY(mem_new(&rows, n));
+    TRY(h5_read_i64(rows, d, n_before));
+    h5_close(&d);
+    for (int64_t j = 0; j < n; j++) rows[j] -= 1;
+    TRY(h5_remove(maps, name));
+    TRY(write_open_dict(&masks, file, "varm"));
+    TRY(h5_remove(masks, name));
+    TRY(write_presence(file, "varmap", "varm", name, n, rows));
+done:
+    mem_free(rows);
+    h5_close(&d);
+    h5_close(&masks);
+    h5_close(&maps);
+    return st;
+}
+
+scw_status h5mu_add_maps(hid_t file, const char *name, int64_t n_obs, const int64_t *row_of_obs,
+                         const strings *var_names, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    hid_t maps = 0;
+    strings known = {0};
+    int64_t n_before, *rows = NULL;
+
+    TRY(append_to_order(file, name));
+    TRY(write_presence(file, "obsmap", "obsm", name, n_obs, row_of_obs));
+    TRY(append_features(&n_before, file, var_names, hooks));
+    TRY(write_open_dict(&maps, file, "varmap"));
+    TRY(h5_list(&known, maps));
+    for (int64_t i = 0; i < known.n; i++)
+        TRY(lengthen_map(file, known.at[i], n_before, n_before + var_names->n));
+    TRY(mem_new(&rows, n_before + var_names->n));
+    for (int64_t j = 0; j < n_before + var_names->n; j++) rows[j] = j < n_before ? -1 : j - n_before;
+    TRY(write_presence(file, "varmap", "varm", name, n_before + var_names->n, rows));
+done:
+    mem_free(rows);
+    strings_clear(&known);
+    h5_close(&maps);
     return st;
 }
 

@@ -18,6 +18,11 @@ SCW_CHECKED scw_status dataset_write_h5mu(const scw_dataset *d, const char *reco
  * and the maps between them. The group /mod is made where absent. `var_names[k]`: features of modality k. */
 SCW_CHECKED scw_status h5mu_write_frame_of(hid_t file, const scw_dataset *d, const frame *obs,
                                            const strings *const *var_names);
+/* Take one more modality into the frame of an h5mu whose /mod/<name> is there: the order of the
+ * modalities, /obsmap, /var with its maps. row_of_obs [n_obs]. */
+SCW_CHECKED scw_status h5mu_add_maps(hid_t file, const char *name, int64_t n_obs,
+                                     const int64_t *row_of_obs, const strings *var_names,
+                                     const scw_hooks *hooks);
 /* Write the text into the user block of a closed file. */
 SCW_CHECKED scw_status h5mu_write_userblock(const char *path);
 /* Columns of obs that belong to no single modality: those without a "<modality>:" prefix. Borrowed

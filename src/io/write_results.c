@@ -18,6 +18,7 @@
 #include "io/formats.h"
 #include "io/write_element.h"
 #include "io/write_h5mu.h"
+#include "io/write_part.h"
 
 #define COPY_BYTES (1 << 20)
 
@@ -98,78 +99,7 @@ static int64_t results_bytes(const scw_results *r, const scw_dataset *d)
         int64_t n = r->ranking->groups.n * r->ranking->n_ranks;
         bytes += n * (8 * RESULTS_RANKING_VALUES + 2 * 16 + 2 * 48) + 65536;
     }
-    return bytes + bytes / 4 + names;
-}
-
-/* ------------------------------------------------------------------ older frames and arrays */
-
-/* Replace the obs of records by a group, so that it can take columns of any kind. */
-static scw_status convert_records(hid_t file, const char *name)
-{
-    scw_status st = SCW_OK;
-    hid_t element = 0;
-    frame f = {0};
-
-    TRY(h5_open(&element, file, name));
-    TRY(element_records_as_stored(&f, element));
-    h5_close(&element);
-    TRY(h5_remove(file, name));
-    TRY(write_legacy_frame(file, name, &f));
-done:
-    h5_close(&element);
-    frame_clear(&f);
-    return st;
-}
-
-/* The same for arrays stored as records, one array a member. */
-static scw_status convert_array_records(hid_t file, const char *name)
-{
-    scw_status st = SCW_OK;
-    hid_t element = 0, group = 0;
-    strings members = {0};
-    double *values = NULL;
-
-    TRY(h5_open(&element, file, name));
-    TRY(h5_members(&members, element));
-    TRY(h5_remove(file, "scweave-converting"));
-    TRY(write_open_dict(&group, file, "scweave-converting"));
-    for (int64_t k = 0; k < members.n; k++) {
-        h5_info info;
-        int64_t width, dim[2];
-        TRY(h5_member_describe(&info, &width, element, members.at[k]));
-        mem_free(values);
-        TRY(mem_new(&values, info.n * width));
-        TRY(h5_member_f64(values, element, members.at[k], info.n * width));
-        dim[0] = info.n;
-        dim[1] = width;
-        TRY(h5_write_array(NULL, group, members.at[k], H5T_NATIVE_DOUBLE, 2, dim, values));
-    }
-    h5_close(&element);
-    h5_close(&group);
-    TRY(h5_remove(file, name));
-    TRY(h5_rename(file, "scweave-converting", name));
-done:
-    mem_free(values);
-    strings_clear(&members);
-    h5_close(&element);
-    h5_close(&group);
-    return st;
-}
-
-static scw_status is_records(bool *out, hid_t file, const char *name)
-{
-    scw_status st = SCW_OK;
-    hid_t element = 0;
-    h5_info info;
-
-    *out = false;
-    if (h5_find(file, name) != H5_DATASET) goto done;
-    TRY(h5_open(&element, file, name));
-    TRY(h5_describe(&info, element));
-    *out = info.class == H5_CLASS_COMPOUND;
-done:
-    h5_close(&element);
-    return st;
+    return bytes + bytes / 4 + names + write_parts_bytes(r);
 }
 
 /* ------------------------------------------------------------------ adding */
@@ -247,22 +177,15 @@ static scw_status add_results(hid_t file, const scw_results *r, const scw_datase
     hid_t obs = 0, obsm = 0, uns = 0;
     frame bare = {.n_rows = d->n_obs, .index = d->obs.index}, in_file = {0};
     int64_t *rows = NULL;
-    bool records;
 
-    TRY(is_records(&records, file, "obs"));
-    if (records) {
-        log_info(hooks, "obs is stored as records; it is written as a group, which anndata 0.7 and "
-                 "later read");
-        TRY(convert_records(file, "obs"));
-    }
+    TRY(convert_frame_records(file, "obs", hooks));
     if (h5_find(file, "obs") == H5_ABSENT) TRY(write_frame(file, "obs", &bare));
     TRY(h5_open_group(&obs, file, "obs"));
     TRY(element_frame_index(&in_file, obs));
     TRY(match_rows(&rows, &in_file.index, d));
     TRY(add_columns(obs, r, rows));
     if (r->n_arrays) {
-        TRY(is_records(&records, file, "obsm"));
-        if (records) TRY(convert_array_records(file, "obsm"));
+        TRY(convert_array_records(file, "obsm"));
         TRY(write_open_dict(&obsm, file, "obsm"));
         TRY(add_arrays(obsm, r, rows, &in_file.index));
     }
@@ -270,6 +193,7 @@ static scw_status add_results(hid_t file, const scw_results *r, const scw_datase
     if (r->record_json)
         TRY(write_record(uns, r->record_name ? r->record_name : "scweave", r->record_json));
     if (r->ranking) TRY(write_ranking(uns, r->ranking));
+    TRY(write_parts(file, r, d, hooks));
 done:
     mem_free(rows);
     frame_clear(&in_file);
@@ -399,8 +323,11 @@ scw_status scw_results_write(const scw_results *results, const scw_dataset *data
     if (dataset->n_files < 1)
         FAIL(SCW_EINVAL, "the data set was not read from a file, so there is none to add to");
     TRY(atomic_file_begin(&f, path));
-    TRY(dataset->n_files == 1 ? write_into_copy(results, dataset, &f, hooks)
-                              : write_joined(results, dataset, &f, hooks));
+    bool joined = dataset->n_files > 1;
+    for (int64_t k = 0; k < results->n_parts; k++) /* one more modality makes an .h5ad an .h5mu */
+        joined |= results->parts[k].row_of_obs && dataset->files[0].modality;
+    TRY(joined ? write_joined(results, dataset, &f, hooks)
+               : write_into_copy(results, dataset, &f, hooks));
     TRY(atomic_file_commit(&f));
 done:
     atomic_file_clear(&f);

@@ -6,19 +6,17 @@
  * Every loop writes disjoint rows and every sum has a fixed order. */
 #include "prep/pca.h"
 
-#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/dense.h"
-#include "base/rng.h"
 #include "base/threads.h"
+#include "prep/eigen.h"
 
 #define EXACT_SIZE 1300 /* largest m for LAPACK's eigensolver */
 #define GRAM_SIZE 3000  /* largest m for which G is formed */
 #define TILE 64         /* rows of G formed together */
-#define OVERSAMPLE 10
 #define GRAM_BLOCKS 12  /* blocks of the Krylov space: cheap with G at hand */
 #define SPARSE_BLOCKS 7
 
@@ -130,8 +128,10 @@ static void apply_xt(double *out, problem *q, const double *a, int64_t l)
 }
 
 /* out [m, l] = G b */
-static void apply_gram(double *out, problem *q, const double *b, int64_t l)
+static scw_status apply_gram(double *out, void *context, const double *b, int64_t l)
 {
+    problem *q = context;
+
     if (q->gram) {
         dense_shape s = {.m = q->m, .n = l, .k = q->m, .ld_a = q->m, .ld_b = l, .ld_c = l,
                          .alpha = 1.0};
@@ -143,6 +143,7 @@ static void apply_gram(double *out, problem *q, const double *b, int64_t l)
         apply_xt(q->half, q, b, l);
         apply_x(out, q, q->half, l);
     }
+    return SCW_OK;
 }
 
 /* Position in list i of the first index not below `bound`. */
@@ -206,158 +207,6 @@ static void form_gram(problem *q, const double *row_mean)
         for (int64_t s = 0; s < r; s++) q->gram[r * m + s] = q->gram[s * m + r];
 }
 
-/* ------------------------------------------------------------- eigenvectors */
-
-/* The k largest eigenvalues, descending, and their vectors [m, k] of the symmetric a [m, m], which
- * is destroyed. */
-static scw_status eigen_top(double *values, double *vectors, double *a, int64_t m, int64_t k)
-{
-    scw_status st = SCW_OK;
-    double *w = NULL, *z = NULL;
-    lapack_int *support = NULL, found = 0;
-
-    TRY(mem_new(&w, m));
-    TRY(mem_new(&z, m * k)); /* [k, m] */
-    TRY(mem_new(&support, 2 * k));
-    int before = dense_enter();
-    lapack_int info = LAPACKE_dsyevr(LAPACK_COL_MAJOR, 'V', 'I', 'L', (lapack_int)m, a,
-                                     (lapack_int)m, 0.0, 0.0, (lapack_int)(m - k + 1),
-                                     (lapack_int)m, 0.0, &found, w, z, (lapack_int)m, support);
-    dense_leave(before);
-    if (info != 0 || found != k)
-        FAIL(SCW_ENUMERIC, "principal components: the eigenvalue solver failed (dsyevr info %d)",
-             (int)info);
-    for (int64_t c = 0; c < k; c++) {
-        values[c] = w[k - 1 - c];
-        for (int64_t r = 0; r < m; r++) vectors[r * k + c] = z[(k - 1 - c) * m + r];
-    }
-done:
-    mem_free(w);
-    mem_free(z);
-    mem_free(support);
-    return st;
-}
-
-/* Orthonormal columns in place, a [m, l], l <= m. Row-major [m, l] is column-major [l, m]: the LQ
- * factorisation of that leaves them where they are. */
-static scw_status orthonormalise(double *a, int64_t m, int64_t l, double *tau)
-{
-    int before = dense_enter();
-    lapack_int rows = (lapack_int)l, cols = (lapack_int)m;
-    lapack_int info = LAPACKE_dgelqf(LAPACK_COL_MAJOR, rows, cols, a, rows, tau);
-    if (info == 0) info = LAPACKE_dorglq(LAPACK_COL_MAJOR, rows, cols, rows, a, rows, tau);
-    dense_leave(before);
-    if (info != 0)
-        return status_fail(SCW_ENUMERIC, "principal components: orthogonalisation failed (info %d)",
-                           (int)info);
-    return SCW_OK;
-}
-
-/* w [m, l] -= basis basis^T w over the first `used` columns of basis [m, size]. */
-static void project_out(double *w, const double *basis, int64_t m, int64_t l, int64_t used,
-                        int64_t size, double *overlap)
-{
-    dense_shape inner = {.trans_a = true, .m = used, .n = l, .k = m,
-                         .ld_a = size, .ld_b = l, .ld_c = l, .alpha = 1.0};
-    dense_shape outer = {.m = m, .n = l, .k = used,
-                         .ld_a = size, .ld_b = l, .ld_c = l, .alpha = -1.0, .beta = 1.0};
-    dense_product(&inner, basis, w, overlap);
-    dense_product(&outer, basis, overlap, w);
-}
-
-static void copy_block(double *to, int64_t ld_to, const double *from, int64_t ld_from, int64_t m,
-                       int64_t l)
-{
-    for (int64_t r = 0; r < m; r++)
-        memcpy(to + r * ld_to, from + r * ld_from, (size_t)l * sizeof *to);
-}
-
-typedef struct krylov {
-    int64_t l, size;        /* columns of a block, of the space */
-    double *basis, *image;  /* [m, size] Q and G Q */
-    double *block, *next;   /* [m, l] */
-    double *overlap, *tau;  /* [size, l], [l] */
-    double *small, *ritz;   /* [size, size] Q^T G Q, [size, k] */
-} krylov;
-
-static void krylov_clear(krylov *s)
-{
-    mem_free(s->basis);
-    mem_free(s->image);
-    mem_free(s->block);
-    mem_free(s->next);
-    mem_free(s->overlap);
-    mem_free(s->tau);
-    mem_free(s->small);
-    mem_free(s->ritz);
-}
-
-static scw_status krylov_init(krylov *s, int64_t m, int64_t k)
-{
-    scw_status st = SCW_OK;
-
-    TRY(mem_new(&s->basis, m * s->size));
-    TRY(mem_new(&s->image, m * s->size));
-    TRY(mem_new(&s->block, m * s->l));
-    TRY(mem_new(&s->next, m * s->l));
-    TRY(mem_new(&s->overlap, s->size * s->l));
-    TRY(mem_new(&s->tau, s->l));
-    TRY(mem_new(&s->small, s->size * s->size));
-    TRY(mem_new(&s->ritz, s->size * k));
-done:
-    return st;
-}
-
-/* Fill basis and image: block after block, each orthogonal to all before it. The second projection
- * after normalising matters where G b nearly lies in the space already. */
-static scw_status krylov_build(krylov *s, problem *q, uint64_t seed)
-{
-    scw_status st = SCW_OK;
-    int64_t m = q->m, l = s->l;
-    rng_key key = rng_make_key(seed, RNG_PCA, 0);
-
-    PARALLEL_FOR
-    for (int64_t e = 0; e < m * l; e++) s->block[e] = rng_normal(key, 0, (uint64_t)e);
-    TRY(orthonormalise(s->block, m, l, s->tau));
-    for (int64_t used = 0; used < s->size; used += l) {
-        copy_block(s->basis + used, s->size, s->block, l, m, l);
-        apply_gram(s->next, q, s->block, l);
-        copy_block(s->image + used, s->size, s->next, l, m, l);
-        if (used + l >= s->size) break;
-        for (int pass = 0; pass < 2; pass++) {
-            project_out(s->next, s->basis, m, l, used + l, s->size, s->overlap);
-            TRY(orthonormalise(s->next, m, l, s->tau));
-        }
-        double *kept = s->block;
-        s->block = s->next;
-        s->next = kept;
-    }
-done:
-    return st;
-}
-
-/* Rayleigh-Ritz in the Krylov space: the k leading eigenpairs of G. */
-static scw_status eigen_krylov(double *values, double *vectors, problem *q, int64_t k,
-                               int64_t n_blocks, uint64_t seed)
-{
-    scw_status st = SCW_OK;
-    int64_t m = q->m, l = k + OVERSAMPLE;
-    krylov s = {.l = l, .size = l * n_blocks};
-
-    TRY(krylov_init(&s, m, k));
-    TRY(krylov_build(&s, q, seed));
-    dense_shape inner = {.trans_a = true, .m = s.size, .n = s.size, .k = m,
-                         .ld_a = s.size, .ld_b = s.size, .ld_c = s.size, .alpha = 1.0};
-    dense_product(&inner, s.basis, s.image, s.small);
-    TRY(eigen_top(values, s.ritz, s.small, s.size, k));
-    dense_shape outer = {.m = m, .n = k, .k = s.size,
-                         .ld_a = s.size, .ld_b = k, .ld_c = k, .alpha = 1.0};
-    dense_product(&outer, s.basis, s.ritz, vectors);
-done:
-    krylov_clear(&s);
-    return st;
-}
-
 /* ------------------------------------------------------------- fit */
 
 /* Column means, and the sum of squares of the centred X; NaN and infinities show in the latter. */
@@ -413,7 +262,7 @@ done:
 static scw_status solve(double *values, double *vectors, problem *q, int64_t k, uint64_t seed)
 {
     scw_status st = SCW_OK;
-    int64_t n_blocks = q->m <= GRAM_SIZE ? GRAM_BLOCKS : SPARSE_BLOCKS, l = k + OVERSAMPLE;
+    int64_t n_blocks = q->m <= GRAM_SIZE ? GRAM_BLOCKS : SPARSE_BLOCKS, l = k + EIGEN_OVERSAMPLE;
 
     while (n_blocks > 1 && n_blocks * l > q->m) n_blocks--;
     bool exact = q->m <= EXACT_SIZE || n_blocks < 4; /* a space that nearly fills G gains nothing */
@@ -422,7 +271,7 @@ static scw_status solve(double *values, double *vectors, problem *q, int64_t k, 
     if (exact)
         TRY(eigen_top(values, vectors, q->gram, q->m, k));
     else
-        TRY(eigen_krylov(values, vectors, q, k, n_blocks, seed));
+        TRY(eigen_krylov(values, vectors, &(eigen_problem){q->m, apply_gram, q}, k, n_blocks, seed));
 done:
     return st;
 }

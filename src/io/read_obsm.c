@@ -174,3 +174,23 @@ done:
     h5_session_end(&session);
     return st;
 }
+
+scw_status io_has_layer(bool *out, const char *path, const char *modality, const char *layer)
+{
+    scw_status st = SCW_OK;
+    h5_session session;
+    hid_t file = 0;
+    textbuf element = {0};
+
+    *out = false;
+    h5_session_begin(&session);
+    TRY(h5_file_open(&file, path));
+    if (modality) TRY(text_add(&element, "mod/%s/", modality));
+    TRY(text_add(&element, "layers/%s", layer));
+    *out = h5_find(file, text_get(&element)) != H5_ABSENT;
+done:
+    text_clear(&element);
+    h5_close(&file);
+    h5_session_end(&session);
+    return st;
+}

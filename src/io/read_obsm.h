@@ -3,6 +3,7 @@
 #ifndef IO_READ_OBSM_H
 #define IO_READ_OBSM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -12,5 +13,9 @@
  * SCW_ENOTFOUND lists the arrays there are. */
 SCW_CHECKED scw_status io_read_obsm(float **values, int64_t *n, int64_t *d, const char *path,
                                     const char *modality, const char *key);
+
+/* Is there a layer of that name, in the file or (modality not NULL) in that modality of an h5mu? */
+SCW_CHECKED scw_status io_has_layer(bool *out, const char *path, const char *modality,
+                                    const char *layer);
 
 #endif

@@ -140,7 +140,8 @@ typedef struct h5_growing {
     int rank;
     int64_t dim[H5_MAX_RANK]; /* dim[0]: rows so far */
 } h5_growing;
-/* `type`: in the file and in memory, copied; dim[0] is not looked at. */
+/* `type`: in the file and in memory, copied; dim[0]: how many rows are expected, 0: unknown. Who gives
+ * other values in memory replaces g->type, which h5_growing_clear closes. */
 SCW_CHECKED scw_status h5_growing_open(h5_growing *g, hid_t parent, const char *name, hid_t type,
                                        int rank, const int64_t *dim);
 SCW_CHECKED scw_status h5_growing_add(h5_growing *g, const void *rows, int64_t n);

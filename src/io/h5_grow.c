@@ -24,6 +24,7 @@ scw_status h5_growing_open(h5_growing *g, hid_t parent, const char *name, hid_t 
     }
     most[0] = H5S_UNLIMITED;
     chunk[0] = row && row < CHUNK_BYTES ? CHUNK_BYTES / row : 1;
+    if (dim[0] > 0 && (hsize_t)dim[0] < chunk[0]) chunk[0] = (hsize_t)dim[0];
     space = H5Screate_simple(rank, dims, most);
     dcpl = H5Pcreate(H5P_DATASET_CREATE);
     bool plain = H5Tget_class(type) == H5T_STRING;

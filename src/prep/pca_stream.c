@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Columns that take part are numbered 0 .. m - 1; all the work is on those. In each block the sums
- * over rows run in the order of the rows, one column (or tile of G) a thread. */
+ * over rows run in the order of the rows, one column (or tile of G) a thread.
+ *
+ * With fewer rows than columns the eigenproblem is that of Xc Xc^T [n, n], applied by two passes:
+ *     T = X^T B - mean (1^T B),   G B = X T - 1 (mean^T T). */
 #include "prep/pca_stream.h"
 
 #include <math.h>
@@ -16,6 +19,7 @@
 #define FEWEST_BLOCKS 4
 #define SPACE_BYTES (1LL << 30) /* the Krylov space keeps to this by having fewer blocks */
 #define TILE 64
+#define STRIPE_COLUMNS 64 /* of Xc Xc^T formed by two passes */
 #define STRIPE 32 /* components whose scores are summed together */
 
 typedef struct stream {
@@ -26,7 +30,9 @@ typedef struct stream {
     int64_t *column;   /* [m] back */
     double *mean;      /* [m] */
     double *sum, *squares; /* [m] */
-    double *gram;      /* [m, m] or NULL */
+    bool by_rows;      /* G = Xc Xc^T */
+    int64_t side;      /* rows of G: m, or n */
+    double *gram;      /* [side, side] or NULL */
     /* the columns of the present block */
     int64_t *start, *at;   /* [m + 1], [m] */
     int32_t *row;          /* [room] */
@@ -36,7 +42,8 @@ typedef struct stream {
     const double *b;   /* [m, l] */
     double *out;       /* [m, l] */
     double *inner;     /* [rows of a block, l] x_i^T B */
-    int64_t inner_room, l;
+    double *half;      /* [m, l] T, by rows */
+    int64_t inner_room, half_room, l;
 } stream;
 
 static void stream_clear(stream *s)
@@ -52,6 +59,7 @@ static void stream_clear(stream *s)
     mem_free(s->row);
     mem_free(s->value);
     mem_free(s->inner);
+    mem_free(s->half);
 }
 
 void pca_stream_clear(pca_stream *c)
@@ -147,10 +155,40 @@ static scw_status visit_gram(void *state, const row_block *b)
     return SCW_OK;
 }
 
+static scw_status apply_by_rows(double *out, void *context, const double *b, int64_t l);
+
+/* Stripe by stripe, by applying G to columns of the identity. */
+static scw_status form_gram_by_rows(stream *s)
+{
+    scw_status st = SCW_OK;
+    int64_t n = s->side;
+    double *unit = NULL, *stripe = NULL;
+
+    TRY(mem_new(&s->gram, n * n));
+    TRY(mem_new(&stripe, n * STRIPE_COLUMNS));
+    for (int64_t first = 0; first < n; first += STRIPE_COLUMNS) {
+        int64_t l = n - first < STRIPE_COLUMNS ? n - first : STRIPE_COLUMNS;
+        mem_free(unit);
+        TRY(mem_new(&unit, n * l));
+        for (int64_t h = 0; h < l; h++) unit[(first + h) * l + h] = 1.0;
+        TRY(apply_by_rows(stripe, s, unit, l));
+        for (int64_t i = 0; i < n; i++)
+            memcpy(s->gram + i * n + first, stripe + i * l, (size_t)l * sizeof *stripe);
+    }
+    for (int64_t i = 0; i < n; i++) /* the two triangles differ by rounding */
+        for (int64_t j = 0; j < i; j++) s->gram[i * n + j] = s->gram[j * n + i];
+done:
+    mem_free(unit);
+    mem_free(stripe);
+    return st;
+}
+
 static scw_status form_gram(stream *s)
 {
     scw_status st = SCW_OK;
     int64_t m = s->m;
+
+    if (s->by_rows) return form_gram_by_rows(s);
 
     TRY(mem_new(&s->gram, m * m));
     TRY(blocks_each(s->rows, "principal components", s->hooks, visit_gram, s));
@@ -163,41 +201,72 @@ done:
     return st;
 }
 
-static scw_status visit_product(void *state, const row_block *block)
+/* out [rows of the block, l] = X b */
+static void rows_times(double *out, const stream *s, const matrix *x, const double *b, int64_t l)
 {
-    scw_status st = SCW_OK;
-    stream *s = state;
-    const matrix *x = &block->x;
-    int64_t l = s->l;
-
-    if (x->n_rows * l > s->inner_room) {
-        TRY(mem_resize(&s->inner, x->n_rows * l));
-        s->inner_room = x->n_rows * l;
-    }
-    TRY(by_columns(s, x));
     PARALLEL_FOR
     for (int64_t i = 0; i < x->n_rows; i++) {
-        double *to = s->inner + i * l;
+        double *to = out + i * l;
         memset(to, 0, (size_t)l * sizeof *to);
         for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
             int32_t j = s->number[x->indices[e]];
             if (j < 0) continue;
             double v = (double)x->values[e];
-            const double *from = s->b + j * l;
+            const double *from = b + j * l;
             for (int64_t h = 0; h < l; h++) to[h] += v * from[h];
         }
     }
+}
+
+/* out [m, l] += X^T a, a [rows of the block, l]; by_columns has been called. */
+static void add_columns_times(double *out, const stream *s, const double *a, int64_t l)
+{
     PARALLEL_FOR
     for (int64_t j = 0; j < s->m; j++) {
-        double *to = s->out + j * l;
+        double *to = out + j * l;
         for (int64_t e = s->start[j]; e < s->start[j + 1]; e++) {
             double v = s->value[e];
-            const double *from = s->inner + s->row[e] * l;
+            const double *from = a + s->row[e] * l;
             for (int64_t h = 0; h < l; h++) to[h] += v * from[h];
         }
     }
+}
+
+static scw_status visit_product(void *state, const row_block *block)
+{
+    scw_status st = SCW_OK;
+    stream *s = state;
+    const matrix *x = &block->x;
+
+    if (x->n_rows * s->l > s->inner_room) {
+        TRY(mem_resize(&s->inner, x->n_rows * s->l));
+        s->inner_room = x->n_rows * s->l;
+    }
+    TRY(by_columns(s, x));
+    rows_times(s->inner, s, x, s->b, s->l);
+    add_columns_times(s->out, s, s->inner, s->l);
 done:
     return st;
+}
+
+/* The two passes by rows: T += X^T B of the block's rows, and X T into them. */
+static scw_status visit_transposed(void *state, const row_block *block)
+{
+    scw_status st = SCW_OK;
+    stream *s = state;
+
+    TRY(by_columns(s, &block->x));
+    add_columns_times(s->half, s, s->b + block->from * s->l, s->l);
+done:
+    return st;
+}
+
+static scw_status visit_forward(void *state, const row_block *block)
+{
+    stream *s = state;
+
+    rows_times(s->out + block->from * s->l, s, &block->x, s->half, s->l);
+    return SCW_OK;
 }
 
 /* out [m, l] = G b */
@@ -218,6 +287,51 @@ static scw_status apply_stream(double *out, void *context, const double *b, int6
     PARALLEL_FOR
     for (int64_t j = 0; j < s->m; j++)
         for (int64_t h = 0; h < l; h++) out[j * l + h] -= (double)s->n * s->mean[j] * margin[h];
+done:
+    mem_free(margin);
+    return st;
+}
+
+/* half [m, l] = Xc^T b, b [n, l] */
+static scw_status transposed_times(stream *s, const double *b, int64_t l)
+{
+    scw_status st = SCW_OK;
+    double *margin = NULL;
+
+    TRY(mem_new(&margin, l));
+    if (s->m * l > s->half_room) {
+        TRY(mem_resize(&s->half, s->m * l));
+        s->half_room = s->m * l;
+    }
+    memset(s->half, 0, (size_t)(s->m * l) * sizeof *s->half);
+    s->b = b;
+    s->l = l;
+    TRY(blocks_each(s->rows, "principal components", s->hooks, visit_transposed, s));
+    for (int64_t i = 0; i < s->n; i++)
+        for (int64_t h = 0; h < l; h++) margin[h] += b[i * l + h];
+    PARALLEL_FOR
+    for (int64_t j = 0; j < s->m; j++)
+        for (int64_t h = 0; h < l; h++) s->half[j * l + h] -= s->mean[j] * margin[h];
+done:
+    mem_free(margin);
+    return st;
+}
+
+/* out [n, l] = Xc Xc^T b */
+static scw_status apply_by_rows(double *out, void *context, const double *b, int64_t l)
+{
+    scw_status st = SCW_OK;
+    stream *s = context;
+    double *margin = NULL;
+
+    TRY(transposed_times(s, b, l));
+    s->out = out;
+    TRY(blocks_each(s->rows, "principal components", s->hooks, visit_forward, s));
+    TRY(mem_new(&margin, l));
+    for (int64_t j = 0; j < s->m; j++)
+        for (int64_t h = 0; h < l; h++) margin[h] += s->mean[j] * s->half[j * l + h];
+    for (int64_t i = 0; i < s->n; i++)
+        for (int64_t h = 0; h < l; h++) out[i * l + h] -= margin[h];
 done:
     mem_free(margin);
     return st;
@@ -250,31 +364,39 @@ static scw_status solve(double *values, double *vectors, stream *s, int64_t k, u
     scw_status st = SCW_OK;
     int64_t l = k + EIGEN_OVERSAMPLE, n_blocks = MOST_BLOCKS;
 
-    while (n_blocks > FEWEST_BLOCKS && 16 * s->m * l * n_blocks > SPACE_BYTES) n_blocks--;
-    while (n_blocks > 1 && n_blocks * l > s->m) n_blocks--;
-    if (s->m <= EXACT_SIZE || n_blocks < FEWEST_BLOCKS) {
+    while (n_blocks > FEWEST_BLOCKS && 16 * s->side * l * n_blocks > SPACE_BYTES) n_blocks--;
+    while (n_blocks > 1 && n_blocks * l > s->side) n_blocks--;
+    const eigen_problem g = {s->side, s->by_rows ? apply_by_rows : apply_stream, s};
+    if (s->side <= EXACT_SIZE || n_blocks < FEWEST_BLOCKS) {
         TRY(form_gram(s));
-        TRY(eigen_top(values, vectors, s->gram, s->m, k));
+        TRY(eigen_top(values, vectors, s->gram, s->side, k));
     } else {
-        TRY(eigen_krylov(values, vectors, &(eigen_problem){s->m, apply_stream, s}, k, n_blocks,
-                         seed));
+        TRY(eigen_krylov(values, vectors, &g, k, n_blocks, seed));
     }
 done:
     return st;
 }
 
-/* Vectors [m, k] to their columns; of each the entry of largest size becomes positive, and one
- * without variance becomes zero. */
-static void set_components(pca_stream *c, const stream *s, const double *vectors)
+/* Vectors [m, k], or by rows Xc^T vectors / s, to their columns; of each the entry of largest size
+ * becomes positive, and one without variance becomes zero. */
+static scw_status set_components(pca_stream *c, stream *s, const double *vectors)
 {
+    scw_status st = SCW_OK;
+
+    if (s->by_rows) {
+        TRY(transposed_times(s, vectors, c->k));
+        vectors = s->half;
+    }
     for (int64_t h = 0; h < c->k; h++) {
-        double most = 0.0;
+        double most = 0.0, sv = c->singular_values[h];
         for (int64_t j = 0; j < s->m; j++)
             if (fabs(vectors[j * c->k + h]) > fabs(most)) most = vectors[j * c->k + h];
-        double sign = c->singular_values[h] > 0.0 ? (most < 0.0 ? -1.0 : 1.0) : 0.0;
+        double scale = sv > 0.0 ? (s->by_rows ? 1.0 / sv : 1.0) * (most < 0.0 ? -1.0 : 1.0) : 0.0;
         for (int64_t j = 0; j < s->m; j++)
-            c->components[s->column[j] * c->k + h] = sign * vectors[j * c->k + h];
+            c->components[s->column[j] * c->k + h] = scale * vectors[j * c->k + h];
     }
+done:
+    return st;
 }
 
 static scw_status moments(pca_stream *c, stream *s, bool uncentred)
@@ -327,15 +449,17 @@ scw_status pca_stream_fit(pca_stream *out, block_reader *rows, const pca_stream_
     TRY(alloc_result(&c));
     TRY(moments(&c, &s, options->uncentred));
     TRY(mem_new(&values, c.k));
-    TRY(mem_new(&vectors, s.m * c.k));
+    s.by_rows = s.n < s.m;
+    s.side = rank;
+    TRY(mem_new(&vectors, s.side * c.k));
     TRY(solve(values, vectors, &s, c.k, options->seed));
-    double noise = (double)s.m * 2.3e-16 * fmax(values[0], 0.0);
+    double noise = (double)s.side * 2.3e-16 * fmax(values[0], 0.0);
     for (int64_t h = 0; h < c.k; h++) {
         double square = values[h] > noise ? values[h] : 0.0;
         c.singular_values[h] = sqrt(square);
         c.variances[h] = square / (double)(s.n - 1);
     }
-    set_components(&c, &s, vectors);
+    TRY(set_components(&c, &s, vectors));
     *out = c;
     c = (pca_stream){0};
 done:

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Principal components, and the truncated SVD, of a matrix that passes block by block.
  *
- * With p features only arrays of p rows are kept: G = Xc^T Xc is formed where p is small, and else
+ * Of p features only arrays of p rows are kept: G = Xc^T Xc is formed where p is small, and else
  * applied by one pass a block of the Krylov space (prep/eigen.h),
  *     G B = sum_i x_i (x_i^T B) - n mean (mean^T B).
+ * With fewer cells than features it is Xc Xc^T, by two passes, and arrays of n rows.
  * The same bits for any number of threads and any cutting into blocks of the same size. */
 #ifndef PREP_PCA_STREAM_H
 #define PREP_PCA_STREAM_H
@@ -29,8 +30,9 @@ typedef struct pca_stream {
 } pca_stream;
 
 /* SCW_EINVAL: k < 1; SCW_EDATA: fewer than two rows, no column, values that are not finite. Cost: one
- * pass for the moments and one for G (up to 1300 columns that take part), or up to 7 passes of
- * O(nnz k). Memory: 16 p (k + 10) bytes times the number of passes, and a block. */
+ * pass for the moments and one for G (up to 1300 columns that take part), or 4 to 7 applications of
+ * O(nnz k). Memory: 16 min(n, p) (k + 10) bytes times the number of applications, which is lowered to
+ * keep this near 1 GB; 8 p (k + 10) bytes; and a block. */
 SCW_CHECKED scw_status pca_stream_fit(pca_stream *out, block_reader *rows,
                                       const pca_stream_options *options, const scw_hooks *hooks);
 void pca_stream_clear(pca_stream *c);

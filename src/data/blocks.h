@@ -66,6 +66,21 @@ SCW_CHECKED scw_status block_reader_next(row_block *out, block_reader *r, bool *
 
 void block_reader_free(block_reader *r); /* NULL-safe */
 
+/* CSR copy of the listed rows, in any order; a row number of -1 gives an empty row. Rows that lie close
+ * together are read together, and when they are a run the rows behind it are begun with. SCW_ENOMEM when the result takes more than `most_bytes`. Not for
+ * readers that are `exact`. */
+SCW_CHECKED scw_status block_reader_take(matrix *out, block_reader *r, const int64_t *rows,
+                                         int64_t n_rows, int64_t most_bytes);
+
+/* Rows that are not in memory: what opens readers over them. */
+typedef struct row_store {
+    scw_status (*open)(block_reader **out, const struct row_store *s);
+    void (*close)(struct row_store *s); /* frees it */
+    int64_t bytes;                      /* what the whole matrix would take in memory */
+    int64_t memory_bytes;               /* what may be taken */
+    block_reader *reader;               /* kept open by modality_take, NULL: not yet needed */
+} row_store;
+
 /* Over a matrix in memory, which is borrowed. */
 SCW_CHECKED scw_status block_reader_of_matrix(block_reader **out, const matrix *m);
 

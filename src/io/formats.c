@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/threads.h"
 
 void file_parts_clear(file_parts *f)
 {
@@ -159,6 +160,15 @@ done:
     return st;
 }
 
+scw_read_options read_share(const scw_read_options *options, int64_t n)
+{
+    scw_read_options each = options ? *options : (scw_read_options){0};
+
+    if (each.memory_bytes <= 0) each.memory_bytes = memory_available_bytes() / 2;
+    each.memory_bytes = each.memory_bytes / n > 0 ? each.memory_bytes / n : 1;
+    return each;
+}
+
 scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources, int n_sources,
                             const scw_read_options *options, const scw_hooks *hooks)
 {
@@ -172,7 +182,8 @@ scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources, int n_
     if (n_sources < 1 || !sources) FAIL(SCW_EINVAL, "no input file given");
     TRY(mem_new(&files, n_sources));
     for (int k = 0; k < n_sources; k++) TRY(h5_file_open(&files[k], sources[k].path));
-    TRY(dataset_read(out, files, sources, n_sources, options, hooks));
+    const scw_read_options each = read_share(options, n_sources);
+    TRY(dataset_read(out, files, sources, n_sources, &each, hooks));
     log_detail(hooks, "%s: %lld cells, %d modalities", sources[0].path, (long long)(*out)->n_obs,
                (*out)->n_modalities);
 done:

@@ -59,7 +59,10 @@ SCW_CHECKED scw_status h5mu_read_map(int64_t **rows, hid_t file, const char *nam
                                      const frame *own, const frame *global,
                                      const scw_hooks *hooks);
 
-/* Open, recognise, read and join; for callers that already hold the open files. */
+/* The options for one of n matrices that share the memory. */
+scw_read_options read_share(const scw_read_options *options, int64_t n);
+
+/* Open, recognise, read and join. Without options->memory_bytes all is read into memory. For callers that already hold the open files. */
 SCW_CHECKED scw_status dataset_read(scw_dataset **out, const hid_t *files,
                                     const scw_source *sources, int n_sources,
                                     const scw_read_options *options, const scw_hooks *hooks);

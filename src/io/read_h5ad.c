@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "io/file_store.h"
 #include "io/formats.h"
 #include "io/registry.h"
 
@@ -185,7 +186,7 @@ scw_status read_anndata(dataset_part *out, hid_t group, const char *name, const 
     TRY(check_unique(&m->var.index, "feature", where,
                      "make feature names unique first, e.g. adata.var_names_make_unique()"));
     TRY(h5_open(&element, group, x_path));
-    TRY(registry_read_matrix(&m->x, element, out->obs.n_rows, m->var.n_rows));
+    TRY(file_store_read(m, element, out->obs.n_rows, m->var.n_rows, options, hooks));
     if (name)
         TRY(mem_strdup(&m->name, name));
     else

@@ -26,10 +26,11 @@ typedef enum cli_takes {
     CLI_TAKES_UMAP = 4,  /* the library's options of UMAP */
     CLI_TAKES_CLUSTER = 8, /* the library's options of clustering */
     CLI_TAKES_PLOT = 16, /* the same as a kind of model, with a kind of picture */
-    CLI_TAKES_QC = 32,   /* the library's options of these verbs */
-    CLI_TAKES_FILTER = 64,
-    CLI_TAKES_PREPROCESS = 128,
-    CLI_TAKES_ACTIVITY = 256
+    CLI_LEAVES_MATRICES = 32, /* reads obs and obsm of its input only */
+    CLI_TAKES_QC = 64,   /* the library's options of these verbs */
+    CLI_TAKES_FILTER = 128,
+    CLI_TAKES_PREPROCESS = 256,
+    CLI_TAKES_ACTIVITY = 512
 } cli_takes;
 
 typedef struct cli_command {
@@ -51,7 +52,8 @@ typedef struct cli_general {
 
 /* Options of commands that read data. */
 typedef struct cli_input {
-    char *rna, *adt, *atac, *layer;
+    char *rna, *adt, *atac, *layer, *var_names, *tmp;
+    int64_t mem;
 } cli_input;
 
 struct cli_run {

@@ -39,6 +39,12 @@ const scw_option cli_input_options[] = {
      "an .h5ad with chromatin accessibility"},
     {"layer", SCW_OPTION_TEXT, offsetof(cli_input, layer), NULL, 0, 0, NULL, "NAME", "Input",
      "matrix to read: X, raw, or the name of a layer; X unless said"},
+    {"var-names", SCW_OPTION_TEXT, offsetof(cli_input, var_names), NULL, 0, 0, NULL, "COLUMN",
+     "Input", "column of var that names the features, gene_ids say; their index unless said"},
+    {"mem", SCW_OPTION_INT, offsetof(cli_input, mem), "0", 0, 1e15, NULL, "BYTES", "Input",
+     "memory for matrices, 512M or 2G say; larger ones are read in blocks; 0: half of what is free"},
+    {"tmp", SCW_OPTION_TEXT, offsetof(cli_input, tmp), NULL, 0, 0, NULL, "FOLDER", "Input",
+     "for temporary files that stand in for memory; /var/tmp unless said"},
     {.type = SCW_OPTION_END},
 };
 
@@ -154,7 +160,11 @@ scw_status cli_open(scw_dataset **out, const cli_run *run)
     char **names = cli_new((size_t)room, sizeof *names);
     int n = list_sources(sources, names, run);
 
-    scw_status st = scw_dataset_open(out, sources, n, run->hooks);
+    const scw_read_options options = {.var_names = run->input.var_names,
+                                      .memory_bytes = run->input.mem,
+                                      .spill_folder = run->input.tmp,
+                                      .leave_matrices = run->command->takes & CLI_LEAVES_MATRICES};
+    scw_status st = scw_dataset_open(out, sources, n, &options, run->hooks);
     for (int k = 0; k < room; k++) free(names[k]);
     free(names);
     free(sources);

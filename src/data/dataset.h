@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "data/blocks.h"
 #include "data/frame.h"
 #include "data/matrix.h"
 #include "scweave/dataset.h"
@@ -17,7 +18,8 @@
 typedef struct modality {
     char *name;          /* "rna", "adt", "atac", or what the file says */
     frame var;           /* features */
-    matrix x;            /* rows of this modality's own cells */
+    matrix x;            /* rows of this modality's own cells; with a store only their shape */
+    row_store *store;    /* where the rows are, NULL: in x */
     char *layer;         /* what x was read from: "raw" or the name of a layer; NULL: X */
     int64_t *row_of_obs; /* [n_obs] */
     int64_t n_present;   /* how many entries of row_of_obs are >= 0 */
@@ -39,6 +41,15 @@ struct scw_dataset {
 };
 
 void modality_clear(modality *m);
+
+/* Its rows in blocks, wherever they are. The modality must outlive the reader. */
+SCW_CHECKED scw_status modality_rows(block_reader **out, const modality *m);
+/* CSR copy of the listed rows, as matrix_rows_csr gives it. SCW_ENOMEM, naming --mem, when rows that are
+ * not in memory do not fit. */
+SCW_CHECKED scw_status modality_take(matrix *out, const modality *m, const int64_t *rows,
+                                     int64_t n_rows);
+/* The whole matrix: m->x itself, or read into *room. SCW_ENOMEM names its size and --mem. */
+SCW_CHECKED scw_status modality_load(const matrix **out, matrix *room, const modality *m);
 
 /* Modality called `name`, or NULL. */
 const modality *dataset_find_modality(const scw_dataset *d, const char *name);

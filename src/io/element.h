@@ -11,6 +11,9 @@ scw_status element_csr(matrix *out, hid_t element, int64_t n_rows, int64_t n_col
 scw_status element_csc(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols);
 /* Rows and columns that a sparse element declares. */
 SCW_CHECKED scw_status element_sparse_shape(int64_t shape[2], hid_t element);
+/* SCW_EFORMAT: not of the expected shape (-1: any), or out of range. */
+SCW_CHECKED scw_status element_check_shape(hid_t element, const int64_t shape[2], int64_t n_rows,
+                                           int64_t n_cols);
 
 /* element_column.c */
 scw_status element_array_column(column *out, hid_t element, const char *name, hid_t parent);

@@ -9,7 +9,8 @@
 #include "base/alloc.h"
 #include "io/element.h"
 
-static scw_status check_shape(hid_t element, const int64_t shape[2], int64_t n_rows, int64_t n_cols)
+scw_status element_check_shape(hid_t element, const int64_t shape[2], int64_t n_rows,
+                               int64_t n_cols)
 {
     scw_status st = SCW_OK;
 
@@ -40,7 +41,7 @@ scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_c
     if (info.rank != 2 && !(info.rank == 1 && n_cols == 1))
         FAIL(SCW_EFORMAT, "%s: has %d dimension%s, expected 2", h5_where(element), info.rank,
              info.rank == 1 ? "" : "s");
-    TRY(check_shape(element, shape, n_rows, n_cols));
+    TRY(element_check_shape(element, shape, n_rows, n_cols));
     TRY(matrix_init_dense(out, shape[0], shape[1]));
     TRY(h5_read_f32(out->values, element, info.n));
 done:
@@ -126,7 +127,7 @@ scw_status element_csr(matrix *out, hid_t element, int64_t n_rows, int64_t n_col
 
     *out = (matrix){0};
     TRY(element_sparse_shape(shape, element));
-    TRY(check_shape(element, shape, n_rows, n_cols));
+    TRY(element_check_shape(element, shape, n_rows, n_cols));
     TRY(read_compressed(out, element, shape[0], shape[1]));
     st = matrix_canonical(out);
     if (st == SCW_EFORMAT) TRY(status_prefix(st, "%s", h5_where(element)));
@@ -166,7 +167,7 @@ scw_status element_csc(matrix *out, hid_t element, int64_t n_rows, int64_t n_col
 
     *out = (matrix){0};
     TRY(element_sparse_shape(shape, element));
-    TRY(check_shape(element, shape, n_rows, n_cols));
+    TRY(element_check_shape(element, shape, n_rows, n_cols));
     TRY(read_compressed(&columns, element, shape[1], shape[0]));
     st = matrix_canonical(&columns);
     if (st == SCW_EFORMAT) st = status_prefix(st, "%s (rows and columns exchanged)", h5_where(element));

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/threads.h"
 
 void file_parts_clear(file_parts *f)
 {
@@ -103,7 +104,7 @@ done:
 }
 
 static scw_status read_one(file_parts *all, scw_dataset *d, hid_t file, const scw_source *source,
-                           int n_sources, const scw_hooks *hooks)
+                           int n_sources, const scw_read_options *options, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     const file_format *format;
@@ -116,7 +117,7 @@ static scw_status read_one(file_parts *all, scw_dataset *d, hid_t file, const sc
              ".h5ad first", source->path, format->name);
     if (format->holds_all && n_sources > 1)
         FAIL(SCW_EINVAL, "%s: holds a whole set; only .h5ad files can be joined", source->path);
-    TRY(format->read(&here, file, source, hooks));
+    TRY(format->read(&here, file, source, options, hooks));
     TRY(append_parts(all, &here));
     dataset_file *f = &d->files[d->n_files++];
     TRY(mem_strdup(&f->path, source->path));
@@ -127,17 +128,19 @@ done:
 }
 
 scw_status dataset_read(scw_dataset **out, const hid_t *files, const scw_source *sources,
-                        int n_sources, const scw_hooks *hooks)
+                        int n_sources, const scw_read_options *options, const scw_hooks *hooks)
 {
+    static const scw_read_options defaults = {0};
     scw_status st = SCW_OK;
     scw_dataset *d = NULL;
     file_parts all = {0};
 
     *out = NULL;
+    if (!options) options = &defaults;
     TRY(mem_new(&d, 1));
     TRY(mem_new(&d->files, n_sources));
     for (int k = 0; k < n_sources; k++)
-        TRY(read_one(&all, d, files[k], &sources[k], n_sources, hooks));
+        TRY(read_one(&all, d, files[k], &sources[k], n_sources, options, hooks));
     TRY(dataset_join(d, all.parts, all.n_parts, all.has_global ? &all.global : NULL));
     for (int k = 0; k < d->n_modalities; k++) {
         const modality *m = &d->modalities[k];
@@ -157,8 +160,17 @@ done:
     return st;
 }
 
+scw_read_options read_share(const scw_read_options *options, int64_t n)
+{
+    scw_read_options each = options ? *options : (scw_read_options){0};
+
+    if (each.memory_bytes <= 0) each.memory_bytes = memory_available_bytes() / 2;
+    each.memory_bytes = each.memory_bytes / n > 0 ? each.memory_bytes / n : 1;
+    return each;
+}
+
 scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources, int n_sources,
-                            const scw_hooks *hooks)
+                            const scw_read_options *options, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     h5_session session;
@@ -170,7 +182,8 @@ scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources, int n_
     if (n_sources < 1 || !sources) FAIL(SCW_EINVAL, "no input file given");
     TRY(mem_new(&files, n_sources));
     for (int k = 0; k < n_sources; k++) TRY(h5_file_open(&files[k], sources[k].path));
-    TRY(dataset_read(out, files, sources, n_sources, hooks));
+    const scw_read_options each = read_share(options, n_sources);
+    TRY(dataset_read(out, files, sources, n_sources, &each, hooks));
     log_detail(hooks, "%s: %lld cells, %d modalities", sources[0].path, (long long)(*out)->n_obs,
                (*out)->n_modalities);
 done:

@@ -139,11 +139,13 @@ static scw_status layer_of(const char **out, hid_t group, const char *layer, boo
     return st;
 }
 
-scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source, const scw_hooks *hooks)
+scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source,
+                     const scw_read_options *options, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     hid_t mod = 0, group = 0;
     strings names = {0};
+    scw_read_options each = *options;
     bool found = false;
 
     TRY(h5mu_check_axis(file));
@@ -154,6 +156,7 @@ scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source, cons
     if (names.n == 0) FAIL(SCW_EDATA, "%s: has no modalities", h5_where(mod));
     TRY(read_global(out, file, hooks));
     TRY(mem_new(&out->parts, names.n));
+    if (each.memory_bytes > 0) each.memory_bytes = each.memory_bytes / names.n + 1;
     for (int64_t k = 0; k < names.n; k++) {
         const char *layer;
         dataset_part *part = &out->parts[k];
@@ -161,7 +164,7 @@ scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source, cons
         h5_close(&group);
         TRY(h5_open_group(&group, mod, names.at[k]));
         TRY(layer_of(&layer, group, source->layer, &found, hooks));
-        TRY(read_anndata(part, group, names.at[k], layer, hooks));
+        TRY(read_anndata(part, group, names.at[k], layer, &each, hooks));
         out->n_parts = (int)k + 1;
         if (out->has_global)
             TRY(h5mu_read_map(&part->row_of_obs, file, names.at[k], &part->obs, &out->global,

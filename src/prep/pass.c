@@ -80,9 +80,16 @@ static void close_chained(block_reader *r)
     mem_free(c);
 }
 
+static void ahead_chained(block_reader *r, int64_t from, int64_t n)
+{
+    const chained *c = r->state;
+
+    block_reader_ahead(c->base, from, n);
+}
+
 static scw_status chain(block_reader **out, const chained *link)
 {
-    static const block_reader_kind kind = {"mapped", read_chained, close_chained};
+    static const block_reader_kind kind = {"mapped", read_chained, close_chained, ahead_chained};
     scw_status st = SCW_OK;
     block_reader *r = NULL;
     chained *c = NULL;

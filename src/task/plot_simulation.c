@@ -99,7 +99,7 @@ static scw_status take_counts(matrix *out, const scw_dataset *data, const modali
     for (int64_t i = 0; i < data->n_obs; i++)
         if ((!keep || keep[i]) && m->row_of_obs[i] >= 0) rows[n++] = m->row_of_obs[i];
     if (n < 2) FAIL(SCW_EDATA, "modality '%s' has fewer than two cells", m->name);
-    TRY(matrix_rows_csr(&all, &m->x, rows, n));
+    TRY(modality_take(&all, m, rows, n));
     TRY(matrix_select_columns(out, &all, columns, n_columns));
     TRY(transform_check_counts(out, m->name, true));
 done:
@@ -225,7 +225,7 @@ scw_status draw_simulation(const drawing *d)
 
     for (int side = 0; side < SIDES; side++) {
         const scw_source source = {.path = d->paths[side]};
-        TRY(scw_dataset_open(&data[side], &source, 1, d->hooks));
+        TRY(scw_dataset_open(&data[side], &source, 1, NULL, d->hooks));
     }
     TRY(mem_new(&keep, data[SIMULATED]->n_obs));
     TRY(keep_simulated(keep, data[SIMULATED], d->paths[SIMULATED], d->hooks));

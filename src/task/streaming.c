@@ -9,7 +9,7 @@
 
 scw_status streaming_open(block_reader **out, const scw_dataset *d, int k)
 {
-    return block_reader_of_matrix(out, &d->modalities[k].x);
+    return modality_rows(out, &d->modalities[k]);
 }
 
 scw_status streaming_modality(int *out, const scw_dataset *d, const char *name, const char *usual)

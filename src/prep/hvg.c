@@ -193,6 +193,16 @@ size_t hvg_choose_room(void)
     return sizeof(scored);
 }
 
+/* To ten digits: features with the same counts in other cells have sums that differ by their rounding,
+ * and must stay in order. */
+static double ten_digits(double x)
+{
+    int exponent;
+    double mantissa = frexp(x, &exponent);
+
+    return ldexp(nearbyint(ldexp(mantissa, 34)), exponent - 34);
+}
+
 /* Rank within each batch by falling norm [n_batches, p]; how often a feature is among the first n_top,
  * and the median of those ranks. */
 static scw_status rank_batches(hvg *h, const double *norm, int32_t n_batches, int64_t n_top)
@@ -204,7 +214,8 @@ static scw_status rank_batches(hvg *h, const double *norm, int32_t n_batches, in
     TRY(mem_new(&order, h->p));
     TRY(mem_new(&ranks, h->p * n_batches));
     for (int32_t b = 0; b < n_batches; b++) {
-        for (int64_t j = 0; j < h->p; j++) order[j] = (scored){-norm[b * h->p + j], 0.0, j};
+        for (int64_t j = 0; j < h->p; j++)
+            order[j] = (scored){-ten_digits(norm[b * h->p + j]), 0.0, j};
         qsort(order, (size_t)h->p, sizeof *order, compare_scored);
         for (int64_t k = 0; k < h->p && k < n_top; k++) {
             int64_t j = order[k].at;

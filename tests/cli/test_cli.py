@@ -62,7 +62,8 @@ class Case(unittest.TestCase):
 
 class Manners(Case):
     COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "markers", "simulate", "umap",
-                "cluster", "evaluate", "plot", "report", "bench", "help"]
+                "cluster", "evaluate", "plot", "report", "bench", "help", "qc", "filter", "preprocess",
+                "activity"]
 
     def test_version_is_quick(self):
         times = []
@@ -175,6 +176,13 @@ class Manners(Case):
         self.refuses("--label is missing", "evaluate", "a.h5mu", "--prediction", "p")
         self.refuses("say what to judge", "evaluate", "a.h5mu", "--label", "k")
         self.refuses("name one command", "help", "fit", "embed")
+        self.refuses("name the file", "qc")
+        self.refuses("name one file", "filter", "-o", "b.h5ad", "--min-genes", "1")
+        self.refuses("--output is missing", "filter", "a.h5ad", "--min-genes", "1")
+        self.refuses("--max-pct-mt: 101 is out of range", "filter", "a.h5ad", "--max-pct-mt", "101")
+        self.refuses("name the file", "preprocess", "-o", "b.h5ad")
+        self.refuses("--output is missing", "preprocess", "a.h5ad")
+        self.refuses("--genes is missing", "activity", "a.h5ad", "-o", "b.h5mu")
 
 
 class Job(Case):

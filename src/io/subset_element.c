@@ -44,23 +44,33 @@ done:
     return st;
 }
 
+typedef struct listing {
+    strings names;
+    scw_status st;
+} listing;
+
 static herr_t take_name(hid_t object, const char *name, const H5A_info_t *info, void *user)
 {
+    listing *l = user;
+
     (void)object, (void)info;
-    return strings_add(user, name) == SCW_OK ? 0 : -1;
+    l->st = strings_add(&l->names, name);
+    return l->st == SCW_OK ? 0 : -1;
 }
 
 scw_status subset_attributes(hid_t to, hid_t from)
 {
     scw_status st = SCW_OK;
-    strings names = {0};
+    listing l = {0};
     hsize_t at = 0;
 
-    if (H5Aiterate2(from, H5_INDEX_NAME, H5_ITER_INC, &at, take_name, &names) < 0)
+    if (H5Aiterate2(from, H5_INDEX_NAME, H5_ITER_INC, &at, take_name, &l) < 0) {
+        TRY(l.st);
         FAIL(SCW_EFORMAT, "%s: cannot list the attributes (%s)", h5_where(from), h5_reason());
-    for (int64_t k = 0; k < names.n; k++) TRY(copy_attribute(to, from, names.at[k]));
+    }
+    for (int64_t k = 0; k < l.names.n; k++) TRY(copy_attribute(to, from, l.names.at[k]));
 done:
-    strings_clear(&names);
+    strings_clear(&l.names);
     return st;
 }
 

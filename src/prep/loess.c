@@ -143,9 +143,10 @@ static scw_status fit_vertex(loess *l, vertex *v)
     double norm[TERMS] = {0.0}, singular[TERMS];
     lapack_int rank;
 
-    if (!(radius > 0.0))
-        FAIL(SCW_EDATA, "local regression: %lld points share one place; a larger span is needed",
-             (long long)l->q);
+    if (!(radius > 0.0)) { /* they share one place, as features seen in few cells do */
+        for (int64_t i = 0; i < l->q; i++) v->value += p[i].y / (double)l->q;
+        goto done;
+    }
     for (int64_t i = 0; i < l->q; i++) {
         double d = p[i].x - v->x, u = fmin(fabs(d) / radius, 1.0), w = 1.0 - u * u * u;
         w = sqrt(w * w * w);

@@ -150,7 +150,11 @@ done:
 static scw_status write_part(hid_t group, const results_part *p, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
+    bool of_raw = p->source_layer && strcmp(p->source_layer, "raw") == 0;
 
+    if (of_raw && p->var.n_columns + p->n_varm + p->n_matrices > 0)
+        FAIL(SCW_EINVAL, "%s: raw has features of its own, beside which results cannot be written",
+             h5_where(group));
     for (int64_t k = 0; k < p->n_matrices; k++) TRY(add_matrix(group, p, &p->matrices[k], hooks));
     TRY(add_columns(group, "obs", &p->obs, hooks));
     TRY(add_columns(group, "var", &p->var, hooks));

@@ -12,7 +12,6 @@ static void report(const scw_hooks *hooks, const char *phase, int64_t done_rows,
     const scw_progress p = {.phase = phase,
                             .step = done_rows,
                             .n_steps = n_rows,
-                            .n_epochs = 1,
                             .seconds_elapsed = elapsed,
                             .seconds_left = done_rows > 0 ? elapsed / (double)done_rows *
                                                                 (double)(n_rows - done_rows)

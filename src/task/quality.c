@@ -287,6 +287,7 @@ static scw_status one_modality(scw_results *results, json_t *list, const scw_dat
     }
     warn(m, &q, hooks);
     TRY(results_part_of(&part, results, m->name, q.n, q.p));
+    if (m->layer) TRY(mem_strdup(&part->source_layer, m->layer));
     TRY(add_obs(&part->obs, &q, &how, &sets, o->log1p));
     TRY(add_var(&part->var, &q, &sets, o->log1p));
     TRY(describe(list, m, &q, &sets, part));

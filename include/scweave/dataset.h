@@ -65,6 +65,20 @@ SCW_API SCW_CHECKED scw_status scw_results_write(const scw_results *results,
                                                  const scw_hooks *hooks);
 SCW_API void scw_results_free(scw_results *results);
 
+typedef struct scw_obs_request {
+    const char *table; /* a text file with a header, separated by tabs or commas */
+    const char *key;   /* its column that says which cells a row is for; NULL: the first */
+    const char *by;    /* obs column that the key is matched with; NULL: the names of the cells */
+} scw_obs_request;
+
+/* The other columns of a table as columns of obs: whole numbers, numbers or categories, as all their
+ * values allow; empty cells, NA and NaN are missing, and so is what no row says. With `by`, rows are
+ * for groups of cells: names for clusters. Errors: SCW_EIO, SCW_EFORMAT, SCW_EDATA (two rows with one
+ * key), SCW_ENOTFOUND (no row for any cell). */
+SCW_API SCW_CHECKED scw_status scw_obs_from_table(scw_results **out, const scw_dataset *dataset,
+                                                  const scw_obs_request *request,
+                                                  const scw_hooks *hooks);
+
 #ifdef __cplusplus
 }
 #endif

@@ -62,7 +62,7 @@ class Case(unittest.TestCase):
 
 class Manners(Case):
     COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "markers", "simulate", "umap",
-                "cluster", "evaluate", "plot", "report", "bench", "help"]
+                "cluster", "evaluate", "plot", "report", "obs", "bench", "help"]
 
     def test_version_is_quick(self):
         times = []

@@ -28,7 +28,7 @@ static scw_status train(scw_model **out, const char *path, const char *label_key
     void *options = calloc(1, kind->options_size);
     if (!options) return SCW_ENOMEM;
     scw_status st = scw_options_init(kind->options, options);
-    if (st == SCW_OK) st = scw_dataset_open(&reference, &source, 1, &hooks);
+    if (st == SCW_OK) st = scw_dataset_open(&reference, &source, 1, NULL, &hooks);
     if (st == SCW_OK) st = scw_model_fit(out, kind, reference, &request, options, &hooks);
     scw_dataset_free(reference);
     scw_options_clear(kind->options, options);
@@ -43,7 +43,7 @@ static scw_status annotate(const scw_model *model, const char *path, const char 
     scw_dataset *query = NULL;
     scw_results *results = NULL;
 
-    scw_status st = scw_dataset_open(&query, &source, 1, &hooks);
+    scw_status st = scw_dataset_open(&query, &source, 1, NULL, &hooks);
     if (st == SCW_OK) st = scw_model_apply(&results, model, query, &request, &hooks);
     if (st == SCW_OK) st = scw_results_write(results, query, output, &hooks);
     scw_results_free(results);

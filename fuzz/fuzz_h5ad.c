@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     h5_session_begin(&session);
     if (h5_file_open_image(&file, data, size) == SCW_OK) {
-        scw_status st = dataset_read(&d, &file, &source, 1, NULL);
+        scw_status st = dataset_read(&d, &file, &source, 1, NULL, NULL);
         (void)st;
         st = inspect_file(&report, file, "image", NULL);
         (void)st;

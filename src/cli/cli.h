@@ -47,7 +47,7 @@ typedef struct cli_general {
 
 /* Options of commands that read data. */
 typedef struct cli_input {
-    char *rna, *adt, *atac, *layer;
+    char *rna, *adt, *atac, *layer, *var_names;
 } cli_input;
 
 struct cli_run {

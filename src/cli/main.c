@@ -38,6 +38,8 @@ const scw_option cli_input_options[] = {
      "an .h5ad with chromatin accessibility"},
     {"layer", SCW_OPTION_TEXT, offsetof(cli_input, layer), NULL, 0, 0, NULL, "NAME", "Input",
      "matrix to read: X, raw, or the name of a layer; X unless said"},
+    {"var-names", SCW_OPTION_TEXT, offsetof(cli_input, var_names), NULL, 0, 0, NULL, "COLUMN",
+     "Input", "column of var that names the features, gene_ids say; their index unless said"},
     {.type = SCW_OPTION_END},
 };
 
@@ -153,7 +155,8 @@ scw_status cli_open(scw_dataset **out, const cli_run *run)
     char **names = cli_new((size_t)room, sizeof *names);
     int n = list_sources(sources, names, run);
 
-    scw_status st = scw_dataset_open(out, sources, n, run->hooks);
+    const scw_read_options options = {.var_names = run->input.var_names};
+    scw_status st = scw_dataset_open(out, sources, n, &options, run->hooks);
     for (int k = 0; k < room; k++) free(names[k]);
     free(names);
     free(sources);

@@ -103,7 +103,7 @@ done:
 }
 
 static scw_status read_one(file_parts *all, scw_dataset *d, hid_t file, const scw_source *source,
-                           int n_sources, const scw_hooks *hooks)
+                           int n_sources, const scw_read_options *options, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     const file_format *format;
@@ -116,7 +116,7 @@ static scw_status read_one(file_parts *all, scw_dataset *d, hid_t file, const sc
              ".h5ad first", source->path, format->name);
     if (format->holds_all && n_sources > 1)
         FAIL(SCW_EINVAL, "%s: holds a whole set; only .h5ad files can be joined", source->path);
-    TRY(format->read(&here, file, source, hooks));
+    TRY(format->read(&here, file, source, options, hooks));
     TRY(append_parts(all, &here));
     dataset_file *f = &d->files[d->n_files++];
     TRY(mem_strdup(&f->path, source->path));
@@ -127,17 +127,19 @@ done:
 }
 
 scw_status dataset_read(scw_dataset **out, const hid_t *files, const scw_source *sources,
-                        int n_sources, const scw_hooks *hooks)
+                        int n_sources, const scw_read_options *options, const scw_hooks *hooks)
 {
+    static const scw_read_options defaults = {0};
     scw_status st = SCW_OK;
     scw_dataset *d = NULL;
     file_parts all = {0};
 
     *out = NULL;
+    if (!options) options = &defaults;
     TRY(mem_new(&d, 1));
     TRY(mem_new(&d->files, n_sources));
     for (int k = 0; k < n_sources; k++)
-        TRY(read_one(&all, d, files[k], &sources[k], n_sources, hooks));
+        TRY(read_one(&all, d, files[k], &sources[k], n_sources, options, hooks));
     TRY(dataset_join(d, all.parts, all.n_parts, all.has_global ? &all.global : NULL));
     for (int k = 0; k < d->n_modalities; k++) {
         const modality *m = &d->modalities[k];
@@ -158,7 +160,7 @@ done:
 }
 
 scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources, int n_sources,
-                            const scw_hooks *hooks)
+                            const scw_read_options *options, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     h5_session session;
@@ -170,7 +172,7 @@ scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources, int n_
     if (n_sources < 1 || !sources) FAIL(SCW_EINVAL, "no input file given");
     TRY(mem_new(&files, n_sources));
     for (int k = 0; k < n_sources; k++) TRY(h5_file_open(&files[k], sources[k].path));
-    TRY(dataset_read(out, files, sources, n_sources, hooks));
+    TRY(dataset_read(out, files, sources, n_sources, options, hooks));
     log_detail(hooks, "%s: %lld cells, %d modalities", sources[0].path, (long long)(*out)->n_obs,
                (*out)->n_modalities);
 done:

@@ -22,7 +22,7 @@ typedef struct file_format {
     bool (*recognises)(hid_t file);
     /* NULL: recognised, so that the message can say what the file is, but not read. */
     scw_status (*read)(file_parts *out, hid_t file, const scw_source *source,
-                       const scw_hooks *hooks);
+                       const scw_read_options *options, const scw_hooks *hooks);
     bool holds_all; /* the file is a whole multimodal set: nothing can be joined to it */
 } file_format;
 
@@ -31,14 +31,15 @@ SCW_CHECKED scw_status format_find(const file_format **out, hid_t file);
 
 /* read_h5ad.c, read_h5mu.c */
 scw_status read_h5ad(file_parts *out, hid_t file, const scw_source *source,
-                     const scw_hooks *hooks);
+                     const scw_read_options *options, const scw_hooks *hooks);
 scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source,
-                     const scw_hooks *hooks);
+                     const scw_read_options *options, const scw_hooks *hooks);
 
 /* One annotated matrix, the root of an h5ad or a modality of an h5mu. `name`: the modality's, or NULL:
  * told from var['feature_types']. `layer` as in scw_source. */
 SCW_CHECKED scw_status read_anndata(dataset_part *out, hid_t group, const char *name,
-                                    const char *layer, const scw_hooks *hooks);
+                                    const char *layer, const scw_read_options *options,
+                                    const scw_hooks *hooks);
 /* "rna", "adt" or "atac" by what var says the features are; "rna" when it says nothing. */
 SCW_CHECKED scw_status guess_modality(char **out, const frame *var, const char *where,
                                       const scw_hooks *hooks);
@@ -61,6 +62,6 @@ SCW_CHECKED scw_status h5mu_read_map(int64_t **rows, hid_t file, const char *nam
 /* Open, recognise, read and join; for callers that already hold the open files. */
 SCW_CHECKED scw_status dataset_read(scw_dataset **out, const hid_t *files,
                                     const scw_source *sources, int n_sources,
-                                    const scw_hooks *hooks);
+                                    const scw_read_options *options, const scw_hooks *hooks);
 
 #endif

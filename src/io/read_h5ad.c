@@ -140,8 +140,32 @@ done:
 
 /* ------------------------------------------------------------------ reading */
 
+/* The column that the user names takes the place of the features' names. */
+static scw_status rename_features(frame *var, const char *key, const char *where)
+{
+    scw_status st = SCW_OK;
+    const column *c = frame_find(var, key);
+    strings names = {0};
+    textbuf list = {0};
+
+    if (!c) {
+        for (int64_t i = 0; i < var->n_columns; i++)
+            TRY(text_add(&list, "%s%s", i ? ", " : "", var->columns[i].name));
+        FAIL(SCW_ENOTFOUND, "%s: var has no column '%s' to name the features; there is: %s", where,
+             key, list.length ? text_get(&list) : "none");
+    }
+    TRY(column_texts(&names, c));
+    strings_clear(&var->index);
+    var->index = names;
+    names = (strings){0};
+done:
+    strings_clear(&names);
+    text_clear(&list);
+    return st;
+}
+
 scw_status read_anndata(dataset_part *out, hid_t group, const char *name, const char *layer,
-                        const scw_hooks *hooks)
+                        const scw_read_options *options, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     char *x_path = NULL, *var_path = NULL, *where = NULL;
@@ -155,6 +179,7 @@ scw_status read_anndata(dataset_part *out, hid_t group, const char *name, const 
     TRY(anndata_paths(&x_path, &var_path, group, layer));
     TRY(read_frame_at(&m->var, group, var_path, hooks));
     if (m->var.n_rows == 0) FAIL(SCW_EDATA, "%s: has no features", where);
+    if (options->var_names) TRY(rename_features(&m->var, options->var_names, where));
     TRY(check_unique(&out->obs.index, "cell", where,
                      "make cell names unique first, e.g. adata.obs_names_make_unique()"));
     TRY(check_unique(&m->var.index, "feature", where,
@@ -174,12 +199,14 @@ done:
     return st;
 }
 
-scw_status read_h5ad(file_parts *out, hid_t file, const scw_source *source, const scw_hooks *hooks)
+scw_status read_h5ad(file_parts *out, hid_t file, const scw_source *source,
+                     const scw_read_options *options, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
 
     TRY(mem_new(&out->parts, 1));
-    TRY(read_anndata(&out->parts[0], file, source->modality, source->layer, hooks));
+    TRY(read_anndata(&out->parts[0], file, source->modality, source->layer, options,
+                     hooks));
     out->n_parts = 1;
 done:
     return st;

@@ -139,7 +139,8 @@ static scw_status layer_of(const char **out, hid_t group, const char *layer, boo
     return st;
 }
 
-scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source, const scw_hooks *hooks)
+scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source,
+                     const scw_read_options *options, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     hid_t mod = 0, group = 0;
@@ -161,7 +162,7 @@ scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source, cons
         h5_close(&group);
         TRY(h5_open_group(&group, mod, names.at[k]));
         TRY(layer_of(&layer, group, source->layer, &found, hooks));
-        TRY(read_anndata(part, group, names.at[k], layer, hooks));
+        TRY(read_anndata(part, group, names.at[k], layer, options, hooks));
         out->n_parts = (int)k + 1;
         if (out->has_global)
             TRY(h5mu_read_map(&part->row_of_obs, file, names.at[k], &part->obs, &out->global,

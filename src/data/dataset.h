@@ -25,6 +25,7 @@ typedef struct modality {
 /* Where a modality was read from; kept for writing the results. */
 typedef struct dataset_file {
     char *path;
+    bool native;    /* results go into a copy of it */
     char *modality; /* name given to the h5ad's modality; NULL for h5mu */
 } dataset_file;
 

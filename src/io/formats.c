@@ -6,76 +6,47 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-void file_parts_clear(file_parts *f)
-{
-    for (int k = 0; k < f->n_parts; k++) dataset_part_clear(&f->parts[k]);
-    mem_free(f->parts);
-    frame_clear(&f->global);
-    *f = (file_parts){0};
-}
-
-static bool has_encoding(hid_t file, const char *expected)
-{
-    char *type = NULL;
-    bool yes = h5_has_attr(file, "encoding-type") &&
-               h5_attr_string(&type, file, "encoding-type") == SCW_OK &&
-               strcmp(type, expected) == 0;
-    mem_free(type);
-    return yes;
-}
-
-static bool is_h5mu(hid_t file)
-{
-    return has_encoding(file, "MuData") || h5_find(file, "mod") == H5_GROUP;
-}
-
-static bool is_h5ad(hid_t file)
-{
-    return has_encoding(file, "anndata") || h5_find(file, "obs") != H5_ABSENT ||
-           h5_find(file, "X") != H5_ABSENT;
-}
-
-static bool is_cell_ranger(hid_t file)
-{
-    strings groups = {0};
-    textbuf path = {0};
-    bool yes = false;
-
-    /* Version 3 has one group "matrix"; version 2 one group for each genome. */
-    if (h5_list(&groups, file) != SCW_OK) return false;
-    for (int64_t i = 0; i < groups.n && i < 8 && !yes; i++) {
-        text_clear(&path);
-        if (text_add(&path, "%s/barcodes", groups.at[i]) != SCW_OK) break;
-        yes = h5_find(file, text_get(&path)) == H5_DATASET;
-    }
-    text_clear(&path);
-    strings_clear(&groups);
-    return yes;
-}
-
-static bool is_loom(hid_t file)
-{
-    return h5_find(file, "row_attrs") == H5_GROUP && h5_find(file, "col_attrs") == H5_GROUP;
-}
-
 static const file_format formats[] = {
-    {"h5mu", is_h5mu, read_h5mu, true},
-    {"h5ad", is_h5ad, read_h5ad, false},
-    {"Cell Ranger HDF5", is_cell_ranger, NULL, false},
-    {"loom", is_loom, NULL, false},
+    {"h5mu", ".h5mu", is_h5mu, read_h5mu, true, true},
+    {"h5ad", ".h5ad", is_h5ad, read_h5ad, false, true},
+    {"10x HDF5", "10x .h5", is_tenx, read_tenx, false, false},
+    {"10x HDF5, version 2", NULL, is_tenx_old, read_tenx_old, false, false},
+    {"molecule_info", NULL, is_molecules, read_molecules, false, false},
+    {"10x folder", "a folder or .tar.gz with matrix.mtx, features.tsv and barcodes.tsv", is_triplet,
+     read_triplet, false, false},
+    {"MatrixMarket", ".mtx", is_mtx, read_mtx_file, false, false},
 };
 
-scw_status format_find(const file_format **out, hid_t file)
+/* How the formats look, for messages. */
+static scw_status list_formats(textbuf *out)
 {
+    scw_status st = SCW_OK;
+
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (formats[i].looks) TRY(text_add(out, "%s%s", out->length ? "; " : "", formats[i].looks));
+done:
+    return st;
+}
+
+scw_status format_find(const file_format **out, const input *in)
+{
+    static const char *const what[] = {
+        "an HDF5 file of an unknown layout (neither obs nor X, mod, matrix)", "a folder without data",
+        "an archive without data", "text, but no matrix", "not a file of a known format"};
+    scw_status st = SCW_OK;
+    textbuf list = {0};
+
+    *out = NULL;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        if (!formats[i].recognises(file)) continue;
+        if (!formats[i].recognises(in)) continue;
         *out = &formats[i];
         return SCW_OK;
     }
-    *out = NULL;
-    return status_fail(SCW_EFORMAT,
-                       "%s: an HDF5 file, but neither .h5ad (it has no obs or X) nor .h5mu (no mod)",
-                       h5_where(file));
+    TRY(list_formats(&list));
+    FAIL(SCW_EFORMAT, "%s: %s; what can be read: %s", in->path, what[in->kind], text_get(&list));
+done:
+    text_clear(&list);
+    return st;
 }
 
 /* ------------------------------------------------------------------ several files into one set */
@@ -102,31 +73,29 @@ done:
     return st;
 }
 
-static scw_status read_one(file_parts *all, scw_dataset *d, hid_t file, const scw_source *source,
-                           int n_sources, const scw_read_options *options, const scw_hooks *hooks)
+static scw_status read_one(file_parts *all, scw_dataset *d, const input *in, int n_sources,
+                           const read_request *q)
 {
     scw_status st = SCW_OK;
     const file_format *format;
     file_parts here = {0};
 
-    TRY(log_check_cancel(hooks));
-    TRY(format_find(&format, file));
-    if (!format->read)
-        FAIL(SCW_EUNSUPPORTED, "%s: a %s file, which this build does not read yet; convert it to "
-             ".h5ad first", source->path, format->name);
+    TRY(log_check_cancel(q->hooks));
+    TRY(format_find(&format, in));
     if (format->holds_all && n_sources > 1)
-        FAIL(SCW_EINVAL, "%s: holds a whole set; only .h5ad files can be joined", source->path);
-    TRY(format->read(&here, file, source, options, hooks));
+        FAIL(SCW_EINVAL, "%s: holds a whole set; nothing can be joined to it", in->path);
+    TRY(format->read(&here, in, q));
     TRY(append_parts(all, &here));
     dataset_file *f = &d->files[d->n_files++];
-    TRY(mem_strdup(&f->path, source->path));
+    f->native = format->native;
+    TRY(mem_strdup(&f->path, in->path));
     if (!format->holds_all) TRY(mem_strdup(&f->modality, all->parts[all->n_parts - 1].m.name));
 done:
     file_parts_clear(&here);
     return st;
 }
 
-scw_status dataset_read(scw_dataset **out, const hid_t *files, const scw_source *sources,
+scw_status dataset_read(scw_dataset **out, const input *inputs, const scw_source *sources,
                         int n_sources, const scw_read_options *options, const scw_hooks *hooks)
 {
     static const scw_read_options defaults = {0};
@@ -139,7 +108,8 @@ scw_status dataset_read(scw_dataset **out, const hid_t *files, const scw_source 
     TRY(mem_new(&d, 1));
     TRY(mem_new(&d->files, n_sources));
     for (int k = 0; k < n_sources; k++)
-        TRY(read_one(&all, d, files[k], &sources[k], n_sources, options, hooks));
+        TRY(read_one(&all, d, &inputs[k], n_sources,
+                     &(read_request){&sources[k], options, false, hooks}));
     TRY(dataset_join(d, all.parts, all.n_parts, all.has_global ? &all.global : NULL));
     for (int k = 0; k < d->n_modalities; k++) {
         const modality *m = &d->modalities[k];
@@ -164,20 +134,20 @@ scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources, int n_
 {
     scw_status st = SCW_OK;
     h5_session session;
-    hid_t *files = NULL;
+    input *inputs = NULL;
 
     if (!out) return status_fail(SCW_EINVAL, "no place for the data set");
     *out = NULL;
     h5_session_begin(&session);
     if (n_sources < 1 || !sources) FAIL(SCW_EINVAL, "no input file given");
-    TRY(mem_new(&files, n_sources));
-    for (int k = 0; k < n_sources; k++) TRY(h5_file_open(&files[k], sources[k].path));
-    TRY(dataset_read(out, files, sources, n_sources, options, hooks));
+    TRY(mem_new(&inputs, n_sources));
+    for (int k = 0; k < n_sources; k++) TRY(input_open(&inputs[k], sources[k].path));
+    TRY(dataset_read(out, inputs, sources, n_sources, options, hooks));
     log_detail(hooks, "%s: %lld cells, %d modalities", sources[0].path, (long long)(*out)->n_obs,
                (*out)->n_modalities);
 done:
-    for (int k = 0; files && k < n_sources; k++) h5_close(&files[k]);
-    mem_free(files);
+    for (int k = 0; inputs && k < n_sources; k++) input_close(&inputs[k]);
+    mem_free(inputs);
     h5_session_end(&session);
     return st;
 }

@@ -19,6 +19,7 @@ typedef struct scw_source {
     const char *path;     /* .h5mu or .h5ad */
     const char *modality; /* name to give the modality of an .h5ad; NULL: "rna". Ignored for .h5mu */
     const char *layer;    /* matrix to read: NULL or "X", "raw", or the name of a layer */
+    const char *batch;    /* which batch its cells are; NULL: the file's name. Files of one modality only */
 } scw_source;
 
 /* Which features a set of several files has. */

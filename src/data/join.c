@@ -11,26 +11,8 @@ void dataset_part_clear(dataset_part *p)
     modality_clear(&p->m);
     frame_clear(&p->obs);
     mem_free(p->row_of_obs);
-    for (int k = 0; k < p->n_arrays; k++) {
-        mem_free(p->arrays[k].name);
-        matrix_clear(&p->arrays[k].x);
-    }
-    mem_free(p->arrays);
+    mem_free(p->batch);
     *p = (dataset_part){0};
-}
-
-scw_status dataset_part_add_array(dataset_part *p, const char *group, const char *name, matrix *x)
-{
-    scw_status st = SCW_OK;
-    part_array *a;
-
-    TRY(mem_resize(&p->arrays, p->n_arrays + 1));
-    a = &p->arrays[p->n_arrays++];
-    *a = (part_array){.group = group, .x = *x};
-    *x = (matrix){0};
-    TRY(mem_strdup(&a->name, name));
-done:
-    return st;
 }
 
 /* Do two columns on the same axis agree wherever both have a value? */

@@ -5,28 +5,16 @@
 
 #include "data/dataset.h"
 
-/* A matrix beside X, in the group of that name: "layers", "obsm", "varm", "obsp", "varp". */
-typedef struct part_array {
-    const char *group; /* a constant */
-    char *name;
-    matrix x;
-} part_array;
-
 /* One modality as read: its features and matrix in `m` (row_of_obs not yet set), its own cells and
  * their columns in `obs`. */
 typedef struct dataset_part {
     modality m;
     frame obs;
     int64_t *row_of_obs; /* [n_obs of the global frame] from the file, or NULL: join by cell name */
-    part_array *arrays;  /* only from readers that were asked for the whole file */
-    int n_arrays;
+    char *batch;         /* which batch the cells are, when the file says so; else NULL */
 } dataset_part;
 
 void dataset_part_clear(dataset_part *p);
-/* Takes *x over. */
-SCW_CHECKED scw_status dataset_part_add_array(dataset_part *p, const char *group, const char *name,
-                                              matrix *x);
-
 /* Fill d (zeroed but for its files) from the parts, which are emptied. `global` is the obs frame of
  * the whole set (emptied), or NULL: the union of the parts' cells in order of appearance. Columns of
  * the parts are added to the global frame as "<modality>:<key>" and, where the global frame lacks the

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "io/assemble.h"
 
 static const file_format formats[] = {
     {"h5mu", ".h5mu", is_h5mu, read_h5mu, true, true},
@@ -51,82 +52,88 @@ done:
 
 /* ------------------------------------------------------------------ several files into one set */
 
-static scw_status append_parts(file_parts *all, file_parts *more)
+static scw_status note_file(dataset_file *f, const file_format *format, const file_parts *parts,
+                            const input *in, const scw_source *source)
 {
     scw_status st = SCW_OK;
 
-    TRY(mem_resize(&all->parts, all->n_parts + more->n_parts));
-    for (int k = 0; k < more->n_parts; k++) {
-        for (int e = 0; e < all->n_parts; e++)
-            if (strcmp(all->parts[e].m.name, more->parts[k].m.name) == 0)
-                FAIL(SCW_EINVAL, "two files give a modality '%s'; name them apart",
-                     all->parts[e].m.name);
-        all->parts[all->n_parts++] = more->parts[k];
-        more->parts[k] = (dataset_part){0};
-    }
-    if (more->has_global) {
-        all->global = more->global;
-        all->has_global = true;
-        more->global = (frame){0};
+    f->native = format->native;
+    f->n_parts = parts->n_parts;
+    TRY(mem_strdup(&f->path, in->path));
+    TRY(mem_strdup(&f->wanted, source->modality));
+    TRY(mem_strdup(&f->layer, source->layer));
+    TRY(mem_strdup(&f->batch, source->batch));
+    if (!format->holds_all) TRY(mem_strdup(&f->modality, parts->parts[parts->n_parts - 1].m.name));
+done:
+    return st;
+}
+
+static scw_status read_one(file_parts *out, scw_dataset *d, const input *in, const read_request *q)
+{
+    scw_status st = SCW_OK;
+    const file_format *format;
+
+    TRY(log_check_cancel(q->hooks));
+    TRY(format_find(&format, in));
+    TRY(format->read(out, in, q));
+    TRY(note_file(&d->files[d->n_files++], format, out, in, q->source));
+done:
+    return st;
+}
+
+static scw_status check_present(const scw_dataset *d, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    const char *path = d->files[0].path;
+
+    for (int k = 0; k < d->n_modalities; k++) {
+        const modality *m = &d->modalities[k];
+        if (m->n_present == 0)
+            FAIL(SCW_EDATA, "%s: no cell of modality '%s' is in the set's obs; are the cell names "
+                 "written differently?", path, m->name);
+        if (m->n_present < m->x.n_rows && d->n_files == 1)
+            log_warning(hooks, "%s: %lld cells of modality '%s' are not in the set's obs and are "
+                        "left out", path, (long long)(m->x.n_rows - m->n_present), m->name);
     }
 done:
     return st;
 }
 
-static scw_status read_one(file_parts *all, scw_dataset *d, const input *in, int n_sources,
-                           const read_request *q)
+scw_status dataset_read_as(scw_dataset **out, const input *inputs, const scw_source *sources,
+                           int n_sources, const scw_read_options *options, bool whole,
+                           const scw_hooks *hooks)
 {
+    static const scw_read_options defaults = {0};
     scw_status st = SCW_OK;
-    const file_format *format;
-    file_parts here = {0};
+    scw_dataset *d = NULL;
+    file_parts *files = NULL;
 
-    TRY(log_check_cancel(q->hooks));
-    TRY(format_find(&format, in));
-    if (format->holds_all && n_sources > 1)
-        FAIL(SCW_EINVAL, "%s: holds a whole set; nothing can be joined to it", in->path);
-    TRY(format->read(&here, in, q));
-    TRY(append_parts(all, &here));
-    dataset_file *f = &d->files[d->n_files++];
-    f->native = format->native;
-    TRY(mem_strdup(&f->path, in->path));
-    if (!format->holds_all) TRY(mem_strdup(&f->modality, all->parts[all->n_parts - 1].m.name));
+    *out = NULL;
+    if (!options) options = &defaults;
+    TRY(mem_new(&d, 1));
+    TRY(mem_new(&d->files, n_sources));
+    TRY(mem_new(&files, n_sources));
+    for (int k = 0; k < n_sources; k++)
+        TRY(read_one(&files[k], d, &inputs[k],
+                     &(read_request){&sources[k], options, whole, hooks}));
+    d->join = options->join;
+    TRY(mem_strdup(&d->var_names, options->var_names));
+    TRY(mem_strdup(&d->batch_key, options->batch_key));
+    TRY(assemble(d, files, n_sources, options, hooks));
+    TRY(check_present(d, hooks));
+    *out = d;
+    d = NULL;
 done:
-    file_parts_clear(&here);
+    scw_dataset_free(d);
+    for (int k = 0; files && k < n_sources; k++) file_parts_clear(&files[k]);
+    mem_free(files);
     return st;
 }
 
 scw_status dataset_read(scw_dataset **out, const input *inputs, const scw_source *sources,
                         int n_sources, const scw_read_options *options, const scw_hooks *hooks)
 {
-    static const scw_read_options defaults = {0};
-    scw_status st = SCW_OK;
-    scw_dataset *d = NULL;
-    file_parts all = {0};
-
-    *out = NULL;
-    if (!options) options = &defaults;
-    TRY(mem_new(&d, 1));
-    TRY(mem_new(&d->files, n_sources));
-    for (int k = 0; k < n_sources; k++)
-        TRY(read_one(&all, d, &inputs[k], n_sources,
-                     &(read_request){&sources[k], options, false, hooks}));
-    TRY(dataset_join(d, all.parts, all.n_parts, all.has_global ? &all.global : NULL));
-    for (int k = 0; k < d->n_modalities; k++) {
-        const modality *m = &d->modalities[k];
-        if (m->n_present == 0)
-            FAIL(SCW_EDATA, "%s: no cell of modality '%s' is in the set's obs; are the cell names "
-                 "written differently?", sources[0].path, m->name);
-        if (m->n_present < m->x.n_rows && n_sources == 1)
-            log_warning(hooks, "%s: %lld cells of modality '%s' are not in the set's obs and are "
-                        "left out", sources[0].path, (long long)(m->x.n_rows - m->n_present),
-                        m->name);
-    }
-    *out = d;
-    d = NULL;
-done:
-    scw_dataset_free(d);
-    file_parts_clear(&all);
-    return st;
+    return dataset_read_as(out, inputs, sources, n_sources, options, false, hooks);
 }
 
 scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources, int n_sources,

@@ -33,7 +33,7 @@ typedef struct file_format {
     const char *looks; /* how a user knows it, for the list of what can be read */
     bool (*recognises)(const input *in);
     scw_status (*read)(file_parts *out, const input *in, const read_request *q);
-    bool holds_all; /* the file is a whole multimodal set: nothing can be joined to it */
+    bool holds_all; /* the file is a whole multimodal set with names of its own */
     bool native;    /* results go into a copy of the file */
 } file_format;
 
@@ -100,6 +100,10 @@ SCW_CHECKED scw_status h5mu_read_map(int64_t **rows, hid_t file, const char *nam
 SCW_CHECKED scw_status dataset_read(scw_dataset **out, const input *inputs,
                                     const scw_source *sources, int n_sources,
                                     const scw_read_options *options, const scw_hooks *hooks);
-/* The same with exact values and the parts' arrays kept in *arrays, for writing. */
+/* The same; `whole`: with exact values and the arrays beside X, for writing. */
+SCW_CHECKED scw_status dataset_read_as(scw_dataset **out, const input *inputs,
+                                       const scw_source *sources, int n_sources,
+                                       const scw_read_options *options, bool whole,
+                                       const scw_hooks *hooks);
 
 #endif

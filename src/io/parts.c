@@ -179,8 +179,8 @@ static scw_status take_arrays(dataset_part *out, dataset_part *whole, const int6
     scw_status st = SCW_OK;
     matrix cut = {0};
 
-    for (int k = 0; k < whole->n_arrays; k++) {
-        part_array *a = &whole->arrays[k];
+    for (int k = 0; k < whole->m.n_arrays; k++) {
+        modality_array *a = &whole->m.arrays[k];
         if (strcmp(a->group, "layers") == 0) {
             TRY(matrix_select_columns(&cut, &a->x, from, n));
         } else if (strcmp(a->group, "varm") == 0) {
@@ -191,7 +191,7 @@ static scw_status take_arrays(dataset_part *out, dataset_part *whole, const int6
         } else {
             continue;
         }
-        TRY(dataset_part_add_array(out, a->group, a->name, &cut));
+        TRY(modality_add_array(&out->m, a->group, a->name, &cut));
     }
 done:
     matrix_clear(&cut);

@@ -20,7 +20,7 @@ static const scw_hooks hooks = {print_log, NULL, NULL, NULL};
 static scw_status train(scw_model **out, const char *path, const char *label_key)
 {
     const scw_model_kind *kind = scw_model_kind_find("matilda");
-    const scw_source source = {path, NULL, NULL};
+    const scw_source source = {.path = path};
     const scw_fit_request request = {
         .label_key = label_key, .seed = 1, .command = "examples/annotate.c"};
     scw_dataset *reference = NULL;
@@ -28,7 +28,7 @@ static scw_status train(scw_model **out, const char *path, const char *label_key
     void *options = calloc(1, kind->options_size);
     if (!options) return SCW_ENOMEM;
     scw_status st = scw_options_init(kind->options, options);
-    if (st == SCW_OK) st = scw_dataset_open(&reference, &source, 1, &hooks);
+    if (st == SCW_OK) st = scw_dataset_open(&reference, &source, 1, NULL, &hooks);
     if (st == SCW_OK) st = scw_model_fit(out, kind, reference, &request, options, &hooks);
     scw_dataset_free(reference);
     scw_options_clear(kind->options, options);
@@ -38,12 +38,12 @@ static scw_status train(scw_model **out, const char *path, const char *label_key
 
 static scw_status annotate(const scw_model *model, const char *path, const char *output)
 {
-    const scw_source source = {path, NULL, NULL};
+    const scw_source source = {.path = path};
     const scw_task_request request = {.annotate = 1, .embed = 1, .command = "examples/annotate.c"};
     scw_dataset *query = NULL;
     scw_results *results = NULL;
 
-    scw_status st = scw_dataset_open(&query, &source, 1, &hooks);
+    scw_status st = scw_dataset_open(&query, &source, 1, NULL, &hooks);
     if (st == SCW_OK) st = scw_model_apply(&results, model, query, &request, &hooks);
     if (st == SCW_OK) st = scw_results_write(results, query, output, &hooks);
     scw_results_free(results);

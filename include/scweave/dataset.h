@@ -19,13 +19,30 @@ typedef struct scw_source {
     const char *path;     /* .h5mu or .h5ad */
     const char *modality; /* name to give the modality of an .h5ad; NULL: "rna". Ignored for .h5mu */
     const char *layer;    /* matrix to read: NULL or "X", "raw", or the name of a layer */
+    const char *batch;    /* which batch its cells are; NULL: the file's name. Files of one modality only */
 } scw_source;
 
+/* Which features a set of several files has. */
+typedef enum scw_join {
+    SCW_JOIN_INNER = 0, /* those that every file has, in the order of the first */
+    SCW_JOIN_OUTER,     /* those of any file; what a file lacks is 0 */
+    SCW_JOIN_REFERENCE  /* those of the first file; what another lacks is 0 */
+} scw_join;
+
+/* How files are read. Zeroed: the defaults. */
+typedef struct scw_read_options {
+    const char *var_names; /* column of var that names the features; NULL: their index */
+    scw_join join;         /* features of several files of one modality */
+    const char *batch_key; /* obs column that tells such files apart; NULL: "batch" */
+} scw_read_options;
+
 /* Open and read one .h5mu, or one or more .h5ad files (joined by cell name: the union of their
- * cells, a cell absent from a file lacks that modality). Matrices are read as stored.
+ * cells, a cell absent from a file lacks that modality). Matrices are read as stored. `options` NULL:
+ * the defaults.
  * Errors: SCW_EIO, SCW_EFORMAT, SCW_ENOTFOUND (layer), SCW_EDATA (duplicated names, empty). */
 SCW_API SCW_CHECKED scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources,
-                                                int n_sources, const scw_hooks *hooks);
+                                                int n_sources, const scw_read_options *options,
+                                                const scw_hooks *hooks);
 SCW_API void scw_dataset_free(scw_dataset *dataset);
 
 SCW_API int64_t scw_dataset_n_obs(const scw_dataset *dataset);

@@ -47,7 +47,8 @@ typedef struct cli_general {
 
 /* Options of commands that read data. */
 typedef struct cli_input {
-    char *rna, *adt, *atac, *layer;
+    char *rna, *adt, *atac, *layer, *var_names, *batch_column;
+    int join; /* scw_join */
 } cli_input;
 
 struct cli_run {
@@ -93,6 +94,7 @@ int cli_unknown_kind(const cli_run *run, const char *name);
 /* Exit status for what a library call returned; prints the library's message on failure. */
 int cli_finish(const cli_run *run, scw_status status);
 
+scw_read_options cli_read_options(const cli_run *run);
 /* Open the data sets that the arguments and input options name. */
 SCW_CHECKED scw_status cli_open(scw_dataset **out, const cli_run *run);
 /* The library's table that a command takes, and the size of its struct; NULL: none. */

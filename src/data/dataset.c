@@ -11,7 +11,26 @@ void modality_clear(modality *m)
     frame_clear(&m->var);
     matrix_clear(&m->x);
     mem_free(m->row_of_obs);
+    for (int k = 0; k < m->n_arrays; k++) {
+        mem_free(m->arrays[k].name);
+        matrix_clear(&m->arrays[k].x);
+    }
+    mem_free(m->arrays);
     *m = (modality){0};
+}
+
+scw_status modality_add_array(modality *m, const char *group, const char *name, matrix *x)
+{
+    scw_status st = SCW_OK;
+    modality_array *a;
+
+    TRY(mem_resize(&m->arrays, m->n_arrays + 1));
+    a = &m->arrays[m->n_arrays++];
+    *a = (modality_array){.group = group, .x = *x};
+    *x = (matrix){0};
+    TRY(mem_strdup(&a->name, name));
+done:
+    return st;
 }
 
 void scw_dataset_free(scw_dataset *d)
@@ -23,7 +42,12 @@ void scw_dataset_free(scw_dataset *d)
     for (int k = 0; k < d->n_files; k++) {
         mem_free(d->files[k].path);
         mem_free(d->files[k].modality);
+        mem_free(d->files[k].wanted);
+        mem_free(d->files[k].layer);
+        mem_free(d->files[k].batch);
     }
+    mem_free(d->var_names);
+    mem_free(d->batch_key);
     mem_free(d->files);
     mem_free(d);
 }

@@ -14,18 +14,30 @@
 #include "data/matrix.h"
 #include "scweave/dataset.h"
 
+/* A matrix beside X, in the group of that name: "layers", "obsm", "varm", "obsp", "varp". */
+typedef struct modality_array {
+    const char *group; /* a constant */
+    char *name;
+    matrix x;
+} modality_array;
+
 typedef struct modality {
     char *name;          /* "rna", "adt", "atac", or what the file says */
     frame var;           /* features */
     matrix x;            /* rows of this modality's own cells */
     int64_t *row_of_obs; /* [n_obs] */
     int64_t n_present;   /* how many entries of row_of_obs are >= 0 */
+    modality_array *arrays; /* only where the whole file was asked for, to write it again */
+    int n_arrays;
 } modality;
 
 /* Where a modality was read from; kept for writing the results. */
 typedef struct dataset_file {
     char *path;
+    bool native;    /* results go into a copy of it */
+    int n_parts;    /* how many modalities it gave */
     char *modality; /* name given to the h5ad's modality; NULL for h5mu */
+    char *wanted, *layer, *batch; /* what scw_source said */
 } dataset_file;
 
 struct scw_dataset {
@@ -35,9 +47,15 @@ struct scw_dataset {
     modality *modalities;
     int n_files;
     dataset_file *files;
+    bool stacked; /* several batches of one modality: no file holds the cells of the set */
+    scw_join join; /* with these options it was read */
+    char *var_names, *batch_key;
 };
 
 void modality_clear(modality *m);
+/* Takes *x over. */
+SCW_CHECKED scw_status modality_add_array(modality *m, const char *group, const char *name,
+                                          matrix *x);
 
 /* Modality called `name`, or NULL. */
 const modality *dataset_find_modality(const scw_dataset *d, const char *name);

@@ -6,6 +6,8 @@
  *     indices [1 4 0 1 3]   columns      csc is the same with rows and columns exchanged; it is
  *     data    [. . . . .]                turned into csr here
  */
+#include <math.h>
+
 #include "base/alloc.h"
 #include "io/element.h"
 
@@ -24,7 +26,32 @@ done:
     return st;
 }
 
-scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols)
+static number_type type_of(const h5_info *info)
+{
+    static const number_type integers[2][4] = {
+        {NUMBER_U8, NUMBER_U16, NUMBER_U32, NUMBER_U64}, {NUMBER_I8, NUMBER_I16, NUMBER_I32, NUMBER_I64}};
+
+    if (info->class == H5_CLASS_FLOAT) return info->size <= 4 ? NUMBER_F32 : NUMBER_F64;
+    int log2 = info->size == 1 ? 0 : info->size == 2 ? 1 : info->size == 4 ? 2 : 3;
+    return integers[info->is_signed && info->class != H5_CLASS_BOOL][log2];
+}
+
+scw_status element_values(matrix *m, hid_t dataset, const h5_info *info)
+{
+    scw_status st = SCW_OK;
+
+    m->stored = type_of(info);
+    if (!m->exact) return h5_read_f32(m->values, dataset, info->n);
+    TRY(h5_read_f64(m->exact, dataset, info->n));
+    for (int64_t k = 0; (m->stored == NUMBER_I64 || m->stored == NUMBER_U64) && k < info->n; k++)
+        if (fabs(m->exact[k]) > 9007199254740992.0)
+            FAIL(SCW_EUNSUPPORTED, "%s: holds %.17g; integers beyond 2^53 can only be copied whole",
+                 h5_where(dataset), m->exact[k]);
+done:
+    return st;
+}
+
+scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols, bool exact)
 {
     scw_status st = SCW_OK;
     h5_info info;
@@ -41,8 +68,8 @@ scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_c
         FAIL(SCW_EFORMAT, "%s: has %d dimension%s, expected 2", h5_where(element), info.rank,
              info.rank == 1 ? "" : "s");
     TRY(check_shape(element, shape, n_rows, n_cols));
-    TRY(matrix_init_dense(out, shape[0], shape[1]));
-    TRY(h5_read_f32(out->values, element, info.n));
+    TRY(matrix_init(out, shape[0], shape[1], false, 0, exact));
+    TRY(element_values(out, element, &info));
 done:
     if (st != SCW_OK) matrix_clear(out);
     return st;
@@ -91,8 +118,8 @@ done:
     return st;
 }
 
-/* Read the three vectors into a CSR matrix of n_major rows, whatever the rows mean. */
-static scw_status read_compressed(matrix *out, hid_t element, int64_t n_major, int64_t n_minor)
+scw_status element_compressed(matrix *out, hid_t element, int64_t n_major, int64_t n_minor,
+                              bool exact)
 {
     scw_status st = SCW_OK;
     hid_t data = 0, indices = 0, indptr = 0;
@@ -107,11 +134,11 @@ static scw_status read_compressed(matrix *out, hid_t element, int64_t n_major, i
     if (data_info.n != indices_info.n)
         FAIL(SCW_EFORMAT, "%s: data has %lld values and indices %lld; they must be equal",
              h5_where(element), (long long)data_info.n, (long long)indices_info.n);
-    TRY(matrix_init_csr(out, n_major, n_minor, data_info.n));
+    TRY(matrix_init(out, n_major, n_minor, true, data_info.n, exact));
     TRY(h5_read_i64(out->indptr, indptr, n_major + 1));
     TRY(check_indptr(indptr, out->indptr, n_major, data_info.n));
     TRY(h5_read_i32(out->indices, indices, indices_info.n));
-    TRY(h5_read_f32(out->values, data, data_info.n));
+    TRY(element_values(out, data, &data_info));
 done:
     h5_close(&data);
     h5_close(&indices);
@@ -119,7 +146,7 @@ done:
     return st;
 }
 
-scw_status element_csr(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols)
+scw_status element_csr(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols, bool exact)
 {
     scw_status st = SCW_OK;
     int64_t shape[2];
@@ -127,7 +154,7 @@ scw_status element_csr(matrix *out, hid_t element, int64_t n_rows, int64_t n_col
     *out = (matrix){0};
     TRY(element_sparse_shape(shape, element));
     TRY(check_shape(element, shape, n_rows, n_cols));
-    TRY(read_compressed(out, element, shape[0], shape[1]));
+    TRY(element_compressed(out, element, shape[0], shape[1], exact));
     st = matrix_canonical(out);
     if (st == SCW_EFORMAT) TRY(status_prefix(st, "%s", h5_where(element)));
 done:
@@ -135,30 +162,7 @@ done:
     return st;
 }
 
-/* out = m transposed; rows come out sorted. */
-static scw_status transpose(matrix *out, const matrix *m)
-{
-    scw_status st = SCW_OK;
-    int64_t nnz = matrix_nnz(m);
-
-    TRY(matrix_init_csr(out, m->n_cols, m->n_rows, nnz));
-    for (int64_t k = 0; k < nnz; k++) out->indptr[m->indices[k] + 1]++;
-    for (int64_t i = 0; i < out->n_rows; i++) out->indptr[i + 1] += out->indptr[i];
-    for (int64_t j = 0; j < m->n_rows; j++) {
-        for (int64_t k = m->indptr[j]; k < m->indptr[j + 1]; k++) {
-            int64_t at = out->indptr[m->indices[k]]++;
-            out->indices[at] = (int32_t)j;
-            out->values[at] = m->values[k];
-        }
-    }
-    /* Each pointer has moved to the start of the next row. */
-    for (int64_t i = out->n_rows; i > 0; i--) out->indptr[i] = out->indptr[i - 1];
-    out->indptr[0] = 0;
-done:
-    return st;
-}
-
-scw_status element_csc(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols)
+scw_status element_csc(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols, bool exact)
 {
     scw_status st = SCW_OK;
     matrix columns = {0};
@@ -167,11 +171,11 @@ scw_status element_csc(matrix *out, hid_t element, int64_t n_rows, int64_t n_col
     *out = (matrix){0};
     TRY(element_sparse_shape(shape, element));
     TRY(check_shape(element, shape, n_rows, n_cols));
-    TRY(read_compressed(&columns, element, shape[1], shape[0]));
+    TRY(element_compressed(&columns, element, shape[1], shape[0], exact));
     st = matrix_canonical(&columns);
     if (st == SCW_EFORMAT) st = status_prefix(st, "%s (rows and columns exchanged)", h5_where(element));
     TRY(st);
-    TRY(transpose(out, &columns));
+    TRY(matrix_transpose(out, &columns));
 done:
     matrix_clear(&columns);
     if (st != SCW_OK) matrix_clear(out);

@@ -112,7 +112,7 @@ static scw_status bench_file(json_t *list, const char *path, double gflops, doub
     reference ref = {0};
     scw_source source = {.path = path};
 
-    TRY(scw_dataset_open(&d, &source, 1, hooks));
+    TRY(scw_dataset_open(&d, &source, 1, NULL, hooks));
     TRY(reference_build(&ref, d, "cell_type", NULL, true, hooks));
     TRY(bench_setting(list, path, NULL, &ref, gflops, gbs));
     TRY(bench_setting(list, path, "compat", &ref, gflops, gbs));

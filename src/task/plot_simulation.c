@@ -225,7 +225,7 @@ scw_status draw_simulation(const drawing *d)
 
     for (int side = 0; side < SIDES; side++) {
         const scw_source source = {.path = d->paths[side]};
-        TRY(scw_dataset_open(&data[side], &source, 1, d->hooks));
+        TRY(scw_dataset_open(&data[side], &source, 1, NULL, d->hooks));
     }
     TRY(mem_new(&keep, data[SIMULATED]->n_obs));
     TRY(keep_simulated(keep, data[SIMULATED], d->paths[SIMULATED], d->hooks));

@@ -231,7 +231,7 @@ static scw_status write_copy(const char *path, const scw_source *sources, int n)
     scw_dataset *d = NULL;
     scw_results *r = NULL;
 
-    TRY(scw_dataset_open(&d, sources, n, &hooks));
+    TRY(scw_dataset_open(&d, sources, n, NULL, &hooks));
     TRY(make_results(&r, scw_dataset_n_obs(d)));
     TRY(scw_results_write(r, d, path, &hooks));
 done:
@@ -245,7 +245,7 @@ static scw_status write_new(const char *path, const scw_source *sources, int n)
     scw_status st = SCW_OK;
     scw_dataset *d = NULL;
 
-    TRY(scw_dataset_open(&d, sources, n, &hooks));
+    TRY(scw_dataset_open(&d, sources, n, NULL, &hooks));
     TRY(dataset_write_h5mu(d, NULL, path));
 done:
     scw_dataset_free(d);
@@ -257,7 +257,7 @@ static scw_status dump_set(const char *dir, const scw_source *sources, int n)
     scw_status st = SCW_OK;
     scw_dataset *d = NULL;
 
-    TRY(scw_dataset_open(&d, sources, n, &hooks));
+    TRY(scw_dataset_open(&d, sources, n, NULL, &hooks));
     TRY(dump(d, dir));
 done:
     scw_dataset_free(d);

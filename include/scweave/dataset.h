@@ -34,6 +34,10 @@ typedef struct scw_read_options {
     const char *var_names; /* column of var that names the features; NULL: their index */
     scw_join join;         /* features of several files of one modality */
     const char *batch_key; /* obs column that tells such files apart; NULL: "batch" */
+    int64_t memory_bytes;  /* what matrices may take; 0: half of the memory that is free. One that takes
+                            * more than its share stays in the file and is read in blocks. */
+    const char *spill_folder; /* for temporary files that stand in for memory; NULL: /var/tmp */
+    int leave_matrices;    /* not 0: all matrices stay in the files, for work on obs and obsm only */
 } scw_read_options;
 
 /* Open and read one .h5mu, or one or more .h5ad files (joined by cell name: the union of their

@@ -16,7 +16,7 @@ extern "C" {
 typedef enum scw_option_type {
     SCW_OPTION_END = 0, /* closes a table */
     SCW_OPTION_BOOL,    /* int field; text: on/off, yes/no, true/false, 1/0 */
-    SCW_OPTION_INT,     /* int64_t field; text: a whole number, suffixes k and M allowed */
+    SCW_OPTION_INT,     /* int64_t field; text: a whole number, suffixes k, M and G */
     SCW_OPTION_REAL,    /* double field */
     SCW_OPTION_TEXT,    /* char * field, owned by the struct; NULL when not set */
     SCW_OPTION_CHOICE   /* int field: index into `choices`; text: one of the words */

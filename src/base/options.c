@@ -54,7 +54,7 @@ static bool parse_bool(int *out, const char *s)
     return false;
 }
 
-/* A whole number with an optional suffix k or M. */
+/* A whole number with an optional suffix k, M or G. */
 static bool parse_int(int64_t *out, const char *s)
 {
     char digits[32];
@@ -65,6 +65,7 @@ static bool parse_int(int64_t *out, const char *s)
     memcpy(digits, s, n + 1);
     if (digits[n - 1] == 'k') unit = 1000;
     if (digits[n - 1] == 'M') unit = 1000000;
+    if (digits[n - 1] == 'G') unit = 1000000000;
     if (unit > 1) digits[n - 1] = '\0';
     return text_to_int(out, digits) && !__builtin_mul_overflow(*out, unit, out);
 }

@@ -13,6 +13,9 @@ int threads_get(void);
 double clock_wall(void);
 double clock_cpu(void);
 int64_t peak_rss_bytes(void);
+/* Bytes that could be taken now without pushing others out, as far as the system and the limit of
+ * the control group say; 1 GiB when they say nothing. */
+int64_t memory_available_bytes(void);
 
 #define SCW_PRAGMA(x_) _Pragma(#x_)
 #ifdef _OPENMP

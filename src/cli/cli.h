@@ -25,6 +25,7 @@ typedef enum cli_takes {
     CLI_TAKES_KIND = 2,  /* a kind of model as first argument, and that kind's options */
     CLI_TAKES_UMAP = 4,  /* the library's options of UMAP */
     CLI_TAKES_CLUSTER = 8, /* the library's options of clustering */
+    CLI_LEAVES_MATRICES = 32, /* reads obs and obsm of its input only */
     CLI_TAKES_PLOT = 16  /* the same as a kind of model, with a kind of picture */
 } cli_takes;
 
@@ -47,8 +48,9 @@ typedef struct cli_general {
 
 /* Options of commands that read data. */
 typedef struct cli_input {
-    char *rna, *adt, *atac, *layer, *var_names, *batch_column;
+    char *rna, *adt, *atac, *layer, *var_names, *batch_column, *tmp;
     int join; /* scw_join */
+    int64_t mem;
 } cli_input;
 
 struct cli_run {

@@ -80,7 +80,7 @@ const cli_command cli_cmd_umap = {
     "scweave umap embedded.h5mu --use X_matilda -o embedded.h5mu",
     umap_table,
     sizeof(options),
-    CLI_TAKES_INPUT | CLI_TAKES_UMAP,
+    CLI_TAKES_INPUT | CLI_TAKES_UMAP | CLI_LEAVES_MATRICES,
 };
 
 const cli_command cli_cmd_cluster = {
@@ -95,5 +95,5 @@ const cli_command cli_cmd_cluster = {
     "scweave cluster embedded.h5mu --use X_matilda -o embedded.h5mu --resolution 0.8",
     cluster_table,
     sizeof(options),
-    CLI_TAKES_INPUT | CLI_TAKES_CLUSTER,
+    CLI_TAKES_INPUT | CLI_TAKES_CLUSTER | CLI_LEAVES_MATRICES,
 };

@@ -54,5 +54,5 @@ const cli_command cli_cmd_obs = {
     "scweave obs cells.h5mu --by leiden --table names.tsv -o labelled.h5mu",
     obs_table,
     sizeof(options),
-    CLI_TAKES_INPUT,
+    CLI_TAKES_INPUT | CLI_LEAVES_MATRICES,
 };

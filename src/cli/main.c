@@ -44,6 +44,10 @@ const scw_option cli_input_options[] = {
      NULL, "Input", "features of several files of one modality: those of all, of any, of the first"},
     {"batch-column", SCW_OPTION_TEXT, offsetof(cli_input, batch_column), NULL, 0, 0, NULL, "NAME",
      "Input", "obs column that tells such files apart; batch unless said"},
+    {"mem", SCW_OPTION_INT, offsetof(cli_input, mem), "0", 0, 1e15, NULL, "BYTES", "Input",
+     "memory for matrices, 512M or 2G say; larger ones are read in blocks; 0: half of what is free"},
+    {"tmp", SCW_OPTION_TEXT, offsetof(cli_input, tmp), NULL, 0, 0, NULL, "FOLDER", "Input",
+     "for temporary files that stand in for memory; /var/tmp unless said"},
     {.type = SCW_OPTION_END},
 };
 
@@ -161,7 +165,10 @@ scw_read_options cli_read_options(const cli_run *run)
 {
     return (scw_read_options){.var_names = run->input.var_names,
                               .join = (scw_join)run->input.join,
-                              .batch_key = run->input.batch_column};
+                              .batch_key = run->input.batch_column,
+                              .memory_bytes = run->input.mem,
+                              .spill_folder = run->input.tmp,
+                              .leave_matrices = run->command->takes & CLI_LEAVES_MATRICES};
 }
 
 scw_status cli_open(scw_dataset **out, const cli_run *run)

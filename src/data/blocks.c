@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "data/blocks.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/threads.h"
 
 #define MEMORY_BLOCK_ROWS 4096
 
@@ -22,7 +24,7 @@ scw_status row_block_reserve(row_block *b, int64_t n_rows, int64_t n_values, boo
         TRY(mem_resize(&b->x.indptr, n_rows + 1));
         b->room_rows = n_rows;
     }
-    if (!b->x.indices || n_values > b->room_values) {
+    if (!b->x.indices || n_values > b->room_values || (exact ? !b->exact : !b->x.values)) {
         int64_t room = b->room_values + b->room_values / 2;
         if (room < n_values) room = n_values;
         TRY(mem_resize(&b->x.indices, room));
@@ -35,6 +37,120 @@ scw_status row_block_reserve(row_block *b, int64_t n_rows, int64_t n_values, boo
 done:
     return st;
 }
+
+/* ------------------------------------------------------------------ canonical form */
+
+typedef struct entry {
+    int32_t column;
+    double value;
+    int64_t order; /* position in the file */
+} entry;
+
+static int by_column(const void *a, const void *b)
+{
+    const entry *x = a, *y = b;
+
+    if (x->column != y->column) return x->column < y->column ? -1 : 1;
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+/* Entries [from, to), sorted and added up, to position `at`, not behind `from`; how many remain. */
+static int64_t tidy_row(row_block *b, int64_t from, int64_t to, int64_t at, entry *scratch)
+{
+    int64_t kept = 0;
+
+    for (int64_t k = 0; k < to - from; k++)
+        scratch[k] = (entry){b->x.indices[from + k],
+                             b->exact ? b->exact[from + k] : (double)b->x.values[from + k], k};
+    qsort(scratch, (size_t)(to - from), sizeof *scratch, by_column);
+    for (int64_t k = 0; k < to - from; k++) {
+        const entry *e = &scratch[k];
+        bool again = kept && b->x.indices[at + kept - 1] == e->column;
+        if (!again) b->x.indices[at + kept++] = e->column;
+        int64_t place = at + kept - 1;
+        if (b->exact)
+            b->exact[place] = again ? b->exact[place] + e->value : e->value;
+        else
+            b->x.values[place] = again ? b->x.values[place] + (float)e->value : (float)e->value;
+    }
+    return kept;
+}
+
+enum { ROW_TIDY, ROW_UNTIDY, ROW_OUT_OF_RANGE };
+
+static int judge_row(const matrix *x, int64_t from, int64_t to)
+{
+    int verdict = ROW_TIDY;
+    int32_t last = -1;
+
+    for (int64_t k = from; k < to; k++) {
+        int32_t column = x->indices[k];
+        if (column < 0 || column >= x->n_cols) return ROW_OUT_OF_RANGE;
+        if (column <= last) verdict = ROW_UNTIDY;
+        last = column;
+    }
+    return verdict;
+}
+
+/* The worst verdict of the rows, and the first row that has it. */
+static scw_status judge(int *verdict, int64_t *row, const row_block *b)
+{
+    scw_status st = SCW_OK;
+    uint8_t *each = NULL;
+    const int64_t n = b->x.n_rows;
+
+    *verdict = ROW_TIDY;
+    TRY(mem_new(&each, n));
+    PARALLEL_FOR_IF(b->x.indptr[n] > 65536)
+    for (int64_t i = 0; i < n; i++)
+        each[i] = (uint8_t)judge_row(&b->x, b->x.indptr[i], b->x.indptr[i + 1]);
+    for (int64_t i = 0; i < n; i++) {
+        if (each[i] <= *verdict) continue;
+        *verdict = each[i];
+        *row = i;
+    }
+done:
+    mem_free(each);
+    return st;
+}
+
+static int32_t first_outside(const row_block *b, int64_t row)
+{
+    int64_t k = b->x.indptr[row];
+    while (b->x.indices[k] >= 0 && b->x.indices[k] < b->x.n_cols) k++;
+    return b->x.indices[k];
+}
+
+scw_status row_block_canonical(row_block *b)
+{
+    scw_status st = SCW_OK;
+    entry *scratch = NULL;
+    int verdict;
+    int64_t row = 0, longest = 0, at = 0;
+
+    TRY(judge(&verdict, &row, b));
+    if (verdict == ROW_OUT_OF_RANGE)
+        FAIL(SCW_EFORMAT, "row %lld has column index %d, expected 0 to %lld",
+             (long long)(b->from + row), (int)first_outside(b, row), (long long)b->x.n_cols - 1);
+    if (verdict == ROW_TIDY) goto done;
+    for (int64_t i = 0; i < b->x.n_rows; i++) {
+        int64_t length = b->x.indptr[i + 1] - b->x.indptr[i];
+        if (length > longest) longest = length;
+    }
+    TRY(mem_new(&scratch, longest));
+    for (int64_t i = 0, from = 0; i < b->x.n_rows; i++) {
+        int64_t to = b->x.indptr[i + 1];
+        b->x.indptr[i] = at;
+        at += to > from ? tidy_row(b, from, to, at, scratch) : 0;
+        from = to;
+    }
+    b->x.indptr[b->x.n_rows] = at;
+done:
+    mem_free(scratch);
+    return st;
+}
+
+/* ------------------------------------------------------------------ reading */
 
 scw_status block_reader_read(row_block *out, block_reader *r, int64_t from, int64_t n)
 {
@@ -60,9 +176,18 @@ scw_status block_reader_next(row_block *out, block_reader *r, bool *more)
 
     *more = left > 0;
     if (!*more) goto done;
-    TRY(block_reader_read(out, r, from, left < r->block_rows ? left : r->block_rows));
+    int64_t n = left < r->block_rows ? left : r->block_rows;
+    TRY(block_reader_read(out, r, from, n));
+    left -= n;
+    block_reader_ahead(r, from + n, left < r->block_rows ? left : r->block_rows);
 done:
     return st;
+}
+
+void block_reader_ahead(block_reader *r, int64_t from, int64_t n)
+{
+    if (!r->kind->ahead || from < 0 || n < 1 || from > r->n_rows || n > r->n_rows - from) return;
+    r->kind->ahead(r, from, n);
 }
 
 void block_reader_free(block_reader *r)
@@ -118,7 +243,7 @@ static scw_status read_memory(row_block *out, block_reader *r, int64_t from, int
 
 scw_status block_reader_of_matrix(block_reader **out, const matrix *m)
 {
-    static const block_reader_kind kind = {"memory", read_memory, NULL};
+    static const block_reader_kind kind = {"memory", read_memory, NULL, NULL};
     scw_status st = SCW_OK;
 
     *out = NULL;

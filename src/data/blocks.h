@@ -29,6 +29,10 @@ void row_block_clear(row_block *b);
 SCW_CHECKED scw_status row_block_reserve(row_block *b, int64_t n_rows, int64_t n_values,
                                          bool exact);
 
+/* Sort the entries of each row by column and add up duplicates, in the order of the file. SCW_EFORMAT
+ * when a column is out of range; row numbers in messages are those of the whole matrix. */
+SCW_CHECKED scw_status row_block_canonical(row_block *b);
+
 typedef struct block_reader block_reader;
 
 typedef struct block_reader_kind {
@@ -36,6 +40,8 @@ typedef struct block_reader_kind {
     /* Rows [from, from + n), in range, into the block. */
     scw_status (*read)(row_block *out, block_reader *r, int64_t from, int64_t n);
     void (*close)(block_reader *r); /* frees `state` */
+    /* Rows [from, from + n), in range, will be asked for next: begin with them. NULL: no use of it. */
+    void (*ahead)(block_reader *r, int64_t from, int64_t n);
 } block_reader_kind;
 
 struct block_reader {
@@ -51,10 +57,29 @@ struct block_reader {
  * of range; else what the file gives: SCW_EFORMAT, SCW_EIO, SCW_ENOMEM. */
 SCW_CHECKED scw_status block_reader_read(row_block *out, block_reader *r, int64_t from, int64_t n);
 
-/* The block after *out, or the first when it is still zeroed; *more is false past the last. */
+/* A hint: these rows will be asked for next. They are decoded in a thread of its own while the caller
+ * works on what it has. Without effect where it is of no use. */
+void block_reader_ahead(block_reader *r, int64_t from, int64_t n);
+
+/* The block after *out, read ahead, or the first when it is still zeroed; *more is false past the last. */
 SCW_CHECKED scw_status block_reader_next(row_block *out, block_reader *r, bool *more);
 
 void block_reader_free(block_reader *r); /* NULL-safe */
+
+/* CSR copy of the listed rows, in any order; a row number of -1 gives an empty row. Rows that lie close
+ * together are read together, and when they are a run the rows behind it are begun with. SCW_ENOMEM when the result takes more than `most_bytes`. Not for
+ * readers that are `exact`. */
+SCW_CHECKED scw_status block_reader_take(matrix *out, block_reader *r, const int64_t *rows,
+                                         int64_t n_rows, int64_t most_bytes);
+
+/* Rows that are not in memory: what opens readers over them. */
+typedef struct row_store {
+    scw_status (*open)(block_reader **out, const struct row_store *s);
+    void (*close)(struct row_store *s); /* frees it */
+    int64_t bytes;                      /* what the whole matrix would take in memory */
+    int64_t memory_bytes;               /* what may be taken */
+    block_reader *reader;               /* kept open by modality_take, NULL: not yet needed */
+} row_store;
 
 /* Over a matrix in memory, which is borrowed. */
 SCW_CHECKED scw_status block_reader_of_matrix(block_reader **out, const matrix *m);

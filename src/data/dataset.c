@@ -16,7 +16,16 @@ void modality_clear(modality *m)
         matrix_clear(&m->arrays[k].x);
     }
     mem_free(m->arrays);
+    modality_close_store(m);
     *m = (modality){0};
+}
+
+void modality_close_store(modality *m)
+{
+    if (!m->store) return;
+    block_reader_free(m->store->reader);
+    m->store->close(m->store);
+    m->store = NULL;
 }
 
 scw_status modality_add_array(modality *m, const char *group, const char *name, matrix *x)
@@ -30,6 +39,55 @@ scw_status modality_add_array(modality *m, const char *group, const char *name, 
     *x = (matrix){0};
     TRY(mem_strdup(&a->name, name));
 done:
+    return st;
+}
+
+/* ------------------------------------------------------------------ rows of a modality */
+
+/* A matrix has its name only when the file is read. */
+static const char *name_of(const modality *m)
+{
+    return m->name ? m->name : "X";
+}
+
+scw_status modality_rows(block_reader **out, const modality *m)
+{
+    scw_status st = m->store ? m->store->open(out, m->store) : block_reader_of_matrix(out, &m->x);
+    return st == SCW_OK ? st : status_prefix(st, "modality '%s'", name_of(m));
+}
+
+scw_status modality_take(matrix *out, const modality *m, const int64_t *rows, int64_t n_rows)
+{
+    scw_status st = SCW_OK;
+
+    if (!m->store) return matrix_rows_csr(out, &m->x, rows, n_rows);
+    *out = (matrix){0};
+    if (!m->store->reader) TRY(modality_rows(&m->store->reader, m));
+    st = block_reader_take(out, m->store->reader, rows, n_rows, m->store->memory_bytes);
+    if (st != SCW_OK) status_prefix(st, "modality '%s'", name_of(m));
+done:
+    return st;
+}
+
+scw_status modality_load(const matrix **out, matrix *room, const modality *m)
+{
+    scw_status st = SCW_OK;
+    int64_t *rows = NULL;
+
+    *out = &m->x;
+    *room = (matrix){0};
+    if (!m->store) return SCW_OK;
+    if (m->store->bytes > m->store->memory_bytes)
+        FAIL(SCW_ENOMEM, "modality '%s': %lld cells x %lld features take %lld MB in memory, and "
+             "this needs them all at once; allow more than the %lld MB it has with --mem", name_of(m),
+             (long long)m->x.n_rows, (long long)m->x.n_cols, (long long)(m->store->bytes / 1000000),
+             (long long)(m->store->memory_bytes / 1000000));
+    TRY(mem_new(&rows, m->x.n_rows));
+    for (int64_t i = 0; i < m->x.n_rows; i++) rows[i] = i;
+    TRY(modality_take(room, m, rows, m->x.n_rows));
+    *out = room;
+done:
+    mem_free(rows);
     return st;
 }
 

@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "data/blocks.h"
 #include "data/frame.h"
 #include "data/matrix.h"
 #include "scweave/dataset.h"
@@ -24,7 +25,8 @@ typedef struct modality_array {
 typedef struct modality {
     char *name;          /* "rna", "adt", "atac", or what the file says */
     frame var;           /* features */
-    matrix x;            /* rows of this modality's own cells */
+    matrix x;            /* rows of this modality's own cells; with a store only their shape */
+    row_store *store;    /* where the rows are, NULL: in x */
     int64_t *row_of_obs; /* [n_obs] */
     int64_t n_present;   /* how many entries of row_of_obs are >= 0 */
     modality_array *arrays; /* only where the whole file was asked for, to write it again */
@@ -53,9 +55,20 @@ struct scw_dataset {
 };
 
 void modality_clear(modality *m);
+/* Forget where the rows are; x is theirs from now on. */
+void modality_close_store(modality *m);
 /* Takes *x over. */
 SCW_CHECKED scw_status modality_add_array(modality *m, const char *group, const char *name,
                                           matrix *x);
+
+/* Its rows in blocks, wherever they are. The modality must outlive the reader. */
+SCW_CHECKED scw_status modality_rows(block_reader **out, const modality *m);
+/* CSR copy of the listed rows, as matrix_rows_csr gives it. SCW_ENOMEM, naming --mem, when rows that are
+ * not in memory do not fit. */
+SCW_CHECKED scw_status modality_take(matrix *out, const modality *m, const int64_t *rows,
+                                     int64_t n_rows);
+/* The whole matrix: m->x itself, or read into *room. SCW_ENOMEM names its size and --mem. */
+SCW_CHECKED scw_status modality_load(const matrix **out, matrix *room, const modality *m);
 
 /* Modality called `name`, or NULL. */
 const modality *dataset_find_modality(const scw_dataset *d, const char *name);

@@ -17,6 +17,9 @@ SCW_CHECKED scw_status element_compressed(matrix *out, hid_t group, int64_t n_ma
 SCW_CHECKED scw_status element_values(matrix *m, hid_t dataset, const h5_info *info);
 /* Rows and columns that a sparse element declares. */
 SCW_CHECKED scw_status element_sparse_shape(int64_t shape[2], hid_t element);
+/* SCW_EFORMAT: not of the expected shape (-1: any), or out of range. */
+SCW_CHECKED scw_status element_check_shape(hid_t element, const int64_t shape[2], int64_t n_rows,
+                                           int64_t n_cols);
 
 /* element_column.c */
 scw_status element_array_column(column *out, hid_t element, const char *name, hid_t parent);

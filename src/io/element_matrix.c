@@ -11,7 +11,8 @@
 #include "base/alloc.h"
 #include "io/element.h"
 
-static scw_status check_shape(hid_t element, const int64_t shape[2], int64_t n_rows, int64_t n_cols)
+scw_status element_check_shape(hid_t element, const int64_t shape[2], int64_t n_rows,
+                               int64_t n_cols)
 {
     scw_status st = SCW_OK;
 
@@ -67,7 +68,7 @@ scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_c
     if (info.rank != 2 && !(info.rank == 1 && n_cols == 1))
         FAIL(SCW_EFORMAT, "%s: has %d dimension%s, expected 2", h5_where(element), info.rank,
              info.rank == 1 ? "" : "s");
-    TRY(check_shape(element, shape, n_rows, n_cols));
+    TRY(element_check_shape(element, shape, n_rows, n_cols));
     TRY(matrix_init(out, shape[0], shape[1], false, 0, exact));
     TRY(element_values(out, element, &info));
 done:
@@ -153,7 +154,7 @@ scw_status element_csr(matrix *out, hid_t element, int64_t n_rows, int64_t n_col
 
     *out = (matrix){0};
     TRY(element_sparse_shape(shape, element));
-    TRY(check_shape(element, shape, n_rows, n_cols));
+    TRY(element_check_shape(element, shape, n_rows, n_cols));
     TRY(element_compressed(out, element, shape[0], shape[1], exact));
     st = matrix_canonical(out);
     if (st == SCW_EFORMAT) TRY(status_prefix(st, "%s", h5_where(element)));
@@ -170,7 +171,7 @@ scw_status element_csc(matrix *out, hid_t element, int64_t n_rows, int64_t n_col
 
     *out = (matrix){0};
     TRY(element_sparse_shape(shape, element));
-    TRY(check_shape(element, shape, n_rows, n_cols));
+    TRY(element_check_shape(element, shape, n_rows, n_cols));
     TRY(element_compressed(&columns, element, shape[1], shape[0], exact));
     st = matrix_canonical(&columns);
     if (st == SCW_EFORMAT) st = status_prefix(st, "%s (rows and columns exchanged)", h5_where(element));

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/threads.h"
 #include "io/assemble.h"
 
 static const file_format formats[] = {
@@ -136,6 +137,15 @@ scw_status dataset_read(scw_dataset **out, const input *inputs, const scw_source
     return dataset_read_as(out, inputs, sources, n_sources, options, false, hooks);
 }
 
+scw_read_options read_share(const scw_read_options *options, int64_t n)
+{
+    scw_read_options each = options ? *options : (scw_read_options){0};
+
+    if (each.memory_bytes <= 0) each.memory_bytes = memory_available_bytes() / 2;
+    each.memory_bytes = each.memory_bytes / n > 0 ? each.memory_bytes / n : 1;
+    return each;
+}
+
 scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources, int n_sources,
                             const scw_read_options *options, const scw_hooks *hooks)
 {
@@ -149,7 +159,8 @@ scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources, int n_
     if (n_sources < 1 || !sources) FAIL(SCW_EINVAL, "no input file given");
     TRY(mem_new(&inputs, n_sources));
     for (int k = 0; k < n_sources; k++) TRY(input_open(&inputs[k], sources[k].path));
-    TRY(dataset_read(out, inputs, sources, n_sources, options, hooks));
+    const scw_read_options each = read_share(options, n_sources);
+    TRY(dataset_read(out, inputs, sources, n_sources, &each, hooks));
     log_detail(hooks, "%s: %lld cells, %d modalities", sources[0].path, (long long)(*out)->n_obs,
                (*out)->n_modalities);
 done:

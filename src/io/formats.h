@@ -96,7 +96,11 @@ SCW_CHECKED scw_status h5mu_read_map(int64_t **rows, hid_t file, const char *nam
                                      const frame *own, const frame *global,
                                      const scw_hooks *hooks);
 
-/* Recognise, read and join; for callers that already hold the open inputs. */
+/* The options for one of n matrices that share the memory. */
+scw_read_options read_share(const scw_read_options *options, int64_t n);
+
+/* Recognise, read and join; for callers that already hold the open inputs. Without
+ * options->memory_bytes all is read into memory. */
 SCW_CHECKED scw_status dataset_read(scw_dataset **out, const input *inputs,
                                     const scw_source *sources, int n_sources,
                                     const scw_read_options *options, const scw_hooks *hooks);

@@ -374,10 +374,20 @@ static const char *filter_name(H5Z_filter_t id)
     }
 }
 
+int64_t h5_file_size(hid_t id)
+{
+    hsize_t size = 0;
+    hid_t file = H5Iget_file_id(id);
+
+    if (file < 0 || H5Fget_filesize(file, &size) < 0) size = 0;
+    h5_close(&file);
+    return (int64_t)size;
+}
+
 static scw_status check_storage(hid_t dataset, const h5_info *info)
 {
     scw_status st = SCW_OK;
-    hsize_t file_size = 0;
+    const hsize_t file_size = (hsize_t)h5_file_size(dataset);
     int64_t bytes;
     hid_t dcpl = H5Dget_create_plist(dataset);
 
@@ -398,7 +408,6 @@ static scw_status check_storage(hid_t dataset, const h5_info *info)
     }
     if (!checked_mul(&bytes, info->n, (int64_t)info->size))
         FAIL(SCW_EFORMAT, "%s: the declared size overflows", h5_where(dataset));
-    (void)H5Fget_filesize(dataset, &file_size);
     hsize_t stored = H5Dget_storage_size(dataset);
     if (stored > file_size) stored = file_size;
     if (bytes > TRUSTED_BYTES && (hsize_t)bytes / MOST_EXPANSION > stored)

@@ -62,6 +62,8 @@ h5_kind h5_find(hid_t parent, const char *name);
 SCW_CHECKED scw_status h5_open(hid_t *out, hid_t parent, const char *name);
 SCW_CHECKED scw_status h5_open_group(hid_t *out, hid_t parent, const char *name);
 h5_kind h5_kind_of(hid_t id);
+/* Bytes of the file that holds an object; 0 when HDF5 does not say. */
+int64_t h5_file_size(hid_t id);
 /* Names in a group, in byte order. */
 SCW_CHECKED scw_status h5_list(strings *out, hid_t group);
 

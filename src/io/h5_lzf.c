@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "io/h5.h"
+#include "io/h5_decode.h"
 
 #define LZF_FILTER 32000
 
@@ -44,6 +45,11 @@ static size_t expand(uint8_t *out, size_t out_size, const uint8_t *in, size_t in
         for (size_t end = o + n; o < end; o++) out[o] = out[o - back]; /* may overlap itself */
     }
     return o;
+}
+
+bool lzf_exactly(uint8_t *out, size_t n_out, const uint8_t *in, size_t n_in)
+{
+    return expand(out, n_out, in, n_in) == n_out;
 }
 
 static size_t filter(unsigned flags, size_t n_values, const unsigned values[], size_t n_bytes,

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "io/file_store.h"
 #include "io/formats.h"
 
 void file_parts_clear(file_parts *f)
@@ -236,6 +237,7 @@ static scw_status split(file_parts *out, dataset_part *whole, const strings *kin
     const char *wanted = q->source->modality;
     bool first = true;
 
+    TRY(file_store_load(&whole->m));
     for (int64_t k = 0; k < kinds->n; k++)
         TRY(text_add(&list, "%s%s", k ? ", " : "", kinds->at[k]));
     for (int64_t k = 0; k < kinds->n; k++) {

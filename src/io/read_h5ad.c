@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "io/file_store.h"
 #include "io/formats.h"
 #include "io/registry.h"
 
@@ -96,7 +97,7 @@ scw_status read_anndata(dataset_part *out, hid_t group, const char *layer, const
     TRY(read_frame_at(&m->var, group, var_path, q->hooks));
     if (m->var.n_rows == 0) FAIL(SCW_EDATA, "%s: has no features", h5_where(group));
     TRY(h5_open(&element, group, x_path));
-    TRY(registry_read_matrix(&m->x, element, out->obs.n_rows, m->var.n_rows, q->whole));
+    TRY(file_store_read(m, element, out->obs.n_rows, m->var.n_rows, q));
 done:
     mem_free(x_path);
     mem_free(var_path);

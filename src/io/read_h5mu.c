@@ -164,6 +164,8 @@ scw_status read_h5mu(file_parts *out, const input *in, const read_request *q)
     scw_status st = SCW_OK;
     hid_t mod = 0, file = in->hdf5;
     strings names = {0};
+    scw_read_options each = *q->options;
+    const read_request one = {q->source, &each, q->whole, q->hooks};
     bool found = false;
     int64_t axis;
 
@@ -177,11 +179,12 @@ scw_status read_h5mu(file_parts *out, const input *in, const read_request *q)
     if (names.n == 0) FAIL(SCW_EDATA, "%s: has no modalities", h5_where(mod));
     TRY(read_global(out, file, q->hooks));
     TRY(mem_new(&out->parts, names.n));
+    if (each.memory_bytes > 0) each.memory_bytes = each.memory_bytes / names.n + 1;
     for (int64_t k = 0; k < names.n; k++) {
         dataset_part *part = &out->parts[k];
         TRY(log_check_cancel(q->hooks));
         out->n_parts = (int)k + 1;
-        TRY(read_modality(part, mod, names.at[k], &found, q));
+        TRY(read_modality(part, mod, names.at[k], &found, &one));
         if (out->has_global)
             TRY(h5mu_read_map(&part->row_of_obs, file, names.at[k], &part->obs, &out->global,
                               q->hooks));

@@ -193,12 +193,15 @@ static scw_status write_modality(hid_t file, const scw_dataset *d, int which)
     const modality *m = &d->modalities[which];
     hid_t mod = 0, group = 0, dict = 0;
     frame obs = {0};
+    matrix loaded = {0};
+    const matrix *x;
 
+    TRY(modality_load(&x, &loaded, m));
     TRY(own_obs(&obs, d, which));
     TRY(h5_open_group(&mod, file, "mod"));
     TRY(h5_make_group(&group, mod, m->name));
     TRY(write_encoding(group, "anndata", "0.1.0"));
-    TRY(write_matrix(group, "X", &m->x));
+    TRY(write_matrix(group, "X", x));
     TRY(write_frame(group, "obs", &obs));
     TRY(write_frame(group, "var", &m->var));
     for (size_t i = 0; i < sizeof dicts / sizeof *dicts; i++) {
@@ -207,6 +210,7 @@ static scw_status write_modality(hid_t file, const scw_dataset *d, int which)
     }
 done:
     frame_clear(&obs);
+    matrix_clear(&loaded);
     h5_close(&dict);
     h5_close(&group);
     h5_close(&mod);

@@ -191,7 +191,7 @@ static scw_status align_counts(matrix *counts, alignment *a, uint8_t **present,
              x->name, (long long)a->n_found, (long long)a->n_vars,
              100.0 * (double)a->n_found / (double)a->n_vars, m->options.min_coverage,
              x->features.at[0], from->var.index.n ? from->var.index.at[0] : "");
-    TRY(matrix_rows_csr(&rows, &from->x, from->row_of_obs, n));
+    TRY(modality_take(&rows, from, from->row_of_obs, n));
     TRY(matrix_select_columns(counts, &rows, a->from, a->n_vars));
     TRY(transform_check_counts(counts, from->name, m->options.fractional));
     TRY(mem_new(present, n));
@@ -243,8 +243,7 @@ done:
 }
 
 static void report_coverage(const scw_model *m, int k, const model_coverage *c,
-                            const modality *from, int64_t n_empty, int64_t n,
-                            const scw_hooks *hooks)
+                            const modality *from, int64_t n, const scw_hooks *hooks)
 {
     const char *name = m->modality[k].name;
 
@@ -267,29 +266,41 @@ static void report_coverage(const scw_model *m, int k, const model_coverage *c,
     if (c->n_present < n)
         log_warning(hooks, "modality '%s': %lld of %lld cells lack it", name,
                     (long long)(n - c->n_present), (long long)n);
-    if (n_empty > 0)
+    if (c->n_empty > 0)
         log_warning(hooks,
                     "modality '%s': %lld cells have no counts of the model's features and "
                     "are treated as lacking it",
-                    name, (long long)n_empty);
+                    name, (long long)c->n_empty);
 }
 
-scw_status model_prepare(cells *out, model_coverage *coverage, const scw_model *m,
-                         const scw_dataset *query, const scw_hooks *hooks)
+/* The modality as a part of the cells has it: the matrix and its rows are shared. */
+static modality part_of(const modality *whole, int64_t from)
+{
+    modality part = *whole;
+
+    part.row_of_obs = whole->row_of_obs + from;
+    return part;
+}
+
+scw_status model_prepare_part(cells *out, model_coverage *coverage, const scw_model *m,
+                              const scw_dataset *query, int64_t from, int64_t n)
 {
     scw_status st = SCW_OK;
     int n_shared = 0;
 
-    *out = (cells){.n = query->n_obs, .n_modalities = m->n_modalities};
+    *out = (cells){.n = n, .n_modalities = m->n_modalities};
     for (int k = 0; k < m->n_modalities; k++) {
-        coverage[k] = (model_coverage){.n_vars = m->modality[k].features.n};
-        const modality *from = find_modality(m, k, query, &coverage[k].by_kind);
-        n_shared += from != NULL;
-        if (from)
-            TRY(prepare_present(&out->x[k], &coverage[k], m, k, from, out->n));
-        else
-            TRY(prepare_absent(&out->x[k], &m->modality[k], out->n));
-        report_coverage(m, k, &coverage[k], from, out->x[k].n_empty, out->n, hooks);
+        model_coverage *c = &coverage[k];
+        *c = (model_coverage){.n_vars = m->modality[k].features.n, .n_empty = from ? c->n_empty : 0};
+        const modality *found = find_modality(m, k, query, &c->by_kind);
+        n_shared += found != NULL;
+        if (found) {
+            const modality part = part_of(found, from);
+            TRY(prepare_present(&out->x[k], c, m, k, &part, n));
+        } else {
+            TRY(prepare_absent(&out->x[k], &m->modality[k], n));
+        }
+        c->n_empty += out->x[k].n_empty;
     }
     if (n_shared == 0)
         FAIL(SCW_EDATA,
@@ -298,6 +309,24 @@ scw_status model_prepare(cells *out, model_coverage *coverage, const scw_model *
              m->modality[0].name, query->modalities[0].name);
 done:
     if (st != SCW_OK) cells_clear(out);
+    return st;
+}
+
+void model_report(const scw_model *m, const model_coverage *coverage, const scw_dataset *query,
+                  const scw_hooks *hooks)
+{
+    bool by_kind;
+
+    for (int k = 0; k < m->n_modalities; k++)
+        report_coverage(m, k, &coverage[k], find_modality(m, k, query, &by_kind), query->n_obs,
+                        hooks);
+}
+
+scw_status model_prepare(cells *out, model_coverage *coverage, const scw_model *m,
+                         const scw_dataset *query, const scw_hooks *hooks)
+{
+    scw_status st = model_prepare_part(out, coverage, m, query, 0, query->n_obs);
+    if (st == SCW_OK) model_report(m, coverage, query, hooks);
     return st;
 }
 

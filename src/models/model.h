@@ -54,6 +54,7 @@ void model_config(const scw_model *m, const int64_t *components, matilda_config 
 /* What a query has of the model's features. */
 typedef struct model_coverage {
     int64_t n_vars, n_found, n_present; /* features of the model, found; cells with the modality */
+    int64_t n_empty;                    /* cells that have it, but none of the model's features */
     bool by_kind;                       /* the modality was found under another name */
 } model_coverage;
 
@@ -62,6 +63,13 @@ typedef struct model_coverage {
  * named), or the values are not counts. Warnings say what is missing. */
 SCW_CHECKED scw_status model_prepare(cells *out, model_coverage *coverage, const scw_model *m,
                                      const scw_dataset *query, const scw_hooks *hooks);
+
+/* The same without words, so that cells [from, from + n) of a large query can be had block by block;
+ * coverage->n_empty adds up. model_report then says what is missing. */
+SCW_CHECKED scw_status model_prepare_part(cells *out, model_coverage *coverage, const scw_model *m,
+                                          const scw_dataset *query, int64_t from, int64_t n);
+void model_report(const scw_model *m, const model_coverage *coverage, const scw_dataset *query,
+                  const scw_hooks *hooks);
 
 /* The query's raw counts of modality k in the order of the model's features, a CSR row a cell (empty
  * where absent), and which cells have it: present is new [n_obs]. A modality that the query lacks is

@@ -63,26 +63,32 @@ done:
     return st;
 }
 
-static scw_status compute(answer *a, const scw_model *m, const cells *c,
-                          const scw_task_request *request)
+static scw_status answer_init(answer *a, const scw_model *m, int64_t n,
+                              const scw_task_request *request)
 {
     scw_status st = SCW_OK;
 
-    *a = (answer){.n = c->n, .n_classes = m->classes.n, .width = m->options.z_dim};
+    *a = (answer){.n = n, .n_classes = m->classes.n, .width = m->options.z_dim};
     TRY(mem_new(&a->covered, a->n));
     TRY(mem_new(&a->path, a->n));
-    for (int64_t i = 0; i < a->n; i++) {
-        a->covered[i] = cells_mask(c, i) != 0;
-        a->path[i] = model_path_of(m, c, i);
-        a->n_covered += a->covered[i];
-    }
     if (request->annotate) TRY(mem_new(&a->probabilities, a->n * a->n_classes));
     if (request->embed || (request->annotate && m->calibration.n > 0))
         TRY(mem_new(&a->latent, a->n * a->width));
-    TRY(model_infer(m, &m->net.p, c, NULL, a->n, a->probabilities, a->latent));
-    if (request->annotate) TRY(judge(a, m));
 done:
     return st;
+}
+
+/* The cells' answers are those from `from` on. */
+static scw_status compute(answer *a, const scw_model *m, const cells *c, int64_t from)
+{
+    for (int64_t i = 0; i < c->n; i++) {
+        a->covered[from + i] = cells_mask(c, i) != 0;
+        a->path[from + i] = model_path_of(m, c, i);
+        a->n_covered += a->covered[from + i];
+    }
+    return model_infer(m, &m->net.p, c, NULL, c->n,
+                       a->probabilities ? a->probabilities + from * a->n_classes : NULL,
+                       a->latent ? a->latent + from * a->width : NULL);
 }
 
 #define UNKNOWN "unknown"
@@ -335,27 +341,85 @@ static scw_status check_request(const scw_model *m, const scw_task_request *requ
     return SCW_OK;
 }
 
+#define PART_CELLS 512 /* cells of a part are a multiple of this: the blocks of inference stay */
+
+/* How many cells at a time: all, unless a matrix stays in its file. Of the counts there are then two
+ * copies and the prepared rows, next to what the reader holds. */
+static int64_t cells_at_a_time(const scw_dataset *query)
+{
+    int64_t n = query->n_obs;
+
+    for (int k = 0; k < query->n_modalities; k++) {
+        const row_store *s = query->modalities[k].store;
+        if (!s) continue;
+        double each = (double)s->bytes / (double)(query->modalities[k].x.n_rows + 1);
+        double fit = (double)s->memory_bytes / (8.0 * (each + 1.0));
+        if (fit < (double)n) n = (int64_t)fit;
+    }
+    if (n == query->n_obs) return n;
+    return n < PART_CELLS ? PART_CELLS : n / PART_CELLS * PART_CELLS;
+}
+
+static scw_status apply_all(answer *a, const scw_model *m, const scw_dataset *query,
+                            const scw_task_request *request, model_coverage *coverage,
+                            const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    cells c = {0};
+
+    TRY(model_prepare(&c, coverage, m, query, hooks));
+    TRY(log_check_cancel(hooks));
+    if (request->align) TRY(align(&c, m, query, request->batch_key, hooks));
+    TRY(answer_init(a, m, c.n, request));
+    TRY(compute(a, m, &c, 0));
+done:
+    cells_clear(&c);
+    return st;
+}
+
+static scw_status apply_parts(answer *a, const scw_model *m, const scw_dataset *query,
+                              const scw_task_request *request, model_coverage *coverage,
+                              const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    const int64_t step = cells_at_a_time(query);
+    cells c = {0};
+
+    TRY(answer_init(a, m, query->n_obs, request));
+    for (int64_t from = 0; from < a->n; from += step) {
+        TRY(log_check_cancel(hooks));
+        cells_clear(&c);
+        TRY(model_prepare_part(&c, coverage, m, query, from,
+                               a->n - from < step ? a->n - from : step));
+        TRY(compute(a, m, &c, from));
+    }
+    model_report(m, coverage, query, hooks);
+done:
+    cells_clear(&c);
+    return st;
+}
+
 scw_status scw_model_apply(scw_results **out, const scw_model *m, const scw_dataset *query,
                            const scw_task_request *request, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    cells c = {0};
     answer a = {0};
     model_coverage coverage[MODEL_MAX_MODALITIES];
 
     *out = NULL;
     threads_set(request->threads);
     TRY(check_request(m, request));
-    TRY(model_prepare(&c, coverage, m, query, hooks));
-    TRY(log_check_cancel(hooks));
-    if (request->align) TRY(align(&c, m, query, request->batch_key, hooks));
-    TRY(compute(&a, m, &c, request));
+    /* What looks at all cells of the query at once needs them in memory. */
+    bool whole = request->align || m->options.file_library || m->options.sample_latent;
+    TRY(whole || cells_at_a_time(query) >= query->n_obs
+            ? apply_all(&a, m, query, request, coverage, hooks)
+            : apply_parts(&a, m, query, request, coverage, hooks));
+    if (request->annotate) TRY(judge(&a, m));
     if (a.n_covered < a.n)
         log_warning(hooks, "%lld cells have none of the model's features and get no answer",
                     (long long)(a.n - a.n_covered));
     TRY(collect(out, &a, m, request, coverage, hooks));
 done:
-    cells_clear(&c);
     answer_clear(&a);
     if (st != SCW_OK) {
         scw_results_free(*out);

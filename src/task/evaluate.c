@@ -25,7 +25,7 @@ scw_status scw_evaluate(char **out_json, const scw_evaluate_request *request,
         FAIL(SCW_EINVAL, "evaluation needs a file and the obs column with the true labels");
     threads_set(request->threads);
     scw_source source = {.path = request->path};
-    TRY(scw_dataset_open(&data, &source, 1, NULL, hooks));
+    TRY(scw_dataset_open(&data, &source, 1, &(scw_read_options){.leave_matrices = 1}, hooks));
     TRY(obs_classes(&truth, &classes, data, request->path, request->label_key));
     if (request->prediction_key) {
         TRY(obs_classes(&predicted, &predicted_names, data, request->path,

@@ -85,7 +85,7 @@ done:
 static scw_status open_cells(scw_dataset **out, const drawing *d)
 {
     const scw_source source = {.path = d->paths[0]};
-    return scw_dataset_open(out, &source, 1, NULL, d->hooks);
+    return scw_dataset_open(out, &source, 1, &(scw_read_options){.leave_matrices = 1}, d->hooks);
 }
 
 static scw_status need_option(const char *value, const char *option, const char *what)

@@ -99,7 +99,7 @@ static scw_status take_counts(matrix *out, const scw_dataset *data, const modali
     for (int64_t i = 0; i < data->n_obs; i++)
         if ((!keep || keep[i]) && m->row_of_obs[i] >= 0) rows[n++] = m->row_of_obs[i];
     if (n < 2) FAIL(SCW_EDATA, "modality '%s' has fewer than two cells", m->name);
-    TRY(matrix_rows_csr(&all, &m->x, rows, n));
+    TRY(modality_take(&all, m, rows, n));
     TRY(matrix_select_columns(out, &all, columns, n_columns));
     TRY(transform_check_counts(out, m->name, true));
 done:

@@ -52,7 +52,7 @@ static scw_status open_files(report *r)
     if (f->model) TRY(give_up(r, scw_model_load(&r->model, f->model), &f->model));
     if (f->cells) {
         const scw_source source = {.path = f->cells};
-        TRY(give_up(r, scw_dataset_open(&r->cells, &source, 1, NULL, r->hooks), &f->cells));
+        TRY(give_up(r, scw_dataset_open(&r->cells, &source, 1, &(scw_read_options){.leave_matrices = 1}, r->hooks), &f->cells));
     }
     if (!f->model && !f->cells && !f->folds && !f->evaluation && !f->markers)
         FAIL(SCW_ENOTFOUND,

@@ -40,6 +40,27 @@ done:
 
 /* ------------------------------------------------------------------------------------- data */
 
+/* Entries that are not zero; the matrix streams by. */
+static scw_status count_filled(double *out, const modality *m)
+{
+    scw_status st = SCW_OK;
+    block_reader *rows = NULL;
+    row_block b = {0};
+    bool more = true;
+
+    *out = 0.0;
+    TRY(modality_rows(&rows, m));
+    for (;;) {
+        TRY(block_reader_next(&b, rows, &more));
+        if (!more) break;
+        for (int64_t e = 0; e < b.x.indptr[b.x.n_rows]; e++) *out += b.x.values[e] != 0.0f;
+    }
+done:
+    row_block_clear(&b);
+    block_reader_free(rows);
+    return st;
+}
+
 static scw_status write_modalities(report *r)
 {
     scw_status st = SCW_OK;
@@ -50,8 +71,7 @@ static scw_status write_modalities(report *r)
     for (int k = 0; k < r->cells->n_modalities; k++) {
         const modality *m = &r->cells->modalities[k];
         double room = (double)m->x.n_rows * (double)m->x.n_cols, filled = 0.0;
-        for (int64_t e = 0; e < matrix_nnz(&m->x); e++)
-            filled += m->x.values[e] != 0.0f;
+        TRY(count_filled(&filled, m));
         (void)snprintf(texts[0], sizeof texts[0], "%lld", (long long)m->n_present);
         (void)snprintf(texts[1], sizeof texts[1], "%lld", (long long)m->x.n_cols);
         (void)snprintf(texts[2], sizeof texts[2], "%.1f %%",

@@ -108,7 +108,7 @@ static scw_status add_modality(reference *r, const modality *m, bool allow_fract
         rows[i] = m->row_of_obs[r->obs[i]];
         x->present[i] = rows[i] >= 0;
     }
-    TRY(matrix_rows_csr(&x->counts, &m->x, rows, r->n));
+    TRY(modality_take(&x->counts, m, rows, r->n));
     TRY(transform_check_counts(&x->counts, m->name, allow_fractional));
     for (int64_t i = 0; i < r->n; i++)
         n_empty += x->present[i] && x->counts.indptr[i] == x->counts.indptr[i + 1];

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "io/element.h"
+#include "io/h5_array.h"
 
 scw_status element_check_shape(hid_t element, const int64_t shape[2], int64_t n_rows,
                                int64_t n_cols)
@@ -27,21 +28,11 @@ done:
     return st;
 }
 
-static number_type type_of(const h5_info *info)
-{
-    static const number_type integers[2][4] = {
-        {NUMBER_U8, NUMBER_U16, NUMBER_U32, NUMBER_U64}, {NUMBER_I8, NUMBER_I16, NUMBER_I32, NUMBER_I64}};
-
-    if (info->class == H5_CLASS_FLOAT) return info->size <= 4 ? NUMBER_F32 : NUMBER_F64;
-    int log2 = info->size == 1 ? 0 : info->size == 2 ? 1 : info->size == 4 ? 2 : 3;
-    return integers[info->is_signed && info->class != H5_CLASS_BOOL][log2];
-}
-
 scw_status element_values(matrix *m, hid_t dataset, const h5_info *info)
 {
     scw_status st = SCW_OK;
 
-    m->stored = type_of(info);
+    m->stored = h5_number_type(info, info->is_signed && info->class != H5_CLASS_BOOL);
     if (!m->exact) return h5_read_f32(m->values, dataset, info->n);
     TRY(h5_read_f64(m->exact, dataset, info->n));
     for (int64_t k = 0; (m->stored == NUMBER_I64 || m->stored == NUMBER_U64) && k < info->n; k++)
@@ -52,10 +43,25 @@ done:
     return st;
 }
 
+scw_status element_dense_shape(int64_t shape[2], hid_t element, const h5_info *info, int64_t n_cols)
+{
+    scw_status st = SCW_OK;
+
+    /* One feature is sometimes stored without its second dimension. */
+    if (info->rank != 2 && !(info->rank == 1 && n_cols == 1))
+        FAIL(SCW_EFORMAT, "%s: has %d dimension%s, expected 2", h5_where(element), info->rank,
+             info->rank == 1 ? "" : "s");
+    shape[0] = info->dim[0];
+    shape[1] = info->rank == 2 ? info->dim[1] : 1;
+done:
+    return st;
+}
+
 scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols, bool exact)
 {
     scw_status st = SCW_OK;
     h5_info info;
+    int64_t shape[2];
 
     *out = (matrix){0};
     TRY(h5_describe(&info, element));
@@ -63,11 +69,7 @@ scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_c
         info.class == H5_CLASS_OTHER)
         FAIL(SCW_EFORMAT, "%s: holds %s values, expected numbers", h5_where(element),
              h5_type_name(&info));
-    /* One feature is sometimes stored without its second dimension. */
-    int64_t shape[2] = {info.rank ? info.dim[0] : 0, info.rank == 2 ? info.dim[1] : 1};
-    if (info.rank != 2 && !(info.rank == 1 && n_cols == 1))
-        FAIL(SCW_EFORMAT, "%s: has %d dimension%s, expected 2", h5_where(element), info.rank,
-             info.rank == 1 ? "" : "s");
+    TRY(element_dense_shape(shape, element, &info, n_cols));
     TRY(element_check_shape(element, shape, n_rows, n_cols));
     TRY(matrix_init(out, shape[0], shape[1], false, 0, exact));
     TRY(element_values(out, element, &info));
@@ -79,7 +81,8 @@ done:
 scw_status element_sparse_shape(int64_t shape[2], hid_t element)
 {
     bool legacy = !h5_has_attr(element, "shape") && h5_has_attr(element, "h5sparse_shape");
-    return h5_attr_ints(shape, element, legacy ? "h5sparse_shape" : "shape", 2);
+    scw_status st = h5_attr_ints(shape, element, legacy ? "h5sparse_shape" : "shape", 2);
+    return st == SCW_ENOTFOUND ? SCW_EFORMAT : st; /* not something the user named */
 }
 
 /* Open a vector of the group and look at it. */

@@ -48,7 +48,7 @@ done:
     return st;
 }
 
-scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t element)
+scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t element, int64_t n_cols)
 {
     scw_status st = SCW_OK;
     const encoding *row;
@@ -64,10 +64,7 @@ scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t element)
         TRY(h5_open(&data, element, "data"));
     }
     TRY(h5_describe(&info, sparse ? data : element));
-    if (!sparse) {
-        shape[0] = info.rank ? info.dim[0] : 0;
-        shape[1] = info.rank == 2 ? info.dim[1] : 1;
-    }
+    if (!sparse) TRY(element_dense_shape(shape, element, &info, n_cols));
     /* A csc matrix is in memory twice while it is being turned. */
     int64_t each = !sparse ? 4 : row->read_matrix == element_csc ? 16 : 8, pointers;
     if (!checked_mul(bytes, info.n, each) || !checked_mul(&pointers, shape[0], 8) ||
@@ -109,7 +106,7 @@ scw_status file_store_read(modality *m, hid_t element, int64_t n_rows, int64_t n
 
     if (q->whole || (!o->leave_matrices && o->memory_bytes <= 0))
         return registry_read_matrix(&m->x, element, n_rows, n_cols, q->whole);
-    TRY(element_measure(shape, &bytes, element));
+    TRY(element_measure(shape, &bytes, element, n_cols));
     TRY(element_check_shape(element, shape, n_rows, n_cols));
     if (!o->leave_matrices && bytes <= o->memory_bytes)
         return registry_read_matrix(&m->x, element, n_rows, n_cols, false);

@@ -7,7 +7,8 @@
 #include "io/formats.h"
 
 /* Rows and columns of a matrix element, and the bytes that it takes in memory, without reading it. */
-SCW_CHECKED scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t element);
+SCW_CHECKED scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t element,
+                                       int64_t n_cols);
 
 /* m->x, or m->store with the shape in m->x. q->options->memory_bytes is this matrix's share; 0: all it
  * takes. What is to be written again (q->whole) is read into memory. */

@@ -14,6 +14,8 @@
 #include "data/matrix.h"
 #include "io/h5.h"
 
+/* The type that holds the values of a dataset of numbers; wider floats than double are rounded to it. */
+number_type h5_number_type(const h5_info *info, bool is_signed);
 size_t number_size(number_type type);
 /* out[0..n) = in[0..n) as F32, F64, or, from integers only, I32 or I64. Integers out of range become
  * the nearest that there is. */

@@ -6,7 +6,9 @@
 
 size_t number_size(number_type type)
 {
-    static const uint8_t size[] = {4, 8, 1, 2, 4, 8, 1, 2, 4, 8};
+    static const uint8_t size[] = {
+        [NUMBER_F32] = 4, [NUMBER_F64] = 8, [NUMBER_I8] = 1, [NUMBER_I16] = 2, [NUMBER_I32] = 4,
+        [NUMBER_I64] = 8, [NUMBER_U8] = 1,  [NUMBER_U16] = 2, [NUMBER_U32] = 4, [NUMBER_U64] = 8};
     return size[type];
 }
 

@@ -148,7 +148,7 @@ def no_indices(path):
     edit(path, lambda f: f.__delitem__("X/indices"))
 
 
-@case(ENOTFOUND, "shape")
+@case(EFORMAT, "shape")
 def no_shape(path):
     edit(path, lambda f: f["X"].attrs.__delitem__("shape"))
 

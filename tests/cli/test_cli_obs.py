@@ -1,58 +1,38 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""`scweave obs`: what a table becomes in obs, and what is refused. Usage: test_obs.py SCWEAVE"""
+"""`scweave obs`: what a table becomes in obs, and what is refused. Usage: test_cli_obs.py SCWEAVE"""
 import os
-import subprocess
-import sys
-import tempfile
-import unittest
 
 import h5py
 import numpy as np
-from anndata.experimental import read_elem
 
-SCWEAVE = os.path.abspath(sys.argv.pop(1))
-N_CELLS = 50
-
-
-def scweave(*words, folder):
-    done = subprocess.run([SCWEAVE, *words], cwd=folder, stdin=subprocess.DEVNULL, timeout=300,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-    return done.returncode, done.stderr
+import job
+from elements import read_elem
+from fixture import N_CELLS
 
 
-class Obs(unittest.TestCase):
+class Obs(job.Job):
     @classmethod
     def setUpClass(cls):
-        cls.room = tempfile.TemporaryDirectory()
-        cls.folder = cls.room.name
-        status, err = scweave("example", "in.h5mu", "--cells", str(N_CELLS), folder=cls.folder)
-        assert status == 0, err
-        cls.before = cls.obs("in.h5mu")
+        super().setUpClass()
+        cls.before = cls.obs("query.h5mu")
         cls.cells = list(cls.before.index)
 
     @classmethod
-    def tearDownClass(cls):
-        cls.room.cleanup()
-
-    @classmethod
     def obs(cls, name):
-        with h5py.File(os.path.join(cls.folder, name)) as file:
+        with h5py.File(cls.path(name)) as file:
             return read_elem(file["obs"])
 
     def table(self, name, text):
-        with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
+        with open(self.path(name), "w", encoding="utf-8") as file:
             file.write(text)
 
     def add(self, *words):
-        status, err = scweave("obs", "in.h5mu", "-o", "out.h5mu", *words, folder=self.folder)
-        self.assertEqual(status, 0, err)
+        _, err = self.succeeds("obs", "query.h5mu", "-o", "out.h5mu", *words)
         return self.obs("out.h5mu"), err
 
-    def fails(self, expected, *words, status=1):
-        got, err = scweave("obs", "in.h5mu", "-o", "no.h5mu", *words, folder=self.folder)
-        self.assertEqual(got, status, err)
-        self.assertRegex(err, expected)
-        self.assertFalse(os.path.exists(os.path.join(self.folder, "no.h5mu")))
+    def wrong(self, expected, *words):
+        self.fails(expected, "obs", "query.h5mu", "-o", "no.h5mu", *words)
+        self.assertFalse(os.path.exists(self.path("no.h5mu")))
 
     def test_types_of_columns(self):
         rows = [f'"{c}",{i},{i / 4},"k, ""{i % 2}""",{"NA" if i == 3 else i}'
@@ -86,24 +66,24 @@ class Obs(unittest.TestCase):
 
     def test_refused(self):
         self.table("other.tsv", "cell\tx\nnobody\t1\n")
-        self.fails("no row is for a cell of the data: column 'cell' has 'nobody', the first cell is",
+        self.wrong("no row is for a cell of the data: column 'cell' has 'nobody', the first cell is",
                    "--table", "other.tsv")
-        self.fails("no column 'k'; there are: cell, x", "--table", "other.tsv", "--key", "k")
-        self.fails("nope", "--table", "other.tsv", "--by", "nope")
+        self.wrong("no column 'k'; there are: cell, x", "--table", "other.tsv", "--key", "k")
+        self.wrong("nope", "--table", "other.tsv", "--by", "nope")
         self.table("twice.csv", f"cell,x\n{self.cells[0]},1\n{self.cells[0]},2\n")
-        self.fails("twice.csv, line 3: '.*' has a row already", "--table", "twice.csv")
+        self.wrong("twice.csv, line 3: '.*' has a row already", "--table", "twice.csv")
         self.table("ragged.csv", f"cell,x\n{self.cells[0]},1\n{self.cells[1]}\n")
-        self.fails("ragged.csv, line 3: 1 cells, the header has 2", "--table", "ragged.csv")
+        self.wrong("ragged.csv, line 3: 1 cells, the header has 2", "--table", "ragged.csv")
         self.table("slash.csv", f"cell,a/b\n{self.cells[0]},1\n")
-        self.fails("'a/b' cannot be the name of a column", "--table", "slash.csv")
+        self.wrong("'a/b' cannot be the name of a column", "--table", "slash.csv")
         self.table("one.csv", "cell\nx\n")
-        self.fails("has one column", "--table", "one.csv")
-        self.fails("is not a text file", "--table", "in.h5mu")
-        self.fails("cannot open", "--table", "absent.csv")
-        self.fails("--table is missing", status=2)
-        self.fails("--output other.tsv is the table", "--table", "other.tsv", "-o", "other.tsv",
-                   status=2)
+        self.wrong("has one column", "--table", "one.csv")
+        self.wrong("is not a text file", "--table", "query.h5mu")
+        self.wrong("cannot open", "--table", "absent.csv")
+        self.refuses("--table is missing", "obs", "query.h5mu", "-o", "no.h5mu")
+        self.refuses("--output other.tsv is the table", "obs", "query.h5mu", "--table", "other.tsv",
+                     "-o", "other.tsv")
 
 
 if __name__ == "__main__":
-    unittest.main()
+    job.main()

@@ -20,7 +20,7 @@ static const scw_hooks hooks = {print_log, NULL, NULL, NULL};
 static scw_status train(scw_model **out, const char *path, const char *label_key)
 {
     const scw_model_kind *kind = scw_model_kind_find("matilda");
-    const scw_source source = {path, NULL, NULL};
+    const scw_source source = {.path = path};
     const scw_fit_request request = {
         .label_key = label_key, .seed = 1, .command = "examples/annotate.c"};
     scw_dataset *reference = NULL;
@@ -38,7 +38,7 @@ static scw_status train(scw_model **out, const char *path, const char *label_key
 
 static scw_status annotate(const scw_model *model, const char *path, const char *output)
 {
-    const scw_source source = {path, NULL, NULL};
+    const scw_source source = {.path = path};
     const scw_task_request request = {.annotate = 1, .embed = 1, .command = "examples/annotate.c"};
     scw_dataset *query = NULL;
     scw_results *results = NULL;

@@ -17,21 +17,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     h5_session session;
-    hid_t file = 0;
+    input in = {0};
     scw_dataset *d = NULL;
     json_t *report = NULL;
     const scw_source source = {.path = "image"};
 
     h5_session_begin(&session);
-    if (h5_file_open_image(&file, data, size) == SCW_OK) {
-        scw_status st = dataset_read(&d, &file, &source, 1, NULL, NULL);
+    if (size && input_open_bytes(&in, "image", data, (int64_t)size) == SCW_OK) {
+        scw_status st = dataset_read(&d, &in, &source, 1, NULL, NULL);
         (void)st;
-        st = inspect_file(&report, file, "image", NULL);
+        st = inspect_file(&report, &in, NULL);
         (void)st;
     }
     scw_dataset_free(d);
     json_decref(report);
-    h5_close(&file);
+    input_close(&in);
     h5_session_end(&session);
     return 0;
 }

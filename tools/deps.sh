@@ -6,7 +6,7 @@
 set -eu
 
 build="gcc libc6-dev binutils make meson ninja-build pkg-config
-       libhdf5-dev libdnnl-dev liblapacke-dev libopenblas-dev libjansson-dev zlib1g-dev libdeflate-dev
+       libhdf5-dev zlib1g-dev libdeflate-dev libdnnl-dev liblapacke-dev libopenblas-dev libjansson-dev
        libigraph-dev libcairo2-dev fonts-liberation"
 tests="clang libomp-dev libclang-rt-dev libcmocka-dev
        python3 python3-numpy python3-scipy python3-h5py python3-anndata python3-sklearn"

@@ -5,7 +5,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, os.pardir, "tests"))
+sys.dont_write_bytecode = True
+import fixture  # noqa: E402 pylint: disable=wrong-import-position
 
 FAILED = {"FAIL", "ERROR", "TIMEOUT", "UNEXPECTEDPASS", "INTERRUPT"}
 
@@ -19,8 +25,14 @@ def run(build):
     environment = dict(os.environ, MALLOC_PERTURB_="0", OMP_WAIT_POLICY="passive",
                        UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
     start = time.time()
-    status = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs"],
-                            env=environment, check=False).returncode
+    with tempfile.TemporaryDirectory(prefix="scweave-fixture-") as folder:
+        try:
+            fixture.make(os.path.abspath(os.path.join(build, "src", "cli", "scweave")), folder)
+            environment["FIXTURE"] = folder
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"the tests' common model cannot be made: {error}")  # each test meets it again
+        status = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs"],
+                                env=environment, check=False).returncode
     results = []
     if os.path.exists(log):
         with open(log, encoding="utf-8") as lines:

@@ -19,6 +19,7 @@ typedef struct scw_source {
     const char *path;     /* .h5mu or .h5ad */
     const char *modality; /* name to give the modality of an .h5ad; NULL: "rna". Ignored for .h5mu */
     const char *layer;    /* matrix to read: NULL or "X", "raw", or the name of a layer */
+    const char *batch;    /* which batch its cells are; NULL: the file's name. Files of one modality only */
 } scw_source;
 
 /* Which features a set of several files has. */
@@ -84,6 +85,20 @@ SCW_API SCW_CHECKED scw_status scw_results_write(const scw_results *results,
                                                  const scw_dataset *dataset, const char *path,
                                                  const scw_hooks *hooks);
 SCW_API void scw_results_free(scw_results *results);
+
+typedef struct scw_obs_request {
+    const char *table; /* a text file with a header, separated by tabs or commas */
+    const char *key;   /* its column that says which cells a row is for; NULL: the first */
+    const char *by;    /* obs column that the key is matched with; NULL: the names of the cells */
+} scw_obs_request;
+
+/* The other columns of a table as columns of obs: whole numbers, numbers or categories, as all their
+ * values allow; empty cells, NA and NaN are missing, and so is what no row says. With `by`, rows are
+ * for groups of cells: names for clusters. Errors: SCW_EIO, SCW_EFORMAT, SCW_EDATA (two rows with one
+ * key), SCW_ENOTFOUND (no row for any cell). */
+SCW_API SCW_CHECKED scw_status scw_obs_from_table(scw_results **out, const scw_dataset *dataset,
+                                                  const scw_obs_request *request,
+                                                  const scw_hooks *hooks);
 
 #ifdef __cplusplus
 }

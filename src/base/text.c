@@ -151,6 +151,44 @@ done:
     return st;
 }
 
+scw_status strings_make_unique(strings *s, int64_t *n_changed)
+{
+    scw_status st = SCW_OK;
+    name_index known = {0};
+    strings given = {0};
+    int64_t *times = NULL, duplicate;
+    textbuf name = {0};
+
+    *n_changed = 0;
+    TRY(name_index_build(&known, (const char *const *)s->at, s->n, &duplicate));
+    if (duplicate < 0) goto done;
+    TRY(mem_new(&times, s->n));
+    for (int64_t i = duplicate; i < s->n; i++) {
+        int64_t first = name_index_find(&known, s->at[i]);
+        if (first == i) continue;
+        /* What stands before the last '-' tells two new names apart, so only old ones can be in the way. */
+        do {
+            text_clear(&name);
+            TRY(text_add(&name, "%s-%lld", s->at[i], (long long)++times[first]));
+        } while (name_index_find(&known, text_get(&name)) >= 0);
+        TRY(strings_add(&given, text_get(&name)));
+        times[i] = -1; /* renamed below: until then the index looks at the old names */
+    }
+    for (int64_t i = 0, k = 0; i < s->n; i++) {
+        if (times[i] >= 0) continue;
+        mem_free(s->at[i]);
+        s->at[i] = given.at[k];
+        given.at[k++] = NULL;
+        ++*n_changed;
+    }
+done:
+    text_clear(&name);
+    mem_free(times);
+    strings_clear(&given);
+    name_index_clear(&known);
+    return st;
+}
+
 int64_t name_index_find(const name_index *index, const char *name)
 {
     if (!index->slots) return -1;

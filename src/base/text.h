@@ -34,6 +34,9 @@ typedef struct strings {
 SCW_CHECKED scw_status strings_add(strings *s, const char *item); /* copies */
 SCW_CHECKED scw_status strings_copy(strings *out, const strings *from);
 void strings_clear(strings *s);
+/* Give each name that was there before a number: a, a, a becomes a, a-1, a-2, as anndata does, with
+ * numbers that are taken left out. *n_changed: how many. */
+SCW_CHECKED scw_status strings_make_unique(strings *s, int64_t *n_changed);
 
 /* Hash index: name -> position in a borrowed array of names. */
 typedef struct name_index {

@@ -17,7 +17,7 @@ const cli_command *const cli_commands[] = {
     &cli_cmd_example,  &cli_cmd_fit,   &cli_cmd_annotate,
     &cli_cmd_embed,   &cli_cmd_markers,  &cli_cmd_simulate, &cli_cmd_umap,
     &cli_cmd_cluster, &cli_cmd_evaluate, &cli_cmd_plot,     &cli_cmd_report,
-    &cli_cmd_bench,   &cli_cmd_help,     NULL,
+    &cli_cmd_obs,     &cli_cmd_bench,    &cli_cmd_help,     NULL,
 };
 
 const scw_option cli_general_options[] = {
@@ -41,6 +41,10 @@ const scw_option cli_input_options[] = {
      "matrix to read: X, raw, or the name of a layer; X unless said"},
     {"var-names", SCW_OPTION_TEXT, offsetof(cli_input, var_names), NULL, 0, 0, NULL, "COLUMN",
      "Input", "column of var that names the features, gene_ids say; their index unless said"},
+    {"join", SCW_OPTION_CHOICE, offsetof(cli_input, join), "inner", 0, 0, "inner|outer|reference",
+     NULL, "Input", "features of several files of one modality: those of all, of any, of the first"},
+    {"batch-column", SCW_OPTION_TEXT, offsetof(cli_input, batch_column), NULL, 0, 0, NULL, "NAME",
+     "Input", "obs column that tells such files apart; batch unless said"},
     {"mem", SCW_OPTION_INT, offsetof(cli_input, mem), "0", 0, 1e15, NULL, "BYTES", "Input",
      "memory for matrices, 512M or 2G say; larger ones are read in blocks; 0: half of what is free"},
     {"tmp", SCW_OPTION_TEXT, offsetof(cli_input, tmp), NULL, 0, 0, NULL, "FOLDER", "Input",
@@ -125,18 +129,23 @@ int cli_input_count(const cli_run *run)
     return run->n_arguments + !!run->input.rna + !!run->input.adt + !!run->input.atac;
 }
 
-/* One named file. An argument NAME=FILE names its modality, unless there is a file of that very
- * name; `room` receives the cut text. */
+/* One named file. An argument NAME=FILE names its modality and NAME@BATCH=FILE or @BATCH=FILE its
+ * batch, unless there is a file of that very name; `room` receives the cut text. */
 static scw_source source_of(char *argument, const char *layer, char **room)
 {
-    scw_source source = {argument, NULL, layer};
+    scw_source source = {.path = argument, .layer = layer};
     struct stat info;
     const char *equals = strchr(argument, '=');
 
     if (!equals || equals == argument || stat(argument, &info) == 0) return source;
     *room = cli_new(strlen(argument) + 1, 1);
     memcpy(*room, argument, (size_t)(equals - argument));
-    source.modality = *room;
+    char *at = strchr(*room, '@');
+    if (at) {
+        *at = '\0';
+        source.batch = at + 1;
+    }
+    if (**room) source.modality = *room;
     source.path = equals + 1;
     return source;
 }
@@ -147,10 +156,20 @@ static int list_sources(scw_source *out, char **rooms, const cli_run *run)
     int n = 0;
 
     for (; n < run->n_arguments; n++) out[n] = source_of(run->arguments[n], in->layer, &rooms[n]);
-    if (in->rna) out[n++] = (scw_source){in->rna, "rna", in->layer};
-    if (in->adt) out[n++] = (scw_source){in->adt, "adt", in->layer};
-    if (in->atac) out[n++] = (scw_source){in->atac, "atac", in->layer};
+    if (in->rna) out[n++] = (scw_source){.path = in->rna, .modality = "rna", .layer = in->layer};
+    if (in->adt) out[n++] = (scw_source){.path = in->adt, .modality = "adt", .layer = in->layer};
+    if (in->atac) out[n++] = (scw_source){.path = in->atac, .modality = "atac", .layer = in->layer};
     return n;
+}
+
+scw_read_options cli_read_options(const cli_run *run)
+{
+    return (scw_read_options){.var_names = run->input.var_names,
+                              .join = (scw_join)run->input.join,
+                              .batch_key = run->input.batch_column,
+                              .memory_bytes = run->input.mem,
+                              .spill_folder = run->input.tmp,
+                              .leave_matrices = run->command->takes & CLI_LEAVES_MATRICES};
 }
 
 scw_status cli_open(scw_dataset **out, const cli_run *run)
@@ -160,10 +179,7 @@ scw_status cli_open(scw_dataset **out, const cli_run *run)
     char **names = cli_new((size_t)room, sizeof *names);
     int n = list_sources(sources, names, run);
 
-    const scw_read_options options = {.var_names = run->input.var_names,
-                                      .memory_bytes = run->input.mem,
-                                      .spill_folder = run->input.tmp,
-                                      .leave_matrices = run->command->takes & CLI_LEAVES_MATRICES};
+    const scw_read_options options = cli_read_options(run);
     scw_status st = scw_dataset_open(out, sources, n, &options, run->hooks);
     for (int k = 0; k < room; k++) free(names[k]);
     free(names);

@@ -12,19 +12,49 @@ void modality_clear(modality *m)
     frame_clear(&m->var);
     matrix_clear(&m->x);
     mem_free(m->row_of_obs);
-    if (m->store) {
-        block_reader_free(m->store->reader);
-        m->store->close(m->store);
+    for (int k = 0; k < m->n_arrays; k++) {
+        mem_free(m->arrays[k].name);
+        matrix_clear(&m->arrays[k].x);
     }
+    mem_free(m->arrays);
+    modality_close_store(m);
     *m = (modality){0};
+}
+
+void modality_close_store(modality *m)
+{
+    if (!m->store) return;
+    block_reader_free(m->store->reader);
+    m->store->close(m->store);
+    m->store = NULL;
+}
+
+scw_status modality_add_array(modality *m, const char *group, const char *name, matrix *x)
+{
+    scw_status st = SCW_OK;
+    modality_array *a;
+
+    TRY(mem_resize(&m->arrays, m->n_arrays + 1));
+    a = &m->arrays[m->n_arrays++];
+    *a = (modality_array){.group = group, .x = *x};
+    *x = (matrix){0};
+    TRY(mem_strdup(&a->name, name));
+done:
+    return st;
 }
 
 /* ------------------------------------------------------------------ rows of a modality */
 
+/* A matrix has its name only when the file is read. */
+static const char *name_of(const modality *m)
+{
+    return m->name ? m->name : "X";
+}
+
 scw_status modality_rows(block_reader **out, const modality *m)
 {
     scw_status st = m->store ? m->store->open(out, m->store) : block_reader_of_matrix(out, &m->x);
-    return st == SCW_OK ? st : status_prefix(st, "modality '%s'", m->name);
+    return st == SCW_OK ? st : status_prefix(st, "modality '%s'", name_of(m));
 }
 
 scw_status modality_take(matrix *out, const modality *m, const int64_t *rows, int64_t n_rows)
@@ -35,7 +65,7 @@ scw_status modality_take(matrix *out, const modality *m, const int64_t *rows, in
     *out = (matrix){0};
     if (!m->store->reader) TRY(modality_rows(&m->store->reader, m));
     st = block_reader_take(out, m->store->reader, rows, n_rows, m->store->memory_bytes);
-    if (st != SCW_OK) status_prefix(st, "modality '%s'", m->name);
+    if (st != SCW_OK) status_prefix(st, "modality '%s'", name_of(m));
 done:
     return st;
 }
@@ -50,7 +80,7 @@ scw_status modality_load(const matrix **out, matrix *room, const modality *m)
     if (!m->store) return SCW_OK;
     if (m->store->bytes > m->store->memory_bytes)
         FAIL(SCW_ENOMEM, "modality '%s': %lld cells x %lld features take %lld MB in memory, and "
-             "this needs them all at once; allow more than the %lld MB it has with --mem", m->name,
+             "this needs them all at once; allow more than the %lld MB it has with --mem", name_of(m),
              (long long)m->x.n_rows, (long long)m->x.n_cols, (long long)(m->store->bytes / 1000000),
              (long long)(m->store->memory_bytes / 1000000));
     TRY(mem_new(&rows, m->x.n_rows));
@@ -71,7 +101,12 @@ void scw_dataset_free(scw_dataset *d)
     for (int k = 0; k < d->n_files; k++) {
         mem_free(d->files[k].path);
         mem_free(d->files[k].modality);
+        mem_free(d->files[k].wanted);
+        mem_free(d->files[k].layer);
+        mem_free(d->files[k].batch);
     }
+    mem_free(d->var_names);
+    mem_free(d->batch_key);
     mem_free(d->files);
     mem_free(d);
 }

@@ -15,6 +15,13 @@
 #include "data/matrix.h"
 #include "scweave/dataset.h"
 
+/* A matrix beside X, in the group of that name: "layers", "obsm", "varm", "obsp", "varp". */
+typedef struct modality_array {
+    const char *group; /* a constant */
+    char *name;
+    matrix x;
+} modality_array;
+
 typedef struct modality {
     char *name;          /* "rna", "adt", "atac", or what the file says */
     frame var;           /* features */
@@ -23,12 +30,17 @@ typedef struct modality {
     char *layer;         /* what x was read from: "raw" or the name of a layer; NULL: X */
     int64_t *row_of_obs; /* [n_obs] */
     int64_t n_present;   /* how many entries of row_of_obs are >= 0 */
+    modality_array *arrays; /* only where the whole file was asked for, to write it again */
+    int n_arrays;
 } modality;
 
 /* Where a modality was read from; kept for writing the results. */
 typedef struct dataset_file {
     char *path;
+    bool native;    /* results go into a copy of it */
+    int n_parts;    /* how many modalities it gave */
     char *modality; /* name given to the h5ad's modality; NULL for h5mu */
+    char *wanted, *layer, *batch; /* what scw_source said */
 } dataset_file;
 
 struct scw_dataset {
@@ -38,9 +50,17 @@ struct scw_dataset {
     modality *modalities;
     int n_files;
     dataset_file *files;
+    bool stacked; /* several batches of one modality: no file holds the cells of the set */
+    scw_join join; /* with these options it was read */
+    char *var_names, *batch_key;
 };
 
 void modality_clear(modality *m);
+/* Forget where the rows are; x is theirs from now on. */
+void modality_close_store(modality *m);
+/* Takes *x over. */
+SCW_CHECKED scw_status modality_add_array(modality *m, const char *group, const char *name,
+                                          matrix *x);
 
 /* Its rows in blocks, wherever they are. The modality must outlive the reader. */
 SCW_CHECKED scw_status modality_rows(block_reader **out, const modality *m);

@@ -115,6 +115,24 @@ done:
     return st;
 }
 
+scw_status frame_gather(frame *out, const frame *f, const int64_t *rows, int64_t n)
+{
+    scw_status st = SCW_OK;
+    column c = {0};
+
+    *out = (frame){.n_rows = n};
+    TRY(mem_strdup(&out->index_name, f->index_name));
+    for (int64_t i = 0; i < n; i++) TRY(strings_add(&out->index, f->index.at[rows[i]]));
+    for (int64_t k = 0; k < f->n_columns; k++) {
+        TRY(column_gather(&c, &f->columns[k], f->columns[k].name, rows, n));
+        TRY(frame_add(out, &c));
+    }
+done:
+    column_clear(&c);
+    if (st != SCW_OK) frame_clear(out);
+    return st;
+}
+
 /* ------------------------------------------------------------------ columns as classes */
 
 static scw_status real_text(strings *out, double v)

@@ -60,6 +60,9 @@ void column_drop_empty_mask(column *c);
 SCW_CHECKED scw_status column_gather(column *out, const column *c, const char *name,
                                      const int64_t *rows, int64_t n);
 
+/* The rows of a frame in the given order, none of them -1. */
+SCW_CHECKED scw_status frame_gather(frame *out, const frame *f, const int64_t *rows, int64_t n);
+
 const column *frame_find(const frame *f, const char *name); /* NULL: absent */
 
 /* A column of any kind as classes: codes 0..n_classes-1 in the order of their names by byte value

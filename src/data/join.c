@@ -11,6 +11,7 @@ void dataset_part_clear(dataset_part *p)
     modality_clear(&p->m);
     frame_clear(&p->obs);
     mem_free(p->row_of_obs);
+    mem_free(p->batch);
     *p = (dataset_part){0};
 }
 

@@ -11,10 +11,10 @@ typedef struct dataset_part {
     modality m;
     frame obs;
     int64_t *row_of_obs; /* [n_obs of the global frame] from the file, or NULL: join by cell name */
+    char *batch;         /* which batch the cells are, when the file says so; else NULL */
 } dataset_part;
 
 void dataset_part_clear(dataset_part *p);
-
 /* Fill d (zeroed but for its files) from the parts, which are emptied. `global` is the obs frame of
  * the whole set (emptied), or NULL: the union of the parts' cells in order of appearance. Columns of
  * the parts are added to the global frame as "<modality>:<key>" and, where the global frame lacks the

@@ -13,45 +13,47 @@ void matrix_clear(matrix *m)
     mem_free(m->indptr);
     mem_free(m->indices);
     mem_free(m->values);
+    mem_free(m->exact);
     *m = (matrix){0};
+}
+
+scw_status matrix_init(matrix *m, int64_t n_rows, int64_t n_cols, bool sparse, int64_t nnz,
+                       bool exact)
+{
+    scw_status st = SCW_OK;
+    int64_t n = nnz;
+
+    *m = (matrix){.n_rows = n_rows, .n_cols = n_cols, .sparse = sparse};
+    if (n_rows < 0 || n_cols < 0 || (sparse && (n_cols > INT32_MAX || nnz < 0)) ||
+        (!sparse && !checked_mul(&n, n_rows, n_cols)))
+        FAIL(SCW_EINVAL, "a %s matrix of %lld x %lld is out of range", sparse ? "sparse" : "dense",
+             (long long)n_rows, (long long)n_cols);
+    if (sparse) {
+        TRY(mem_new(&m->indptr, n_rows + 1));
+        TRY(mem_new(&m->indices, n));
+    }
+    if (exact) TRY(mem_new(&m->exact, n));
+    else TRY(mem_new(&m->values, n));
+done:
+    if (st != SCW_OK) matrix_clear(m);
+    return st;
 }
 
 scw_status matrix_init_csr(matrix *m, int64_t n_rows, int64_t n_cols, int64_t nnz)
 {
-    scw_status st = SCW_OK;
-
-    *m = (matrix){.n_rows = n_rows, .n_cols = n_cols, .sparse = true};
-    if (n_rows < 0 || n_cols < 0 || n_cols > INT32_MAX || nnz < 0)
-        FAIL(SCW_EINVAL, "a sparse matrix of %lld x %lld with %lld values is out of range",
-             (long long)n_rows, (long long)n_cols, (long long)nnz);
-    TRY(mem_new(&m->indptr, n_rows + 1));
-    TRY(mem_new(&m->indices, nnz));
-    TRY(mem_new(&m->values, nnz));
-done:
-    if (st != SCW_OK) matrix_clear(m);
-    return st;
+    return matrix_init(m, n_rows, n_cols, true, nnz, false);
 }
 
 scw_status matrix_init_dense(matrix *m, int64_t n_rows, int64_t n_cols)
 {
-    scw_status st = SCW_OK;
-    int64_t n;
-
-    *m = (matrix){.n_rows = n_rows, .n_cols = n_cols};
-    if (n_rows < 0 || n_cols < 0 || !checked_mul(&n, n_rows, n_cols))
-        FAIL(SCW_EINVAL, "a dense matrix of %lld x %lld is out of range", (long long)n_rows,
-             (long long)n_cols);
-    TRY(mem_new(&m->values, n));
-done:
-    if (st != SCW_OK) matrix_clear(m);
-    return st;
+    return matrix_init(m, n_rows, n_cols, false, 0, false);
 }
 
 /* ------------------------------------------------------------------ canonical form */
 
 typedef struct entry {
     int32_t column;
-    float value;
+    double value;
     int64_t order; /* position in the file: equal columns are added up in file order */
 } entry;
 
@@ -63,20 +65,31 @@ static int by_column(const void *a, const void *b)
     return (x->order > y->order) - (x->order < y->order);
 }
 
+/* n values of one matrix into another of the same kind; within one matrix they may overlap. */
+static void copy_values(matrix *to, int64_t at, const matrix *from, int64_t first, int64_t n)
+{
+    if (n == 0) return;
+    if (from->exact)
+        memmove(to->exact + at, from->exact + first, (size_t)n * sizeof *to->exact);
+    else
+        memmove(to->values + at, from->values + first, (size_t)n * sizeof *to->values);
+}
+
 /* Sort entries [from, to) in place and add up duplicates; returns how many remain. */
 static int64_t tidy_row(matrix *m, int64_t from, int64_t to, entry *scratch)
 {
     int64_t n = to - from, kept = 0;
 
     for (int64_t k = 0; k < n; k++)
-        scratch[k] = (entry){m->indices[from + k], m->values[from + k], k};
+        scratch[k] = (entry){m->indices[from + k], matrix_value(m, from + k), k};
     qsort(scratch, (size_t)n, sizeof *scratch, by_column);
     for (int64_t k = 0; k < n; k++) {
         if (kept && m->indices[from + kept - 1] == scratch[k].column) {
-            m->values[from + kept - 1] += scratch[k].value;
+            int64_t last = from + kept - 1;
+            matrix_set_value(m, last, matrix_value(m, last) + scratch[k].value);
         } else {
             m->indices[from + kept] = scratch[k].column;
-            m->values[from + kept++] = scratch[k].value;
+            matrix_set_value(m, from + kept++, scratch[k].value);
         }
     }
     return kept;
@@ -123,7 +136,7 @@ scw_status matrix_canonical(matrix *m)
         int64_t kept = to > from ? tidy_row(m, from, to, scratch) : 0;
         if (written != from && kept) {
             memmove(m->indices + written, m->indices + from, (size_t)kept * sizeof *m->indices);
-            memmove(m->values + written, m->values + from, (size_t)kept * sizeof *m->values);
+            copy_values(m, written, m, from, kept);
         }
         m->indptr[i] = written;
         written += kept;
@@ -140,9 +153,8 @@ static int64_t count_row(const matrix *m, int64_t i)
 {
     if (i < 0) return 0;
     if (m->sparse) return m->indptr[i + 1] - m->indptr[i];
-    const float *row = m->values + i * m->n_cols;
     int64_t n = 0;
-    for (int64_t j = 0; j < m->n_cols; j++) n += row[j] != 0;
+    for (int64_t j = 0; j < m->n_cols; j++) n += matrix_value(m, i * m->n_cols + j) != 0;
     return n;
 }
 
@@ -153,14 +165,14 @@ static void copy_row(matrix *out, int64_t at, const matrix *m, int64_t i)
         int64_t from = m->indptr[i], n = m->indptr[i + 1] - from;
         if (n == 0) return;
         memcpy(out->indices + at, m->indices + from, (size_t)n * sizeof *m->indices);
-        memcpy(out->values + at, m->values + from, (size_t)n * sizeof *m->values);
+        copy_values(out, at, m, from, n);
         return;
     }
-    const float *row = m->values + i * m->n_cols;
     for (int64_t j = 0; j < m->n_cols; j++) {
-        if (row[j] == 0) continue;
+        double v = matrix_value(m, i * m->n_cols + j);
+        if (v == 0) continue;
         out->indices[at] = (int32_t)j;
-        out->values[at++] = row[j];
+        matrix_set_value(out, at++, v);
     }
 }
 
@@ -175,7 +187,8 @@ scw_status matrix_rows_csr(matrix *out, const matrix *m, const int64_t *rows, in
             FAIL(SCW_EINVAL, "row %lld of %lld", (long long)rows[r], (long long)m->n_rows);
         nnz += count_row(m, rows ? rows[r] : r);
     }
-    TRY(matrix_init_csr(out, n, m->n_cols, nnz));
+    TRY(matrix_init(out, n, m->n_cols, true, nnz, m->exact != NULL));
+    out->stored = m->stored;
     for (int64_t r = 0; r < n; r++) {
         int64_t i = rows ? rows[r] : r;
         copy_row(out, out->indptr[r], m, i);
@@ -216,14 +229,15 @@ static scw_status select_dense(matrix *out, const matrix *m, const int64_t *from
             FAIL(SCW_EINVAL, "column %lld of %lld", (long long)from[j], (long long)m->n_cols);
     for (int64_t i = 0; i < m->n_rows; i++)
         for (int64_t j = 0; j < n_cols; j++)
-            nnz += from[j] >= 0 && m->values[i * m->n_cols + from[j]] != 0;
-    TRY(matrix_init_csr(out, m->n_rows, n_cols, nnz));
+            nnz += from[j] >= 0 && matrix_value(m, i * m->n_cols + from[j]) != 0;
+    TRY(matrix_init(out, m->n_rows, n_cols, true, nnz, m->exact != NULL));
+    out->stored = m->stored;
     for (int64_t i = 0, k = 0; i < m->n_rows; i++) {
         for (int64_t j = 0; j < n_cols; j++) {
-            float v = from[j] >= 0 ? m->values[i * m->n_cols + from[j]] : 0;
+            double v = from[j] >= 0 ? matrix_value(m, i * m->n_cols + from[j]) : 0;
             if (v == 0) continue;
             out->indices[k] = (int32_t)j;
-            out->values[k++] = v;
+            matrix_set_value(out, k++, v);
         }
         out->indptr[i + 1] = k;
     }
@@ -243,13 +257,14 @@ scw_status matrix_select_columns(matrix *out, const matrix *m, const int64_t *fr
     TRY(invert_selection(&start, &targets, m->n_cols, from, n_cols));
     for (int64_t k = 0; k < matrix_nnz(m); k++)
         nnz += start[m->indices[k] + 1] - start[m->indices[k]];
-    TRY(matrix_init_csr(out, m->n_rows, n_cols, nnz));
+    TRY(matrix_init(out, m->n_rows, n_cols, true, nnz, m->exact != NULL));
+    out->stored = m->stored;
     for (int64_t i = 0, at = 0; i < m->n_rows; i++) {
         for (int64_t k = m->indptr[i]; k < m->indptr[i + 1]; k++) {
             int32_t s = m->indices[k];
             for (int64_t t = start[s]; t < start[s + 1]; t++) {
                 out->indices[at] = targets[t];
-                out->values[at++] = m->values[k];
+                matrix_set_value(out, at++, matrix_value(m, k));
             }
         }
         out->indptr[i + 1] = at;

@@ -8,18 +8,48 @@
 
 #include "base/status.h"
 
+/* Type of a number in the file it came from. */
+typedef enum number_type {
+    NUMBER_F32 = 0,
+    NUMBER_F64,
+    NUMBER_I8,
+    NUMBER_I16,
+    NUMBER_I32,
+    NUMBER_I64,
+    NUMBER_U8,
+    NUMBER_U16,
+    NUMBER_U32,
+    NUMBER_U64
+} number_type;
+
 typedef struct matrix {
     int64_t n_rows, n_cols;
     bool sparse;
+    number_type stored; /* for whoever writes the values again */
     /* sparse: row i holds indices[indptr[i] .. indptr[i+1]), sorted, without duplicates */
     int64_t *indptr;  /* [n_rows + 1] */
     int32_t *indices; /* [nnz] */
     float *values;    /* [nnz] or, dense, [n_rows * n_cols] */
+    double *exact;    /* the same without rounding, from readers asked for it; values is then NULL */
 } matrix;
 
 void matrix_clear(matrix *m);
 SCW_CHECKED scw_status matrix_init_csr(matrix *m, int64_t n_rows, int64_t n_cols, int64_t nnz);
 SCW_CHECKED scw_status matrix_init_dense(matrix *m, int64_t n_rows, int64_t n_cols);
+/* Either, with `exact` in the place of `values` where that is asked. */
+SCW_CHECKED scw_status matrix_init(matrix *m, int64_t n_rows, int64_t n_cols, bool sparse,
+                                   int64_t nnz, bool exact);
+
+static inline double matrix_value(const matrix *m, int64_t k)
+{
+    return m->exact ? m->exact[k] : (double)m->values[k];
+}
+
+static inline void matrix_set_value(matrix *m, int64_t k, double v)
+{
+    if (m->exact) m->exact[k] = v;
+    else m->values[k] = (float)v;
+}
 
 static inline int64_t matrix_nnz(const matrix *m)
 {
@@ -29,6 +59,32 @@ static inline int64_t matrix_nnz(const matrix *m)
 /* Sort the indices of each row and add up duplicates (a file may hold either). SCW_EFORMAT when an
  * index is out of range or indptr is not monotone. */
 SCW_CHECKED scw_status matrix_canonical(matrix *m);
+
+/* out = m, sparse, with rows and columns exchanged; its rows come out sorted. */
+SCW_CHECKED scw_status matrix_transpose(matrix *out, const matrix *m);
+
+/* Entries in any order on their way to a sparse matrix. `major` is filled only from the first entry
+ * that is out of order, so entries sorted by row cost no more than the matrix itself. */
+typedef struct matrix_builder {
+    matrix m;       /* indptr[r + 1] counts the entries of row r */
+    int32_t *major; /* [n] row of each entry, or NULL: they are sorted by row */
+    int64_t n, capacity, last;
+} matrix_builder;
+SCW_CHECKED scw_status matrix_builder_init(matrix_builder *b, int64_t n_rows, int64_t n_cols,
+                                           bool exact);
+/* row and column in range */
+SCW_CHECKED scw_status matrix_builder_add(matrix_builder *b, int64_t row, int64_t column,
+                                          double value);
+/* The canonical matrix; the builder is emptied. */
+SCW_CHECKED scw_status matrix_builder_finish(matrix *out, matrix_builder *b);
+void matrix_builder_clear(matrix_builder *b);
+
+/* CSR of matrices below each other. Column j of part k becomes column to[k][j], or is left out for -1;
+ * to[k] NULL: as it is. All with `exact` or none. `stored` of the result holds every part's values. */
+SCW_CHECKED scw_status matrix_stack(matrix *out, const matrix *const *parts,
+                                    const int64_t *const *to, int n_parts, int64_t n_cols);
+/* The narrowest type that holds the values of both exactly. */
+number_type number_type_join(number_type a, number_type b);
 
 /* CSR copy of the listed rows, in their order (zeros of a dense matrix are dropped). A row number of
  * -1 gives an empty row. `rows` NULL: all. */

@@ -6,9 +6,18 @@
 #include "io/registry.h"
 
 /* element_matrix.c */
-scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols);
-scw_status element_csr(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols);
-scw_status element_csc(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols);
+scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols, bool exact);
+scw_status element_csr(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols, bool exact);
+scw_status element_csc(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols, bool exact);
+/* The vectors indptr, indices and data of a group as a CSR matrix of n_major rows, whatever these
+ * mean; not yet canonical. */
+SCW_CHECKED scw_status element_compressed(matrix *out, hid_t group, int64_t n_major,
+                                          int64_t n_minor, bool exact);
+/* The values of a matrix from a dataset of as many numbers. */
+SCW_CHECKED scw_status element_values(matrix *m, hid_t dataset, const h5_info *info);
+/* Rows and columns of a dense array, for a matrix of n_cols columns (-1: any). */
+SCW_CHECKED scw_status element_dense_shape(int64_t shape[2], hid_t element, const h5_info *info,
+                                           int64_t n_cols);
 /* Rows and columns that a sparse element declares. */
 SCW_CHECKED scw_status element_sparse_shape(int64_t shape[2], hid_t element);
 /* SCW_EFORMAT: not of the expected shape (-1: any), or out of range. */

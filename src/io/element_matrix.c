@@ -6,8 +6,11 @@
  *     indices [1 4 0 1 3]   columns      csc is the same with rows and columns exchanged; it is
  *     data    [. . . . .]                turned into csr here
  */
+#include <math.h>
+
 #include "base/alloc.h"
 #include "io/element.h"
+#include "io/h5_array.h"
 
 scw_status element_check_shape(hid_t element, const int64_t shape[2], int64_t n_rows,
                                int64_t n_cols)
@@ -25,10 +28,40 @@ done:
     return st;
 }
 
-scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols)
+scw_status element_values(matrix *m, hid_t dataset, const h5_info *info)
+{
+    scw_status st = SCW_OK;
+
+    m->stored = h5_number_type(info, info->is_signed && info->class != H5_CLASS_BOOL);
+    if (!m->exact) return h5_read_f32(m->values, dataset, info->n);
+    TRY(h5_read_f64(m->exact, dataset, info->n));
+    for (int64_t k = 0; (m->stored == NUMBER_I64 || m->stored == NUMBER_U64) && k < info->n; k++)
+        if (fabs(m->exact[k]) > 9007199254740992.0)
+            FAIL(SCW_EUNSUPPORTED, "%s: holds %.17g; integers beyond 2^53 can only be copied whole",
+                 h5_where(dataset), m->exact[k]);
+done:
+    return st;
+}
+
+scw_status element_dense_shape(int64_t shape[2], hid_t element, const h5_info *info, int64_t n_cols)
+{
+    scw_status st = SCW_OK;
+
+    /* One feature is sometimes stored without its second dimension. */
+    if (info->rank != 2 && !(info->rank == 1 && n_cols == 1))
+        FAIL(SCW_EFORMAT, "%s: has %d dimension%s, expected 2", h5_where(element), info->rank,
+             info->rank == 1 ? "" : "s");
+    shape[0] = info->dim[0];
+    shape[1] = info->rank == 2 ? info->dim[1] : 1;
+done:
+    return st;
+}
+
+scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols, bool exact)
 {
     scw_status st = SCW_OK;
     h5_info info;
+    int64_t shape[2];
 
     *out = (matrix){0};
     TRY(h5_describe(&info, element));
@@ -36,14 +69,10 @@ scw_status element_dense(matrix *out, hid_t element, int64_t n_rows, int64_t n_c
         info.class == H5_CLASS_OTHER)
         FAIL(SCW_EFORMAT, "%s: holds %s values, expected numbers", h5_where(element),
              h5_type_name(&info));
-    /* One feature is sometimes stored without its second dimension. */
-    int64_t shape[2] = {info.rank ? info.dim[0] : 0, info.rank == 2 ? info.dim[1] : 1};
-    if (info.rank != 2 && !(info.rank == 1 && n_cols == 1))
-        FAIL(SCW_EFORMAT, "%s: has %d dimension%s, expected 2", h5_where(element), info.rank,
-             info.rank == 1 ? "" : "s");
+    TRY(element_dense_shape(shape, element, &info, n_cols));
     TRY(element_check_shape(element, shape, n_rows, n_cols));
-    TRY(matrix_init_dense(out, shape[0], shape[1]));
-    TRY(h5_read_f32(out->values, element, info.n));
+    TRY(matrix_init(out, shape[0], shape[1], false, 0, exact));
+    TRY(element_values(out, element, &info));
 done:
     if (st != SCW_OK) matrix_clear(out);
     return st;
@@ -52,7 +81,8 @@ done:
 scw_status element_sparse_shape(int64_t shape[2], hid_t element)
 {
     bool legacy = !h5_has_attr(element, "shape") && h5_has_attr(element, "h5sparse_shape");
-    return h5_attr_ints(shape, element, legacy ? "h5sparse_shape" : "shape", 2);
+    scw_status st = h5_attr_ints(shape, element, legacy ? "h5sparse_shape" : "shape", 2);
+    return st == SCW_ENOTFOUND ? SCW_EFORMAT : st; /* not something the user named */
 }
 
 /* Open a vector of the group and look at it. */
@@ -92,8 +122,8 @@ done:
     return st;
 }
 
-/* Read the three vectors into a CSR matrix of n_major rows, whatever the rows mean. */
-static scw_status read_compressed(matrix *out, hid_t element, int64_t n_major, int64_t n_minor)
+scw_status element_compressed(matrix *out, hid_t element, int64_t n_major, int64_t n_minor,
+                              bool exact)
 {
     scw_status st = SCW_OK;
     hid_t data = 0, indices = 0, indptr = 0;
@@ -108,11 +138,11 @@ static scw_status read_compressed(matrix *out, hid_t element, int64_t n_major, i
     if (data_info.n != indices_info.n)
         FAIL(SCW_EFORMAT, "%s: data has %lld values and indices %lld; they must be equal",
              h5_where(element), (long long)data_info.n, (long long)indices_info.n);
-    TRY(matrix_init_csr(out, n_major, n_minor, data_info.n));
+    TRY(matrix_init(out, n_major, n_minor, true, data_info.n, exact));
     TRY(h5_read_i64(out->indptr, indptr, n_major + 1));
     TRY(check_indptr(indptr, out->indptr, n_major, data_info.n));
     TRY(h5_read_i32(out->indices, indices, indices_info.n));
-    TRY(h5_read_f32(out->values, data, data_info.n));
+    TRY(element_values(out, data, &data_info));
 done:
     h5_close(&data);
     h5_close(&indices);
@@ -120,7 +150,7 @@ done:
     return st;
 }
 
-scw_status element_csr(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols)
+scw_status element_csr(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols, bool exact)
 {
     scw_status st = SCW_OK;
     int64_t shape[2];
@@ -128,7 +158,7 @@ scw_status element_csr(matrix *out, hid_t element, int64_t n_rows, int64_t n_col
     *out = (matrix){0};
     TRY(element_sparse_shape(shape, element));
     TRY(element_check_shape(element, shape, n_rows, n_cols));
-    TRY(read_compressed(out, element, shape[0], shape[1]));
+    TRY(element_compressed(out, element, shape[0], shape[1], exact));
     st = matrix_canonical(out);
     if (st == SCW_EFORMAT) TRY(status_prefix(st, "%s", h5_where(element)));
 done:
@@ -136,30 +166,7 @@ done:
     return st;
 }
 
-/* out = m transposed; rows come out sorted. */
-static scw_status transpose(matrix *out, const matrix *m)
-{
-    scw_status st = SCW_OK;
-    int64_t nnz = matrix_nnz(m);
-
-    TRY(matrix_init_csr(out, m->n_cols, m->n_rows, nnz));
-    for (int64_t k = 0; k < nnz; k++) out->indptr[m->indices[k] + 1]++;
-    for (int64_t i = 0; i < out->n_rows; i++) out->indptr[i + 1] += out->indptr[i];
-    for (int64_t j = 0; j < m->n_rows; j++) {
-        for (int64_t k = m->indptr[j]; k < m->indptr[j + 1]; k++) {
-            int64_t at = out->indptr[m->indices[k]]++;
-            out->indices[at] = (int32_t)j;
-            out->values[at] = m->values[k];
-        }
-    }
-    /* Each pointer has moved to the start of the next row. */
-    for (int64_t i = out->n_rows; i > 0; i--) out->indptr[i] = out->indptr[i - 1];
-    out->indptr[0] = 0;
-done:
-    return st;
-}
-
-scw_status element_csc(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols)
+scw_status element_csc(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols, bool exact)
 {
     scw_status st = SCW_OK;
     matrix columns = {0};
@@ -168,11 +175,11 @@ scw_status element_csc(matrix *out, hid_t element, int64_t n_rows, int64_t n_col
     *out = (matrix){0};
     TRY(element_sparse_shape(shape, element));
     TRY(element_check_shape(element, shape, n_rows, n_cols));
-    TRY(read_compressed(&columns, element, shape[1], shape[0]));
+    TRY(element_compressed(&columns, element, shape[1], shape[0], exact));
     st = matrix_canonical(&columns);
     if (st == SCW_EFORMAT) st = status_prefix(st, "%s (rows and columns exchanged)", h5_where(element));
     TRY(st);
-    TRY(transpose(out, &columns));
+    TRY(matrix_transpose(out, &columns));
 done:
     matrix_clear(&columns);
     if (st != SCW_OK) matrix_clear(out);

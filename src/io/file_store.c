@@ -48,7 +48,7 @@ done:
     return st;
 }
 
-scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t element)
+scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t element, int64_t n_cols)
 {
     scw_status st = SCW_OK;
     const encoding *row;
@@ -64,10 +64,7 @@ scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t element)
         TRY(h5_open(&data, element, "data"));
     }
     TRY(h5_describe(&info, sparse ? data : element));
-    if (!sparse) {
-        shape[0] = info.rank ? info.dim[0] : 0;
-        shape[1] = info.rank == 2 ? info.dim[1] : 1;
-    }
+    if (!sparse) TRY(element_dense_shape(shape, element, &info, n_cols));
     /* A csc matrix is in memory twice while it is being turned. */
     int64_t each = !sparse ? 4 : row->read_matrix == element_csc ? 16 : 8, pointers;
     if (!checked_mul(bytes, info.n, each) || !checked_mul(&pointers, shape[0], 8) ||
@@ -101,23 +98,38 @@ done:
 }
 
 scw_status file_store_read(modality *m, hid_t element, int64_t n_rows, int64_t n_cols,
-                           const scw_read_options *options, const scw_hooks *hooks)
+                           const read_request *q)
 {
     scw_status st = SCW_OK;
+    const scw_read_options *o = q->options;
     int64_t shape[2], bytes;
 
-    if (!options->leave_matrices && options->memory_bytes <= 0)
-        return registry_read_matrix(&m->x, element, n_rows, n_cols);
-    TRY(element_measure(shape, &bytes, element));
+    if (q->whole || (!o->leave_matrices && o->memory_bytes <= 0))
+        return registry_read_matrix(&m->x, element, n_rows, n_cols, q->whole);
+    TRY(element_measure(shape, &bytes, element, n_cols));
     TRY(element_check_shape(element, shape, n_rows, n_cols));
-    if (!options->leave_matrices && bytes <= options->memory_bytes)
-        return registry_read_matrix(&m->x, element, n_rows, n_cols);
+    if (!o->leave_matrices && bytes <= o->memory_bytes)
+        return registry_read_matrix(&m->x, element, n_rows, n_cols, false);
     m->x = (matrix){.n_rows = shape[0], .n_cols = shape[1], .sparse = true};
-    TRY(leave_in_file(m, element, bytes, options));
-    if (!options->leave_matrices)
-        log_info(hooks, "%s: %lld MB in memory, its share is %lld MB: it is read in blocks",
+    TRY(leave_in_file(m, element, bytes, o));
+    if (!o->leave_matrices)
+        log_info(q->hooks, "%s: %lld MB in memory, its share is %lld MB: it is read in blocks",
                  h5_where(element), (long long)(bytes / 1000000),
-                 (long long)(options->memory_bytes / 1000000));
+                 (long long)(o->memory_bytes / 1000000));
+done:
+    return st;
+}
+
+scw_status file_store_load(modality *m)
+{
+    scw_status st = SCW_OK;
+    const matrix *x;
+    matrix room = {0};
+
+    if (!m->store) return SCW_OK;
+    TRY(modality_load(&x, &room, m));
+    modality_close_store(m);
+    m->x = room;
 done:
     return st;
 }

@@ -4,14 +4,18 @@
 #define IO_FILE_STORE_H
 
 #include "data/dataset.h"
-#include "io/h5.h"
+#include "io/formats.h"
 
 /* Rows and columns of a matrix element, and the bytes that it takes in memory, without reading it. */
-SCW_CHECKED scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t element);
+SCW_CHECKED scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t element,
+                                       int64_t n_cols);
 
-/* m->x, or m->store with the shape in m->x. options->memory_bytes is this matrix's share; 0: all it
- * takes. */
+/* m->x, or m->store with the shape in m->x. q->options->memory_bytes is this matrix's share; 0: all it
+ * takes. What is to be written again (q->whole) is read into memory. */
 SCW_CHECKED scw_status file_store_read(modality *m, hid_t element, int64_t n_rows, int64_t n_cols,
-                                       const scw_read_options *options, const scw_hooks *hooks);
+                                       const read_request *q);
+
+/* Bring a matrix that was left in the file into memory, for those who take it apart. */
+SCW_CHECKED scw_status file_store_load(modality *m);
 
 #endif

@@ -6,158 +6,135 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/threads.h"
-
-void file_parts_clear(file_parts *f)
-{
-    for (int k = 0; k < f->n_parts; k++) dataset_part_clear(&f->parts[k]);
-    mem_free(f->parts);
-    frame_clear(&f->global);
-    *f = (file_parts){0};
-}
-
-static bool has_encoding(hid_t file, const char *expected)
-{
-    char *type = NULL;
-    bool yes = h5_has_attr(file, "encoding-type") &&
-               h5_attr_string(&type, file, "encoding-type") == SCW_OK &&
-               strcmp(type, expected) == 0;
-    mem_free(type);
-    return yes;
-}
-
-static bool is_h5mu(hid_t file)
-{
-    return has_encoding(file, "MuData") || h5_find(file, "mod") == H5_GROUP;
-}
-
-static bool is_h5ad(hid_t file)
-{
-    return has_encoding(file, "anndata") || h5_find(file, "obs") != H5_ABSENT ||
-           h5_find(file, "X") != H5_ABSENT;
-}
-
-static bool is_cell_ranger(hid_t file)
-{
-    strings groups = {0};
-    textbuf path = {0};
-    bool yes = false;
-
-    /* Version 3 has one group "matrix"; version 2 one group for each genome. */
-    if (h5_list(&groups, file) != SCW_OK) return false;
-    for (int64_t i = 0; i < groups.n && i < 8 && !yes; i++) {
-        text_clear(&path);
-        if (text_add(&path, "%s/barcodes", groups.at[i]) != SCW_OK) break;
-        yes = h5_find(file, text_get(&path)) == H5_DATASET;
-    }
-    text_clear(&path);
-    strings_clear(&groups);
-    return yes;
-}
-
-static bool is_loom(hid_t file)
-{
-    return h5_find(file, "row_attrs") == H5_GROUP && h5_find(file, "col_attrs") == H5_GROUP;
-}
+#include "io/assemble.h"
 
 static const file_format formats[] = {
-    {"h5mu", is_h5mu, read_h5mu, true},
-    {"h5ad", is_h5ad, read_h5ad, false},
-    {"Cell Ranger HDF5", is_cell_ranger, NULL, false},
-    {"loom", is_loom, NULL, false},
+    {"h5mu", ".h5mu", is_h5mu, read_h5mu, true, true},
+    {"h5ad", ".h5ad", is_h5ad, read_h5ad, false, true},
+    {"10x HDF5", "10x .h5", is_tenx, read_tenx, false, false},
+    {"10x HDF5, version 2", NULL, is_tenx_old, read_tenx_old, false, false},
+    {"molecule_info", NULL, is_molecules, read_molecules, false, false},
+    {"10x folder", "a folder or .tar.gz with matrix.mtx, features.tsv and barcodes.tsv", is_triplet,
+     read_triplet, false, false},
+    {"MatrixMarket", ".mtx", is_mtx, read_mtx_file, false, false},
 };
 
-scw_status format_find(const file_format **out, hid_t file)
+/* How the formats look, for messages. */
+static scw_status list_formats(textbuf *out)
 {
+    scw_status st = SCW_OK;
+
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (formats[i].looks) TRY(text_add(out, "%s%s", out->length ? "; " : "", formats[i].looks));
+done:
+    return st;
+}
+
+scw_status format_find(const file_format **out, const input *in)
+{
+    static const char *const what[] = {
+        "an HDF5 file of an unknown layout (neither obs nor X, mod, matrix)", "a folder without data",
+        "an archive without data", "text, but no matrix", "not a file of a known format"};
+    scw_status st = SCW_OK;
+    textbuf list = {0};
+
+    *out = NULL;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        if (!formats[i].recognises(file)) continue;
+        if (!formats[i].recognises(in)) continue;
         *out = &formats[i];
         return SCW_OK;
     }
-    *out = NULL;
-    return status_fail(SCW_EFORMAT,
-                       "%s: an HDF5 file, but neither .h5ad (it has no obs or X) nor .h5mu (no mod)",
-                       h5_where(file));
+    TRY(list_formats(&list));
+    FAIL(SCW_EFORMAT, "%s: %s; what can be read: %s", in->path, what[in->kind], text_get(&list));
+done:
+    text_clear(&list);
+    return st;
 }
 
 /* ------------------------------------------------------------------ several files into one set */
 
-static scw_status append_parts(file_parts *all, file_parts *more)
+static scw_status note_file(dataset_file *f, const file_format *format, const file_parts *parts,
+                            const input *in, const scw_source *source)
 {
     scw_status st = SCW_OK;
 
-    TRY(mem_resize(&all->parts, all->n_parts + more->n_parts));
-    for (int k = 0; k < more->n_parts; k++) {
-        for (int e = 0; e < all->n_parts; e++)
-            if (strcmp(all->parts[e].m.name, more->parts[k].m.name) == 0)
-                FAIL(SCW_EINVAL, "two files give a modality '%s'; name them apart",
-                     all->parts[e].m.name);
-        all->parts[all->n_parts++] = more->parts[k];
-        more->parts[k] = (dataset_part){0};
-    }
-    if (more->has_global) {
-        all->global = more->global;
-        all->has_global = true;
-        more->global = (frame){0};
-    }
+    f->native = format->native;
+    f->n_parts = parts->n_parts;
+    TRY(mem_strdup(&f->path, in->path));
+    TRY(mem_strdup(&f->wanted, source->modality));
+    TRY(mem_strdup(&f->layer, source->layer));
+    TRY(mem_strdup(&f->batch, source->batch));
+    if (!format->holds_all) TRY(mem_strdup(&f->modality, parts->parts[parts->n_parts - 1].m.name));
 done:
     return st;
 }
 
-static scw_status read_one(file_parts *all, scw_dataset *d, hid_t file, const scw_source *source,
-                           int n_sources, const scw_read_options *options, const scw_hooks *hooks)
+static scw_status read_one(file_parts *out, scw_dataset *d, const input *in, const read_request *q)
 {
     scw_status st = SCW_OK;
     const file_format *format;
-    file_parts here = {0};
 
-    TRY(log_check_cancel(hooks));
-    TRY(format_find(&format, file));
-    if (!format->read)
-        FAIL(SCW_EUNSUPPORTED, "%s: a %s file, which this build does not read yet; convert it to "
-             ".h5ad first", source->path, format->name);
-    if (format->holds_all && n_sources > 1)
-        FAIL(SCW_EINVAL, "%s: holds a whole set; only .h5ad files can be joined", source->path);
-    TRY(format->read(&here, file, source, options, hooks));
-    TRY(append_parts(all, &here));
-    dataset_file *f = &d->files[d->n_files++];
-    TRY(mem_strdup(&f->path, source->path));
-    if (!format->holds_all) TRY(mem_strdup(&f->modality, all->parts[all->n_parts - 1].m.name));
+    TRY(log_check_cancel(q->hooks));
+    TRY(format_find(&format, in));
+    TRY(format->read(out, in, q));
+    TRY(note_file(&d->files[d->n_files++], format, out, in, q->source));
 done:
-    file_parts_clear(&here);
     return st;
 }
 
-scw_status dataset_read(scw_dataset **out, const hid_t *files, const scw_source *sources,
-                        int n_sources, const scw_read_options *options, const scw_hooks *hooks)
+static scw_status check_present(const scw_dataset *d, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    const char *path = d->files[0].path;
+
+    for (int k = 0; k < d->n_modalities; k++) {
+        const modality *m = &d->modalities[k];
+        if (m->n_present == 0)
+            FAIL(SCW_EDATA, "%s: no cell of modality '%s' is in the set's obs; are the cell names "
+                 "written differently?", path, m->name);
+        if (m->n_present < m->x.n_rows && d->n_files == 1)
+            log_warning(hooks, "%s: %lld cells of modality '%s' are not in the set's obs and are "
+                        "left out", path, (long long)(m->x.n_rows - m->n_present), m->name);
+    }
+done:
+    return st;
+}
+
+scw_status dataset_read_as(scw_dataset **out, const input *inputs, const scw_source *sources,
+                           int n_sources, const scw_read_options *options, bool whole,
+                           const scw_hooks *hooks)
 {
     static const scw_read_options defaults = {0};
     scw_status st = SCW_OK;
     scw_dataset *d = NULL;
-    file_parts all = {0};
+    file_parts *files = NULL;
 
     *out = NULL;
     if (!options) options = &defaults;
     TRY(mem_new(&d, 1));
     TRY(mem_new(&d->files, n_sources));
+    TRY(mem_new(&files, n_sources));
     for (int k = 0; k < n_sources; k++)
-        TRY(read_one(&all, d, files[k], &sources[k], n_sources, options, hooks));
-    TRY(dataset_join(d, all.parts, all.n_parts, all.has_global ? &all.global : NULL));
-    for (int k = 0; k < d->n_modalities; k++) {
-        const modality *m = &d->modalities[k];
-        if (m->n_present == 0)
-            FAIL(SCW_EDATA, "%s: no cell of modality '%s' is in the set's obs; are the cell names "
-                 "written differently?", sources[0].path, m->name);
-        if (m->n_present < m->x.n_rows && n_sources == 1)
-            log_warning(hooks, "%s: %lld cells of modality '%s' are not in the set's obs and are "
-                        "left out", sources[0].path, (long long)(m->x.n_rows - m->n_present),
-                        m->name);
-    }
+        TRY(read_one(&files[k], d, &inputs[k],
+                     &(read_request){&sources[k], options, whole, hooks}));
+    d->join = options->join;
+    TRY(mem_strdup(&d->var_names, options->var_names));
+    TRY(mem_strdup(&d->batch_key, options->batch_key));
+    TRY(assemble(d, files, n_sources, options, hooks));
+    TRY(check_present(d, hooks));
     *out = d;
     d = NULL;
 done:
     scw_dataset_free(d);
-    file_parts_clear(&all);
+    for (int k = 0; files && k < n_sources; k++) file_parts_clear(&files[k]);
+    mem_free(files);
     return st;
+}
+
+scw_status dataset_read(scw_dataset **out, const input *inputs, const scw_source *sources,
+                        int n_sources, const scw_read_options *options, const scw_hooks *hooks)
+{
+    return dataset_read_as(out, inputs, sources, n_sources, options, false, hooks);
 }
 
 scw_read_options read_share(const scw_read_options *options, int64_t n)
@@ -174,21 +151,21 @@ scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources, int n_
 {
     scw_status st = SCW_OK;
     h5_session session;
-    hid_t *files = NULL;
+    input *inputs = NULL;
 
     if (!out) return status_fail(SCW_EINVAL, "no place for the data set");
     *out = NULL;
     h5_session_begin(&session);
     if (n_sources < 1 || !sources) FAIL(SCW_EINVAL, "no input file given");
-    TRY(mem_new(&files, n_sources));
-    for (int k = 0; k < n_sources; k++) TRY(h5_file_open(&files[k], sources[k].path));
+    TRY(mem_new(&inputs, n_sources));
+    for (int k = 0; k < n_sources; k++) TRY(input_open(&inputs[k], sources[k].path));
     const scw_read_options each = read_share(options, n_sources);
-    TRY(dataset_read(out, files, sources, n_sources, &each, hooks));
+    TRY(dataset_read(out, inputs, sources, n_sources, &each, hooks));
     log_detail(hooks, "%s: %lld cells, %d modalities", sources[0].path, (long long)(*out)->n_obs,
                (*out)->n_modalities);
 done:
-    for (int k = 0; files && k < n_sources; k++) h5_close(&files[k]);
-    mem_free(files);
+    for (int k = 0; inputs && k < n_sources; k++) input_close(&inputs[k]);
+    mem_free(inputs);
     h5_session_end(&session);
     return st;
 }

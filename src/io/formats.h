@@ -5,6 +5,7 @@
 
 #include "data/join.h"
 #include "io/h5.h"
+#include "io/input.h"
 #include "scweave/dataset.h"
 
 /* What a file gave: its modalities and, if it has one, the obs frame over all of them. */
@@ -17,42 +18,78 @@ typedef struct file_parts {
 
 void file_parts_clear(file_parts *f);
 
+/* How a file is to be read. */
+typedef struct read_request {
+    const scw_source *source;
+    const scw_read_options *options; /* never NULL */
+    bool whole; /* to be written again: matrices with `exact`, and the arrays beside X */
+    const scw_hooks *hooks;
+} read_request;
+
+/* To add a format: write its reader, add a row in formats.c and one in docs/formats.md. A reader that
+ * yields one matrix with its obs and var ends with parts_add, which names and splits modalities. */
 typedef struct file_format {
     const char *name;
-    bool (*recognises)(hid_t file);
-    /* NULL: recognised, so that the message can say what the file is, but not read. */
-    scw_status (*read)(file_parts *out, hid_t file, const scw_source *source,
-                       const scw_read_options *options, const scw_hooks *hooks);
-    bool holds_all; /* the file is a whole multimodal set: nothing can be joined to it */
+    const char *looks; /* how a user knows it, for the list of what can be read */
+    bool (*recognises)(const input *in);
+    scw_status (*read)(file_parts *out, const input *in, const read_request *q);
+    bool holds_all; /* the file is a whole multimodal set with names of its own */
+    bool native;    /* results go into a copy of the file */
 } file_format;
 
-/* The row for an open file; SCW_EFORMAT when nothing recognises it. */
-SCW_CHECKED scw_status format_find(const file_format **out, hid_t file);
+/* The row for an open input; SCW_EFORMAT, which lists what can be read, when nothing recognises it. */
+SCW_CHECKED scw_status format_find(const file_format **out, const input *in);
+
+/* ------------------------------------------------------------------------------- readers */
 
 /* read_h5ad.c, read_h5mu.c */
-scw_status read_h5ad(file_parts *out, hid_t file, const scw_source *source,
-                     const scw_read_options *options, const scw_hooks *hooks);
-scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source,
-                     const scw_read_options *options, const scw_hooks *hooks);
+bool is_h5ad(const input *in);
+bool is_h5mu(const input *in);
+scw_status read_h5ad(file_parts *out, const input *in, const read_request *q);
+scw_status read_h5mu(file_parts *out, const input *in, const read_request *q);
+/* read_tenx.c: Cell Ranger's HDF5 files, of version 3 and before; its list of molecules is refused. */
+bool is_tenx(const input *in);
+bool is_tenx_old(const input *in);
+bool is_molecules(const input *in);
+scw_status read_tenx(file_parts *out, const input *in, const read_request *q);
+scw_status read_tenx_old(file_parts *out, const input *in, const read_request *q);
+scw_status read_molecules(file_parts *out, const input *in, const read_request *q);
+/* read_triplet.c: matrix.mtx, features.tsv (or genes.tsv, peaks.bed) and barcodes.tsv in a folder or
+ * an archive; or a matrix.mtx with the others beside it, or alone. */
+bool is_triplet(const input *in);
+bool is_mtx(const input *in);
+scw_status read_triplet(file_parts *out, const input *in, const read_request *q);
+scw_status read_mtx_file(file_parts *out, const input *in, const read_request *q);
 
-/* One annotated matrix, the root of an h5ad or a modality of an h5mu. `name`: the modality's, or NULL:
- * told from var['feature_types']. `layer` as in scw_source. */
-SCW_CHECKED scw_status read_anndata(dataset_part *out, hid_t group, const char *name,
-                                    const char *layer, const scw_read_options *options,
-                                    const scw_hooks *hooks);
-/* "rna", "adt" or "atac" by what var says the features are; "rna" when it says nothing. */
-SCW_CHECKED scw_status guess_modality(char **out, const frame *var, const char *where,
-                                      const scw_hooks *hooks);
-/* Where the matrix and the features of a layer stand in the group. SCW_ENOTFOUND lists what there is. */
-SCW_CHECKED scw_status anndata_paths(char **x, char **var, hid_t group, const char *layer);
+/* ------------------------------------------------------------------------------- parts.c */
+
+/* Take over one matrix with its cells and features as one modality or, when var['feature_types'] has
+ * several kinds, as one for each: "rna", "adt", "atac", or the kind in lower case. With a name from
+ * the user: all under that name or, of several kinds, the one so called. Features of one name get
+ * numbers. *part is emptied. */
+SCW_CHECKED scw_status parts_add(file_parts *out, dataset_part *part, const char *where,
+                                 const read_request *q);
+/* The part's names as they are needed: options->var_names, features made unique with a note, cells
+ * unique (SCW_EDATA), neither of them none. */
+SCW_CHECKED scw_status parts_check(dataset_part *part, const char *where, const read_request *q);
+/* "rna", "adt", "atac" or another name for what var['feature_types'] says; several kinds: `kinds` are
+ * the modalities in order of appearance and code[j] that of feature j. One or none: kinds->n is 1. */
+SCW_CHECKED scw_status feature_kinds(strings *kinds, int32_t **code, const frame *var);
 /* SCW_EDATA naming the first name that occurs twice. */
 SCW_CHECKED scw_status check_unique(const strings *names, const char *what, const char *where,
                                     const char *remedy);
+
+/* ------------------------------------------------------------------------------- h5ad, h5mu */
+
+/* One annotated matrix, the root of an h5ad or a modality of an h5mu. `layer` as in scw_source. */
+SCW_CHECKED scw_status read_anndata(dataset_part *out, hid_t group, const char *layer,
+                                    const read_request *q);
+/* Where the matrix and the features of a layer stand in the group. SCW_ENOTFOUND lists what there is. */
+SCW_CHECKED scw_status anndata_paths(char **x, char **var, hid_t group, const char *layer);
 /* Names of the modalities of an h5mu in their stated order. */
 SCW_CHECKED scw_status h5mu_modalities(strings *out, hid_t mod);
-
-/* SCW_EUNSUPPORTED when the modalities share features instead of cells. */
-SCW_CHECKED scw_status h5mu_check_axis(hid_t file);
+/* 0: the modalities share cells, 1: they share features, -1: both. */
+SCW_CHECKED scw_status h5mu_axis(int64_t *out, hid_t file);
 /* Rows from /obsmap/<name> for the cells of `global`, -1: absent. *rows is NULL when there is no map or
  * it does not fit the names (said in the log), so that names must decide. */
 SCW_CHECKED scw_status h5mu_read_map(int64_t **rows, hid_t file, const char *name,
@@ -62,9 +99,15 @@ SCW_CHECKED scw_status h5mu_read_map(int64_t **rows, hid_t file, const char *nam
 /* The options for one of n matrices that share the memory. */
 scw_read_options read_share(const scw_read_options *options, int64_t n);
 
-/* Open, recognise, read and join. Without options->memory_bytes all is read into memory. For callers that already hold the open files. */
-SCW_CHECKED scw_status dataset_read(scw_dataset **out, const hid_t *files,
+/* Recognise, read and join; for callers that already hold the open inputs. Without
+ * options->memory_bytes all is read into memory. */
+SCW_CHECKED scw_status dataset_read(scw_dataset **out, const input *inputs,
                                     const scw_source *sources, int n_sources,
                                     const scw_read_options *options, const scw_hooks *hooks);
+/* The same; `whole`: with exact values and the arrays beside X, for writing. */
+SCW_CHECKED scw_status dataset_read_as(scw_dataset **out, const input *inputs,
+                                       const scw_source *sources, int n_sources,
+                                       const scw_read_options *options, bool whole,
+                                       const scw_hooks *hooks);
 
 #endif

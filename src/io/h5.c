@@ -82,7 +82,7 @@ void h5_close(hid_t *id)
     *id = 0;
 }
 
-static scw_status check_regular(const char *path)
+scw_status h5_file_recognise(bool *out, const char *path)
 {
     scw_status st = SCW_OK;
     struct stat info;
@@ -90,10 +90,11 @@ static scw_status check_regular(const char *path)
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     unsigned char head[8];
 
+    *out = false;
     if (!path || !*path) FAIL(SCW_EINVAL, "no input file given");
     if (stat(path, &info) != 0) FAIL(SCW_EIO, "%s: cannot open: %s", path, strerror(errno));
     if (S_ISDIR(info.st_mode))
-        FAIL(SCW_EIO, "%s: is a directory, expected an .h5ad or .h5mu file", path);
+        FAIL(SCW_EIO, "%s: is a directory, expected a file", path);
     if (!S_ISREG(info.st_mode)) FAIL(SCW_EIO, "%s: is not a regular file", path);
     if (info.st_size == 0) FAIL(SCW_EFORMAT, "%s: the file is empty", path);
     f = fopen(path, "rb");
@@ -101,9 +102,11 @@ static scw_status check_regular(const char *path)
     /* The signature stands at 0, 512, 1024, 2048, ... behind a user block. */
     for (int64_t at = 0; at < info.st_size; at = at ? 2 * at : 512) {
         if (fseeko(f, at, SEEK_SET) != 0 || fread(head, 1, 8, f) != 8) break;
-        if (memcmp(head, signature, 8) == 0) goto done;
+        if (memcmp(head, signature, 8) == 0) {
+            *out = true;
+            break;
+        }
     }
-    FAIL(SCW_EFORMAT, "%s: not an HDF5 file, expected an .h5ad or .h5mu file", path);
 done:
     if (f) (void)fclose(f);
     return st;
@@ -129,9 +132,11 @@ static scw_status open_with(hid_t *out, const char *path, unsigned mode)
 {
     scw_status st = SCW_OK;
     hid_t fapl = 0;
+    bool hdf5;
 
     *out = 0;
-    TRY(check_regular(path));
+    TRY(h5_file_recognise(&hdf5, path));
+    if (!hdf5) FAIL(SCW_EFORMAT, "%s: not an HDF5 file", path);
     TRY(new_access(&fapl));
     hid_t file = H5Fopen(path, mode, fapl);
     if (file < 0) {

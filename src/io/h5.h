@@ -29,6 +29,9 @@ void h5_session_end(h5_session *s);
 
 /* ------------------------------------------------------------------------------- files */
 
+/* Does an HDF5 file lie there? SCW_EIO when there is no regular file that can be read, SCW_EFORMAT when
+ * it is empty. */
+SCW_CHECKED scw_status h5_file_recognise(bool *out, const char *path);
 SCW_CHECKED scw_status h5_file_open(hid_t *out, const char *path); /* read only */
 /* A file that lies in memory; the bytes are copied. */
 SCW_CHECKED scw_status h5_file_open_image(hid_t *out, const void *bytes, size_t n);

@@ -20,17 +20,23 @@ static size_t chunk_bytes(const h5_array *a)
 
 /* ------------------------------------------------------------------ opening */
 
-static number_type integer_type(size_t size, bool is_signed)
+number_type h5_number_type(const h5_info *info, bool is_signed)
 {
-    int log2 = size <= 1 ? 0 : size <= 2 ? 1 : size <= 4 ? 2 : 3;
-    return (number_type)(2 * log2 + !is_signed);
+    static const number_type integers[2][4] = {
+        {NUMBER_U8, NUMBER_U16, NUMBER_U32, NUMBER_U64}, {NUMBER_I8, NUMBER_I16, NUMBER_I32, NUMBER_I64}};
+    int log2 = info->size <= 1 ? 0 : info->size <= 2 ? 1 : info->size <= 4 ? 2 : 3;
+
+    if (info->class == H5_CLASS_FLOAT) return info->size <= 4 ? NUMBER_F32 : NUMBER_F64;
+    return integers[is_signed][log2];
 }
 
 static hid_t memory_type(number_type type)
 {
-    const hid_t types[] = {H5T_NATIVE_INT8,   H5T_NATIVE_UINT8, H5T_NATIVE_INT16, H5T_NATIVE_UINT16,
-                           H5T_NATIVE_INT32,  H5T_NATIVE_UINT32, H5T_NATIVE_INT64,
-                           H5T_NATIVE_UINT64, H5T_NATIVE_FLOAT, H5T_NATIVE_DOUBLE};
+    const hid_t types[] = {[NUMBER_F32] = H5T_NATIVE_FLOAT,  [NUMBER_F64] = H5T_NATIVE_DOUBLE,
+                           [NUMBER_I8] = H5T_NATIVE_INT8,    [NUMBER_I16] = H5T_NATIVE_INT16,
+                           [NUMBER_I32] = H5T_NATIVE_INT32,  [NUMBER_I64] = H5T_NATIVE_INT64,
+                           [NUMBER_U8] = H5T_NATIVE_UINT8,   [NUMBER_U16] = H5T_NATIVE_UINT16,
+                           [NUMBER_U32] = H5T_NATIVE_UINT32, [NUMBER_U64] = H5T_NATIVE_UINT64};
     return types[type];
 }
 
@@ -42,10 +48,7 @@ static scw_status find_type(h5_array *a, bool *native)
     type = H5Dget_type(a->id);
     base = type < 0 ? -1 : H5Tget_class(type) == H5T_ENUM ? H5Tget_super(type) : H5Tcopy(type);
     if (base < 0) FAIL(SCW_EFORMAT, "%s: damaged (%s)", a->where, h5_reason());
-    if (a->info.class == H5_CLASS_FLOAT)
-        a->type = a->info.size <= 4 ? NUMBER_F32 : NUMBER_F64;
-    else
-        a->type = integer_type(a->info.size, H5Tget_sign(base) != H5T_SGN_NONE);
+    a->type = h5_number_type(&a->info, H5Tget_sign(base) != H5T_SGN_NONE);
     *native = H5Tequal(base, memory_type(a->type)) > 0;
 done:
     h5_close(&base);

@@ -11,12 +11,11 @@
 #ifndef IO_H5_ARRAY_H
 #define IO_H5_ARRAY_H
 
+#include "data/matrix.h"
 #include "io/h5.h"
 
-typedef enum number_type {
-    NUMBER_I8, NUMBER_U8, NUMBER_I16, NUMBER_U16, NUMBER_I32, NUMBER_U32, NUMBER_I64, NUMBER_U64,
-    NUMBER_F32, NUMBER_F64
-} number_type;
+/* The type that holds the values of a dataset of numbers; wider floats than double are rounded to it. */
+number_type h5_number_type(const h5_info *info, bool is_signed);
 size_t number_size(number_type type);
 /* out[0..n) = in[0..n) as F32, F64, or, from integers only, I32 or I64. Integers out of range become
  * the nearest that there is. */

@@ -108,7 +108,7 @@ static scw_status look_at_matrix(json_t *object, const report *r, hid_t group, i
     TRY(inspect_set(object, "x", x));
     TRY(found(r, inspect_encoding(x, element), text_get(&path)));
     if (n_obs < 0 || n_vars < 0) goto done; /* without its axes the shape cannot be trusted */
-    st = registry_read_matrix(&m, element, n_obs, n_vars);
+    st = registry_read_matrix(&m, element, n_obs, n_vars, false);
     if (st != SCW_OK) {
         TRY(found(r, st, text_get(&path)));
         goto done;
@@ -128,13 +128,17 @@ static scw_status look_at_anndata(json_t *object, frame *obs, const report *r, h
 {
     scw_status st = SCW_OK;
     frame var = {0};
-    char *name = NULL;
+    strings kinds = {0};
+    int32_t *code = NULL;
+    textbuf name = {0};
 
     TRY(look_at_frame(obs, r, group, "obs", "cell", where));
     TRY(look_at_frame(&var, r, group, "var", "feature", where));
     if (!json_object_get(object, "name")) {
-        TRY(guess_modality(&name, &var, where, NULL));
-        TRY(inspect_set(object, "name", inspect_text(name)));
+        TRY(feature_kinds(&kinds, &code, &var));
+        for (int64_t k = 0; k < kinds.n; k++)
+            TRY(text_add(&name, "%s%s", k ? " + " : "", kinds.at[k]));
+        TRY(inspect_set(object, "name", inspect_text(text_get(&name))));
     }
     bool have_obs = obs->index_name != NULL, have_var = var.index_name != NULL;
     if (have_obs) TRY(inspect_set(object, "n_obs", json_integer(obs->n_rows)));
@@ -151,7 +155,9 @@ static scw_status look_at_anndata(json_t *object, frame *obs, const report *r, h
         if (json_array_append_new(columns, inspect_text(var.columns[j].name)) != 0)
             FAIL(SCW_ENOMEM, "out of memory: report");
 done:
-    mem_free(name);
+    mem_free(code);
+    strings_clear(&kinds);
+    text_clear(&name);
     frame_clear(&var);
     return st;
 }
@@ -281,11 +287,16 @@ done:
 static scw_status look_at_h5mu(const report *r, hid_t file, json_t *modalities)
 {
     scw_status st = SCW_OK;
+    int64_t axis = 0;
     frame obs = {0};
     hid_t mod = 0;
     strings names = {0};
 
-    TRY(found(r, h5mu_check_axis(file), "/"));
+    st = h5mu_axis(&axis, file);
+    TRY(found(r, st, "/"));
+    if (st == SCW_OK && axis == 1)
+        TRY(inspect_problem(r->problems, "error", "/", "the modalities share features, not "
+                            "cells (axis 1)"));
     if (h5_find(file, "obs") != H5_ABSENT) {
         TRY(look_at_frame(&obs, r, file, "obs", "cell", "/"));
     } else {
@@ -316,21 +327,65 @@ done:
     return st;
 }
 
-static scw_status look_at_file(const report *r, hid_t file)
+/* A file of another format: what reading it gives. */
+static scw_status look_at_parts(const report *r, const input *in, const file_format *format,
+                                json_t *modalities)
+{
+    static const scw_read_options options = {0};
+    const scw_source source = {.path = in->path};
+    scw_status st = SCW_OK;
+    file_parts parts = {0};
+    json_t *object, *x, *columns;
+
+    st = format->read(&parts, in, &(read_request){&source, &options, false, r->hooks});
+    if (st != SCW_OK) {
+        TRY(found(r, st, "/"));
+        goto done;
+    }
+    for (int k = 0; k < parts.n_parts; k++) {
+        const dataset_part *p = &parts.parts[k];
+        const modality *m = &p->m;
+        TRY(new_modality(&object, modalities, m->name));
+        TRY(inspect_set(object, "n_obs", json_integer(p->obs.n_rows)));
+        TRY(inspect_set(object, "n_vars", json_integer(m->var.n_rows)));
+        TRY(inspect_set(object, "n_present", json_integer(p->obs.n_rows)));
+        x = json_object();
+        TRY(inspect_set(object, "x", x));
+        TRY(inspect_set(x, "encoding", json_string(format->name)));
+        TRY(inspect_values(x, r->problems, &m->x, m->name));
+        columns = json_array();
+        TRY(inspect_set(object, "var", columns));
+        for (int64_t j = 0; j < m->var.n_columns; j++)
+            if (json_array_append_new(columns, inspect_text(m->var.columns[j].name)) != 0)
+                FAIL(SCW_ENOMEM, "out of memory: report");
+    }
+    if (parts.n_parts) {
+        const frame *obs = &parts.parts[0].obs;
+        TRY(inspect_set(r->root, "n_obs", json_integer(obs->n_rows)));
+        TRY(add_columns(r->root, obs));
+        TRY(inspect_labels(r->labels, r->problems, obs, "obs"));
+    }
+done:
+    file_parts_clear(&parts);
+    return st;
+}
+
+static scw_status look_at_file(const report *r, const input *in)
 {
     scw_status st = SCW_OK;
     const file_format *format;
     json_t *modalities = json_array();
+    hid_t file = in->hdf5;
 
-    st = format_find(&format, file);
+    st = format_find(&format, in);
     if (st != SCW_OK) {
         json_decref(modalities);
         return found(r, st, "/");
     }
     TRY(inspect_set(r->root, "kind", json_string(format->name)));
     TRY(inspect_set(r->root, "modalities", modalities));
-    if (!format->read) {
-        TRY(inspect_problem(r->problems, "error", "/", "files of this kind are not read yet"));
+    if (!format->native) {
+        TRY(look_at_parts(r, in, format, modalities));
         goto done;
     }
     char *text = NULL;
@@ -357,7 +412,7 @@ done:
     return st;
 }
 
-scw_status inspect_file(json_t **out, hid_t file, const char *path, const scw_hooks *hooks)
+scw_status inspect_file(json_t **out, const input *in, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     bool labels = false;
@@ -365,8 +420,8 @@ scw_status inspect_file(json_t **out, hid_t file, const char *path, const scw_ho
 
     *out = NULL;
     if (!r.root || !r.problems) FAIL(SCW_ENOMEM, "out of memory: report");
-    TRY(inspect_set(r.root, "path", inspect_text(path)));
-    TRY(look_at_file(&r, file));
+    TRY(inspect_set(r.root, "path", inspect_text(in->path)));
+    TRY(look_at_file(&r, in));
     TRY(inspect_set(r.root, "problems", json_incref(r.problems)));
     *out = json_incref(r.root);
 done:
@@ -379,20 +434,20 @@ scw_status scw_inspect(char **out, const char *path, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     h5_session session;
-    hid_t file = 0;
+    input in = {0};
     json_t *root = NULL;
 
     if (!out) return status_fail(SCW_EINVAL, "no place for the report");
     *out = NULL;
     h5_session_begin(&session);
-    TRY(h5_file_open(&file, path));
-    TRY(inspect_file(&root, file, path, hooks));
+    TRY(input_open(&in, path));
+    TRY(inspect_file(&root, &in, hooks));
     /* jansson's memory comes from malloc, as scw_free expects. */
     *out = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     if (!*out) FAIL(SCW_ENOMEM, "out of memory: report");
 done:
     json_decref(root);
-    h5_close(&file);
+    input_close(&in);
     h5_session_end(&session);
     return st;
 }

@@ -7,7 +7,7 @@
 
 #include "data/frame.h"
 #include "data/matrix.h"
-#include "io/h5.h"
+#include "io/input.h"
 #include "scweave/hooks.h"
 
 /* Set a key, taking over the value; a NULL value is a lack of memory. */
@@ -28,8 +28,7 @@ SCW_CHECKED scw_status inspect_encoding(json_t *object, hid_t element);
 SCW_CHECKED scw_status inspect_values(json_t *object, json_t *problems, const matrix *m,
                                       const char *where);
 /* The whole report on an open file. */
-SCW_CHECKED scw_status inspect_file(json_t **out, hid_t file, const char *path,
-                                    const scw_hooks *hooks);
+SCW_CHECKED scw_status inspect_file(json_t **out, const input *in, const scw_hooks *hooks);
 /* Are the entries of each row (or column) of a sparse element in order? Problem if not. */
 SCW_CHECKED scw_status inspect_order(json_t *problems, hid_t element, const char *where);
 

@@ -1,56 +1,76 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Types of numbers in files, and the loops that convert them. */
+#include "io/number.h"
+
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "io/h5_array.h"
-
-size_t number_size(number_type type)
+bool number_int(int64_t *out, const char *text, size_t n)
 {
-    static const uint8_t size[] = {1, 1, 2, 2, 4, 4, 8, 8, 4, 8};
-    return size[type];
+    size_t i = n && (text[0] == '-' || text[0] == '+');
+    int64_t v = 0;
+
+    if (i == n) return false;
+    for (; i < n; i++) {
+        if (text[i] < '0' || text[i] > '9') return false;
+        if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, text[i] - '0', &v))
+            return false;
+    }
+    *out = text[0] == '-' ? -v : v;
+    return true;
 }
 
-static int32_t fit_i32(int64_t v)
+/* Up to 15 digits and a power of ten that is exact: one correctly rounded division or product
+ * (W. D. Clinger, How to read floating point numbers accurately, PLDI 1990). */
+static bool simple_real(double *out, const char *text, size_t n)
 {
-    return v < INT32_MIN ? INT32_MIN : v > INT32_MAX ? INT32_MAX : (int32_t)v;
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    size_t i = n && (text[0] == '-' || text[0] == '+');
+    int digits = 0, behind = -1;
+    int64_t v = 0;
+
+    for (; i < n; i++) {
+        if (text[i] == '.' && behind < 0) {
+            behind = 0;
+            continue;
+        }
+        if (text[i] < '0' || text[i] > '9' || ++digits > 15) return false;
+        v = 10 * v + (text[i] - '0');
+        if (behind >= 0) behind++;
+    }
+    if (digits == 0) return false;
+    double value = behind > 0 ? (double)v / powers[behind] : (double)v;
+    *out = text[0] == '-' ? -value : value;
+    return true;
 }
 
-/* One source type to each target; U64_FIT keeps what int64 cannot hold from turning negative. */
-#define U64_FIT(v_) ((v_) > (uint64_t)INT64_MAX ? INT64_MAX : (int64_t)(v_))
-#define PLAIN(v_) ((int64_t)(v_))
-#define CONVERT(type_, as_int_)                                                                    \
-    do {                                                                                           \
-        const type_ *x = in;                                                                       \
-        if (to == NUMBER_F32)                                                                      \
-            for (int64_t k = 0; k < n; k++) ((float *)out)[k] = (float)x[k];                       \
-        else if (to == NUMBER_F64)                                                                 \
-            for (int64_t k = 0; k < n; k++) ((double *)out)[k] = (double)x[k];                     \
-        else if (to == NUMBER_I32)                                                                 \
-            for (int64_t k = 0; k < n; k++) ((int32_t *)out)[k] = fit_i32(as_int_(x[k]));          \
-        else                                                                                       \
-            for (int64_t k = 0; k < n; k++) ((int64_t *)out)[k] = as_int_(x[k]);                   \
-    } while (0)
-
-void number_convert(void *out, number_type to, const void *in, number_type from, int64_t n)
+bool number_real(double *out, const char *text, size_t n)
 {
-    if (to == from) {
-        memcpy(out, in, (size_t)n * number_size(to));
-        return;
-    }
-    switch (from) {
-    case NUMBER_I8: CONVERT(int8_t, PLAIN); break;
-    case NUMBER_U8: CONVERT(uint8_t, PLAIN); break;
-    case NUMBER_I16: CONVERT(int16_t, PLAIN); break;
-    case NUMBER_U16: CONVERT(uint16_t, PLAIN); break;
-    case NUMBER_I32: CONVERT(int32_t, PLAIN); break;
-    case NUMBER_U32: CONVERT(uint32_t, PLAIN); break;
-    case NUMBER_I64: CONVERT(int64_t, PLAIN); break;
-    case NUMBER_U64: CONVERT(uint64_t, U64_FIT); break;
-    case NUMBER_F32: /* to F64: integers are never asked of floats */
-        for (int64_t k = 0; k < n; k++) ((double *)out)[k] = (double)((const float *)in)[k];
-        break;
-    case NUMBER_F64:
-        for (int64_t k = 0; k < n; k++) ((float *)out)[k] = (float)((const double *)in)[k];
-        break;
-    }
+    char word[128];
+    char *end;
+
+    if (simple_real(out, text, n)) return true;
+    if (n == 0 || n >= sizeof word) return false;
+    for (size_t i = 0; i < n; i++) /* no hexadecimal numbers, no spaces */
+        if (!strchr("0123456789+-.eE", text[i])) {
+            bool sign = text[0] == '-' || text[0] == '+';
+            const char *rest = text + sign;
+            size_t left = n - sign;
+            bool is_nan = left == 3 && strncasecmp(rest, "nan", 3) == 0;
+            bool is_inf = (left == 3 && strncasecmp(rest, "inf", 3) == 0) ||
+                          (left == 8 && strncasecmp(rest, "infinity", 8) == 0);
+            if (!is_nan && !is_inf) return false;
+            *out = is_nan ? (double)NAN : text[0] == '-' ? -(double)INFINITY : (double)INFINITY;
+            return true;
+        }
+    memcpy(word, text, n);
+    word[n] = '\0';
+    char *point = strchr(word, '.');
+    const char *local = localeconv()->decimal_point;
+    if (point && local[0] && !local[1]) *point = local[0];
+    *out = strtod(word, &end);
+    return *end == '\0';
 }

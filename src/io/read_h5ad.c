@@ -4,32 +4,12 @@
  *   /X          cells x features          /raw/X, /raw/var   the matrix before features were dropped
  *   /obs /var   data frames               /layers/<name>     other matrices of the same shape
  */
-#include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "io/file_store.h"
 #include "io/formats.h"
 #include "io/registry.h"
-
-scw_status check_unique(const strings *names, const char *what, const char *where,
-                        const char *remedy)
-{
-    scw_status st = SCW_OK;
-    name_index index = {0};
-    int64_t second;
-
-    TRY(name_index_build(&index, (const char *const *)names->at, names->n, &second));
-    if (second >= 0)
-        FAIL(SCW_EDATA, "%s: %s name '%s' occurs twice (rows %lld and %lld); %s", where, what,
-             names->at[second], (long long)name_index_find(&index, names->at[second]) + 1,
-             (long long)second + 1, remedy);
-done:
-    name_index_clear(&index);
-    return st;
-}
 
 /* ------------------------------------------------------------------ where things stand */
 
@@ -101,115 +81,63 @@ done:
     return st;
 }
 
-/* ------------------------------------------------------------------ the modality's name */
-
-static const char *kind_of_feature(const char *type)
-{
-    static const char *const table[][2] = {
-        {"Gene Expression", "rna"}, {"GEX", "rna"},  {"RNA", "rna"},
-        {"Antibody Capture", "adt"}, {"ADT", "adt"}, {"protein", "adt"},
-        {"Peaks", "atac"},           {"ATAC", "atac"},
-        {"Chromatin Accessibility", "atac"},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (strcasecmp(type, table[i][0]) == 0) return table[i][1];
-    return NULL;
-}
-
-scw_status guess_modality(char **out, const frame *var, const char *where,
-                          const scw_hooks *hooks)
-{
-    scw_status st = SCW_OK;
-    int32_t *codes = NULL;
-    strings types = {0};
-    const char *name = NULL;
-    const column *c = frame_find(var, "feature_types");
-
-    if (!c) c = frame_find(var, "feature_type");
-    if (c) TRY(column_classes(c, &codes, &types));
-    if (types.n == 1) name = kind_of_feature(types.at[0]);
-    if (types.n > 1)
-        log_warning(hooks, "%s: var['feature_types'] holds %lld kinds of features (%s, %s%s); all "
-                    "are read as one modality 'rna'", where, (long long)types.n, types.at[0],
-                    types.at[1], types.n > 2 ? ", ..." : "");
-    TRY(mem_strdup(out, name ? name : "rna"));
-done:
-    mem_free(codes);
-    strings_clear(&types);
-    return st;
-}
-
 /* ------------------------------------------------------------------ reading */
 
-/* The column that the user names takes the place of the features' names. */
-static scw_status rename_features(frame *var, const char *key, const char *where)
+scw_status read_anndata(dataset_part *out, hid_t group, const char *layer, const read_request *q)
 {
     scw_status st = SCW_OK;
-    const column *c = frame_find(var, key);
-    strings names = {0};
-    textbuf list = {0};
-
-    if (!c) {
-        for (int64_t i = 0; i < var->n_columns; i++)
-            TRY(text_add(&list, "%s%s", i ? ", " : "", var->columns[i].name));
-        FAIL(SCW_ENOTFOUND, "%s: var has no column '%s' to name the features; there is: %s", where,
-             key, list.length ? text_get(&list) : "none");
-    }
-    TRY(column_texts(&names, c));
-    strings_clear(&var->index);
-    var->index = names;
-    names = (strings){0};
-done:
-    strings_clear(&names);
-    text_clear(&list);
-    return st;
-}
-
-scw_status read_anndata(dataset_part *out, hid_t group, const char *name, const char *layer,
-                        const scw_read_options *options, const scw_hooks *hooks)
-{
-    scw_status st = SCW_OK;
-    char *x_path = NULL, *var_path = NULL, *where = NULL;
+    char *x_path = NULL, *var_path = NULL;
     hid_t element = 0;
     modality *m = &out->m;
 
     *out = (dataset_part){0};
-    TRY(mem_strdup(&where, h5_where(group)));
-    TRY(read_frame_at(&out->obs, group, "obs", hooks));
-    if (out->obs.n_rows == 0) FAIL(SCW_EDATA, "%s: has no cells", where);
+    TRY(read_frame_at(&out->obs, group, "obs", q->hooks));
+    if (out->obs.n_rows == 0) FAIL(SCW_EDATA, "%s: has no cells", h5_where(group));
     TRY(anndata_paths(&x_path, &var_path, group, layer));
     if (layer && strcmp(layer, "X") != 0) TRY(mem_strdup(&m->layer, layer));
-    TRY(read_frame_at(&m->var, group, var_path, hooks));
-    if (m->var.n_rows == 0) FAIL(SCW_EDATA, "%s: has no features", where);
-    if (options->var_names) TRY(rename_features(&m->var, options->var_names, where));
-    TRY(check_unique(&out->obs.index, "cell", where,
-                     "make cell names unique first, e.g. adata.obs_names_make_unique()"));
-    TRY(check_unique(&m->var.index, "feature", where,
-                     "make feature names unique first, e.g. adata.var_names_make_unique()"));
+    TRY(read_frame_at(&m->var, group, var_path, q->hooks));
+    if (m->var.n_rows == 0) FAIL(SCW_EDATA, "%s: has no features", h5_where(group));
     TRY(h5_open(&element, group, x_path));
-    TRY(file_store_read(m, element, out->obs.n_rows, m->var.n_rows, options, hooks));
-    if (name)
-        TRY(mem_strdup(&m->name, name));
-    else
-        TRY(guess_modality(&m->name, &m->var, where, hooks));
+    TRY(file_store_read(m, element, out->obs.n_rows, m->var.n_rows, q));
 done:
     mem_free(x_path);
     mem_free(var_path);
-    mem_free(where);
     h5_close(&element);
     if (st != SCW_OK) dataset_part_clear(out);
     return st;
 }
 
-scw_status read_h5ad(file_parts *out, hid_t file, const scw_source *source,
-                     const scw_read_options *options, const scw_hooks *hooks)
+static bool has_encoding(hid_t file, const char *expected)
+{
+    char *type = NULL;
+    bool yes = h5_has_attr(file, "encoding-type") &&
+               h5_attr_string(&type, file, "encoding-type") == SCW_OK &&
+               strcmp(type, expected) == 0;
+    mem_free(type);
+    return yes;
+}
+
+bool is_h5mu(const input *in)
+{
+    return in->kind == INPUT_HDF5 &&
+           (has_encoding(in->hdf5, "MuData") || h5_find(in->hdf5, "mod") == H5_GROUP);
+}
+
+bool is_h5ad(const input *in)
+{
+    return in->kind == INPUT_HDF5 &&
+           (has_encoding(in->hdf5, "anndata") || h5_find(in->hdf5, "obs") != H5_ABSENT ||
+            h5_find(in->hdf5, "X") != H5_ABSENT);
+}
+
+scw_status read_h5ad(file_parts *out, const input *in, const read_request *q)
 {
     scw_status st = SCW_OK;
+    dataset_part part = {0};
 
-    TRY(mem_new(&out->parts, 1));
-    TRY(read_anndata(&out->parts[0], file, source->modality, source->layer, options,
-                     hooks));
-    out->n_parts = 1;
+    TRY(read_anndata(&part, in->hdf5, q->source->layer, q));
+    TRY(parts_add(out, &part, in->path, q));
 done:
+    dataset_part_clear(&part);
     return st;
 }

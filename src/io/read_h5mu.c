@@ -35,15 +35,15 @@ done:
     return st;
 }
 
-scw_status h5mu_check_axis(hid_t file)
+scw_status h5mu_axis(int64_t *out, hid_t file)
 {
     scw_status st = SCW_OK;
-    int64_t axis = 0;
 
-    if (h5_has_attr(file, "axis")) TRY(h5_attr_ints(&axis, file, "axis", 1));
-    if (axis != 0)
-        FAIL(SCW_EUNSUPPORTED, "%s: joins its modalities along features (axis %lld); only sets "
-             "that share cells (axis 0) are read", h5_where(file), (long long)axis);
+    *out = 0;
+    if (h5_has_attr(file, "axis")) TRY(h5_attr_ints(out, file, "axis", 1));
+    if (*out < -1 || *out > 1)
+        FAIL(SCW_EFORMAT, "%s: joins its modalities along axis %lld, expected 0, 1 or -1",
+             h5_where(file), (long long)*out);
 done:
     return st;
 }
@@ -139,42 +139,60 @@ static scw_status layer_of(const char **out, hid_t group, const char *layer, boo
     return st;
 }
 
-scw_status read_h5mu(file_parts *out, hid_t file, const scw_source *source,
-                     const scw_read_options *options, const scw_hooks *hooks)
+static scw_status read_modality(dataset_part *part, hid_t mod, const char *name, bool *found,
+                                const read_request *q)
 {
     scw_status st = SCW_OK;
-    hid_t mod = 0, group = 0;
-    strings names = {0};
-    scw_read_options each = *options;
-    bool found = false;
+    hid_t group = 0;
+    const char *layer;
+    char *where = NULL;
 
-    TRY(h5mu_check_axis(file));
+    TRY(h5_open_group(&group, mod, name));
+    TRY(mem_strdup(&where, h5_where(group)));
+    TRY(layer_of(&layer, group, q->source->layer, found, q->hooks));
+    TRY(read_anndata(part, group, layer, q));
+    TRY(parts_check(part, where, q));
+    TRY(mem_strdup(&part->m.name, name));
+done:
+    mem_free(where);
+    h5_close(&group);
+    return st;
+}
+
+scw_status read_h5mu(file_parts *out, const input *in, const read_request *q)
+{
+    scw_status st = SCW_OK;
+    hid_t mod = 0, file = in->hdf5;
+    strings names = {0};
+    scw_read_options each = *q->options;
+    const read_request one = {q->source, &each, q->whole, q->hooks};
+    bool found = false;
+    int64_t axis;
+
+    TRY(h5mu_axis(&axis, file));
+    if (axis == 1)
+        FAIL(SCW_EUNSUPPORTED, "%s: joins its modalities along features (axis 1)", in->path);
     st = h5_open_group(&mod, file, "mod");
     if (st == SCW_ENOTFOUND) st = SCW_EFORMAT;
     TRY(st);
     TRY(h5mu_modalities(&names, mod));
     if (names.n == 0) FAIL(SCW_EDATA, "%s: has no modalities", h5_where(mod));
-    TRY(read_global(out, file, hooks));
+    TRY(read_global(out, file, q->hooks));
     TRY(mem_new(&out->parts, names.n));
     if (each.memory_bytes > 0) each.memory_bytes = each.memory_bytes / names.n + 1;
     for (int64_t k = 0; k < names.n; k++) {
-        const char *layer;
         dataset_part *part = &out->parts[k];
-        TRY(log_check_cancel(hooks));
-        h5_close(&group);
-        TRY(h5_open_group(&group, mod, names.at[k]));
-        TRY(layer_of(&layer, group, source->layer, &found, hooks));
-        TRY(read_anndata(part, group, names.at[k], layer, &each, hooks));
+        TRY(log_check_cancel(q->hooks));
         out->n_parts = (int)k + 1;
+        TRY(read_modality(part, mod, names.at[k], &found, &one));
         if (out->has_global)
             TRY(h5mu_read_map(&part->row_of_obs, file, names.at[k], &part->obs, &out->global,
-                              hooks));
+                              q->hooks));
     }
-    if (source->layer && !found)
-        FAIL(SCW_ENOTFOUND, "%s: no modality has a layer '%s'", source->path, source->layer);
+    if (q->source->layer && !found)
+        FAIL(SCW_ENOTFOUND, "%s: no modality has a layer '%s'", in->path, q->source->layer);
 done:
     strings_clear(&names);
-    h5_close(&group);
     h5_close(&mod);
     return st;
 }

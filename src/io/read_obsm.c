@@ -64,7 +64,7 @@ static scw_status read_element(float **values, int64_t *n, int64_t *d, hid_t ele
         TRY(registry_read_frame(&f, element, parent, NULL));
         TRY(from_frame(values, n, d, &f));
     } else {
-        TRY(registry_read_matrix(&m, element, -1, -1));
+        TRY(registry_read_matrix(&m, element, -1, -1, false));
         TRY(from_matrix(values, n, d, &m));
     }
 done:

@@ -121,7 +121,8 @@ scw_status registry_find(const encoding **out, hid_t element)
     return status_fail(SCW_EUNSUPPORTED, "%s: a group of an unknown kind", h5_where(element));
 }
 
-scw_status registry_read_matrix(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols)
+scw_status registry_read_matrix(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols,
+                                bool exact)
 {
     scw_status st = SCW_OK;
     const encoding *row;
@@ -130,7 +131,7 @@ scw_status registry_read_matrix(matrix *out, hid_t element, int64_t n_rows, int6
     TRY(registry_find(&row, element));
     if (!row->read_matrix)
         FAIL(SCW_EFORMAT, "%s: is a %s, expected a matrix", h5_where(element), row->type);
-    TRY(row->read_matrix(out, element, n_rows, n_cols));
+    TRY(row->read_matrix(out, element, n_rows, n_cols, exact));
 done:
     return st;
 }

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/atomic_file.h"
 #include "io/write_h5mu.h"
+#include "io/write_part.h"
 
 scw_status axis_choice_of(axis_choice *out, const uint8_t *mask, int64_t n_before)
 {
@@ -338,6 +339,7 @@ scw_status dataset_write_subset(const scw_dataset *d, const uint8_t *keep_obs, i
     hid_t from = 0, to = 0;
 
     h5_session_begin(&session);
+    TRY(write_parts_check(d));
     if (d->n_files != 1)
         FAIL(SCW_EINVAL, "a filter takes one file, not %d; join them into an .h5mu first",
              d->n_files);

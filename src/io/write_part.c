@@ -192,6 +192,28 @@ done:
     return st;
 }
 
+scw_status write_parts_check(const scw_dataset *d)
+{
+    scw_status st = SCW_OK;
+
+    if (d->n_files < 1)
+        FAIL(SCW_EINVAL, "the data set was not read from a file, so there is none to add to");
+    for (int k = 0; k < d->n_files; k++) {
+        const dataset_file *f = &d->files[k];
+        if (!f->native)
+            FAIL(SCW_EUNSUPPORTED, "%s: results go into a copy of the input, and this one is no .h5ad "
+                 "or .h5mu; convert it first", f->path);
+        if (f->modality && f->n_parts > 1)
+            FAIL(SCW_EUNSUPPORTED, "%s: holds features of %d kinds in one matrix; convert it to an "
+                 ".h5mu first", f->path, f->n_parts);
+    }
+    if (d->stacked)
+        FAIL(SCW_EUNSUPPORTED, "%s and the other files are batches of one set, which no file holds; "
+             "convert them to one first", d->files[0].path);
+done:
+    return st;
+}
+
 scw_status write_parts(hid_t file, const scw_results *r, const scw_dataset *d,
                        const scw_hooks *hooks)
 {
@@ -199,6 +221,7 @@ scw_status write_parts(hid_t file, const scw_results *r, const scw_dataset *d,
     hid_t mod = 0, group = 0;
 
     if (r->n_parts == 0) goto done;
+    TRY(write_parts_check(d));
     bool multimodal = h5_find(file, "mod") == H5_GROUP;
     if (multimodal) TRY(h5_open_group(&mod, file, "mod"));
     for (int64_t k = 0; k < r->n_parts; k++) {

@@ -211,11 +211,11 @@ static scw_status write_into_copy(const scw_results *r, const scw_dataset *d, co
     scw_status st = SCW_OK;
     hid_t file = 0;
     struct stat info;
-    const char *input = d->files[0].path;
+    const char *from = d->files[0].path;
 
-    if (stat(input, &info) != 0) FAIL(SCW_EIO, "%s: cannot open: %s", input, strerror(errno));
+    if (stat(from, &info) != 0) FAIL(SCW_EIO, "%s: cannot open: %s", from, strerror(errno));
     TRY(reserve_space(f->temporary, f->target, (int64_t)info.st_size + results_bytes(r, d)));
-    TRY(copy_bytes(input, f->temporary, f->target, hooks));
+    TRY(copy_bytes(from, f->temporary, f->target, hooks));
     TRY(reserve_space(f->temporary, f->target, (int64_t)info.st_size + results_bytes(r, d)));
     TRY(h5_file_edit(&file, f->temporary));
     TRY(add_results(file, r, d, hooks));
@@ -322,6 +322,10 @@ scw_status scw_results_write(const scw_results *results, const scw_dataset *data
              (long long)results->n_obs, (long long)dataset->n_obs);
     if (dataset->n_files < 1)
         FAIL(SCW_EINVAL, "the data set was not read from a file, so there is none to add to");
+    for (int k = 0; k < dataset->n_files; k++)
+        if (!dataset->files[k].native)
+            FAIL(SCW_EUNSUPPORTED, "%s: results go into a copy of the input, and this one is no .h5ad "
+                 "or .h5mu; convert it first", dataset->files[k].path);
     TRY(atomic_file_begin(&f, path));
     bool joined = dataset->n_files > 1;
     for (int64_t k = 0; k < results->n_parts; k++) /* one more modality makes an .h5ad an .h5mu */

@@ -65,7 +65,8 @@ void axis_text(char *out, size_t size, axis a, const double *ticks, int n, int k
     double largest = fmax(fabs(ticks[0]), fabs(ticks[n - 1]));
 
     if (a.log) {
-        (void)snprintf(out, size, "%.3g", ticks[k]);
+        /* Powers of ten: written out as far as they are read at a glance. */
+        (void)snprintf(out, size, ticks[k] >= 1.0 && ticks[k] < 1e6 ? "%.0f" : "%.3g", ticks[k]);
     } else if (largest >= 1e6 || (largest > 0.0 && largest < 1e-3)) {
         int digits = (int)(floor(log10(largest)) - floor(log10(step))) + 1;
         (void)snprintf(out, size, "%.*g", digits < 1 ? 1 : digits > 15 ? 15 : digits, ticks[k]);

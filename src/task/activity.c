@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "io/write_part.h"
 #include "prep/activity.h"
 #include "scweave/preprocess.h"
 #include "task/gene_table.h"
@@ -333,6 +334,7 @@ scw_status scw_dataset_gene_activity(scw_results **out, char **report, const scw
     const modality *m = &dataset->modalities[which];
     if (dataset_find_modality(dataset, name))
         FAIL(SCW_EINVAL, "there is a modality '%s' already; name the new one otherwise", name);
+    TRY(write_parts_check(dataset));
     TRY(gene_table_read(&genes, options->genes));
     TRY(read_peaks(&peaks, m, &genes, hooks));
     TRY(mem_new(&k, 1));

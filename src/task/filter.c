@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/threads.h"
 #include "io/subset.h"
+#include "io/write_part.h"
 #include "prep/qc.h"
 #include "scweave/preprocess.h"
 #include "task/feature_sets.h"
@@ -358,6 +359,7 @@ scw_status scw_dataset_filter(char **report, const scw_dataset *dataset,
     if (!dataset || !options || !path) FAIL(SCW_EINVAL, "a filter needs data, options and a path");
     threads_set(request ? request->threads : 0);
     TRY(check_options(options));
+    TRY(write_parts_check(dataset));
     TRY(streaming_modality(&f.which, dataset, options->modality, "rna"));
     f.m = &dataset->modalities[f.which];
     if (f.m->layer && strcmp(f.m->layer, "raw") == 0)

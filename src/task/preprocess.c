@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/threads.h"
 #include "io/read_obsm.h"
+#include "io/write_part.h"
 #include "prep/steps.h"
 #include "scweave/preprocess.h"
 #include "scweave/version.h"
@@ -356,6 +357,7 @@ scw_status scw_dataset_preprocess(scw_results **out, char **report, const scw_da
     if (!dataset) FAIL(SCW_EINVAL, "preprocessing needs a data set");
     threads_set(request ? request->threads : 0);
     TRY(read_plan(&p, &o));
+    TRY(write_parts_check(dataset));
     TRY(results_new(out, dataset->n_obs));
     TRY(run_plan(*out, list, dataset, &p, &o, hooks));
     TRY(add_record(*out, request, list));

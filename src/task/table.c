@@ -69,18 +69,54 @@ static int64_t count(const char *text, char c)
     return n;
 }
 
-/* Cut a line at its tabs. Returns the number of cells; only the first n are kept. */
-static int64_t cut(char **cells, int64_t n, char *line)
+/* Take the quotes off a cell, in place; returns what follows its separator, NULL at the line's end.
+ * A quote that is not closed keeps the rest of the line in the cell. */
+static char *cut_quoted(char *cell, char separator)
+{
+    char *to = cell, *from = cell + 1;
+
+    for (; *from; from++) {
+        if (*from == '"' && from[1] != '"') break;
+        if (*from == '"') from++;
+        *to++ = *from;
+    }
+    if (*from) from++;
+    while (*from && *from != separator) *to++ = *from++;
+    char *next = *from ? from + 1 : NULL;
+    *to = '\0';
+    return next;
+}
+
+/* Cut a line at its separators. Returns the number of cells; only the first n are kept. */
+static int64_t cut(char **cells, int64_t n, char *line, char separator)
 {
     int64_t k = 0;
 
-    for (char *cell = line; cell; k++) {
-        char *tab = strchr(cell, '\t');
-        if (tab) *tab = '\0';
+    for (char *cell = line, *next; cell; cell = next, k++) {
+        if (separator == ',' && *cell == '"') {
+            next = cut_quoted(cell, separator);
+        } else {
+            char *end = strchr(cell, separator);
+            if (end) *end = '\0';
+            next = end ? end + 1 : NULL;
+        }
         if (k < n) cells[k] = cell;
-        cell = tab ? tab + 1 : NULL;
     }
     return k;
+}
+
+/* R leaves the header of the row names out. */
+static scw_status name_first_column(table *t)
+{
+    scw_status st = SCW_OK;
+    static char none[] = "";
+
+    TRY(mem_resize(&t->header, t->n_columns + 1));
+    memmove(t->header + 1, t->header, (size_t)t->n_columns * sizeof *t->header);
+    t->header[0] = none;
+    t->n_columns++;
+done:
+    return st;
 }
 
 scw_status table_read(table *out, const char *path)
@@ -93,15 +129,20 @@ scw_status table_read(table *out, const char *path)
     TRY(text_file_read(&out->text, &n, path, LARGEST));
     const int64_t n_lines = count(out->text, '\n') + 1;
     at = out->text;
+    if (strncmp(at, "\xEF\xBB\xBF", 3) == 0) at += 3; /* a byte order mark, as Excel writes it */
     line = next_line(&at, &number);
     if (!line) FAIL(SCW_EFORMAT, "%s: the file is empty", path);
-    out->n_columns = count(line, '\t') + 1;
-    TRY(mem_new(&out->header, out->n_columns));
-    (void)cut(out->header, out->n_columns, line);
-    TRY(mem_new(&out->cells, n_lines * out->n_columns));
+    bool tabs = strchr(line, '\t') || (!strchr(line, ',') && strchr(at, '\t'));
+    const char separator = tabs ? '\t' : ',';
+    const int64_t room = count(line, separator) + 2;
+    TRY(mem_new(&out->header, room));
+    out->n_columns = cut(out->header, room, line, separator);
+    TRY(mem_new(&out->cells, n_lines * (out->n_columns + 1)));
     TRY(mem_new(&out->line, n_lines));
     while ((line = next_line(&at, &number))) {
-        int64_t cells = cut(out->cells + out->n_rows * out->n_columns, out->n_columns, line);
+        int64_t cells = cut(out->cells + out->n_rows * out->n_columns, out->n_columns + !out->n_rows,
+                            line, separator);
+        if (out->n_rows == 0 && cells == out->n_columns + 1) TRY(name_first_column(out));
         if (cells != out->n_columns)
             FAIL(SCW_EFORMAT, "%s, line %lld: %lld cells, the header has %lld", path,
                  (long long)number, (long long)cells, (long long)out->n_columns);

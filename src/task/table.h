@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Text files: whole, and as tables of tab-separated cells under a header. */
+/* Text files: whole, and as tables of cells under a header, separated by tabs or by commas. */
 #ifndef TASK_TABLE_H
 #define TASK_TABLE_H
 
@@ -17,8 +17,10 @@ typedef struct table {
     int64_t n_columns, n_rows;
 } table;
 
-/* Empty lines and lines that begin with # are skipped. SCW_EFORMAT names the line with too few or
- * too many cells. */
+/* Cells are separated by tabs where the header has one, else by commas; those separated by commas may
+ * stand in double quotes, a quote doubled inside (RFC 4180, but for line ends in quotes). A header one
+ * cell short of the first row, as R's write.table leaves it, gets "" in front. Empty lines and lines
+ * that begin with # are skipped. SCW_EFORMAT names the line with too few or too many cells. */
 SCW_CHECKED scw_status table_read(table *out, const char *path);
 void table_clear(table *t);
 

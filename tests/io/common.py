@@ -3,15 +3,19 @@
 import json
 import os
 import subprocess
+import sys
 import warnings
 from pathlib import Path
 
 import anndata
-from anndata.experimental import read_elem
 import h5py
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from elements import read_elem  # noqa: E402, F401 pylint: disable=wrong-import-position
+from harness import Checks  # noqa: E402, F401 pylint: disable=wrong-import-position
 
 warnings.simplefilter("ignore")
 DATA = Path(os.environ.get("SCW_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")

@@ -4,11 +4,13 @@ import sys
 from pathlib import Path
 
 import anndata
-from anndata.experimental import write_elem
 import h5py
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from elements import write_elem  # noqa: E402 pylint: disable=wrong-import-position
 
 N, M = 23, 11
 

@@ -11,15 +11,8 @@ import common
 import make_inputs
 
 tool = sys.argv[1]
-failures = checked = 0
-
-
-def expect(condition, message):
-    global failures, checked
-    checked += 1
-    if not condition:
-        failures += 1
-        print("FAIL", message)
+checks = common.Checks()
+expect = checks.expect
 
 
 def dump(directory, *args):
@@ -124,12 +117,11 @@ with tempfile.TemporaryDirectory() as scratch:
     check_merged(inputs, directory)
     check_joined(inputs, directory)
     # The comparison itself must notice a difference.
-    before = failures
+    before = checks.failed
     bad = common.as_csr(common.anndata.read_h5ad(inputs / "csr.h5ad").X)
     good = bad.copy()
     bad.data[0] += 1
     same_matrix(good, bad, "(intended)")
-    noticed = failures > before
-    failures = before + (not noticed)
-print(f"{len(files)} files, {checked} checks, {failures} failed")
-sys.exit(failures > 0)
+    noticed = checks.failed > before
+    checks.failed = before + (not noticed)
+checks.end(f"{len(files)} files")

@@ -12,19 +12,15 @@ import common
 import make_inputs
 
 tool = sys.argv[1]
-failures = checked = 0
+# Under a sanitizer the real files go through the program only: what it wrote is the same, and was looked
+# at in the normal build.
+sanitized = common.is_sanitized(tool)
+checks = common.Checks()
+expect = checks.expect
 COLUMNS = ["test_label", "test_confidence", "test_note", "test_number", "test_flag",
            "test_nullable"]
 OWN = {"uns/scweave", "obsm/X_test", "obsm/test_probabilities", *(f"obs/{c}" for c in COLUMNS),
        *(f"obs/__categories/{c}" for c in COLUMNS)}
-
-
-def expect(condition, message):
-    global failures, checked
-    checked += 1
-    if not condition:
-        failures += 1
-        print("FAIL", message)
 
 
 def same_value(a, b):
@@ -106,6 +102,9 @@ def open_results(path, where):
 def check_copy(path, directory):
     out = directory / path.name
     common.run(tool, "write", out, path)
+    if sanitized and common.DATA in path.parents:
+        common.run(tool, "write", out, out)
+        return
     with h5py.File(path) as old, h5py.File(out) as new:
         records = [k for k in ("obs", "obsm") if k in old and isinstance(old[k], h5py.Dataset)]
         lost = differences(old, new, skip=[*OWN, *records], ignore_attrs={("obs", "column-order")})
@@ -201,5 +200,4 @@ with tempfile.TemporaryDirectory() as scratch:
                f"self-check: {differences(a, b)}")
     leftovers = [p.name for p in directory.iterdir() if ".tmp-" in p.name]
     expect(not leftovers, f"left behind: {leftovers}")
-print(f"{len(files)} files, {checked} checks, {failures} failed")
-sys.exit(failures > 0)
+checks.end(f"{len(files)} files")

@@ -42,7 +42,8 @@ class Linear(unittest.TestCase):
         subprocess.run([SCWEAVE, "example", cls.data, "--cells", "150", "--quiet"], check=True)
         cls.run_program("fit", "matilda", cls.data, "--label", "cell_type", "-o", cls.path,
                         "--modalities", "rna,adt", "--epochs", "1", "--min-steps", "0",
-                        "--components", "12", "--modality-weights", "off", "--shortcut-c", "10")
+                        "--components", "12", "--modality-weights", "off", "--shortcut-c", "10", "--library", "10000",
+                        "--likelihood", "gaussian", "--calibration-folds", "0", "--subsets", "off")
         cls.load_linear()
         cls.load_inputs()
 

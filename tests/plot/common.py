@@ -4,40 +4,30 @@ import collections
 import json
 import os
 import struct
-import subprocess
-import unittest
+import sys
 import warnings
 import zlib
 
 import numpy as np
+
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# pylint: disable=wrong-import-position
+import harness  # noqa: E402
+from fixture import QUICK  # noqa: E402, F401
+from harness import main  # noqa: E402, F401
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import anndata
     import pandas as pd
 
-PATIENCE = 300
 PICTURES = os.environ.get("PICTURES", "yes") == "yes"
 # Names that would break out of a page or a picture if they were not escaped or cut.
 HOSTILE = ["<script>alert(1)</script>", "\"quoted\" & 'more'", "γδ T \U0001f9ec", "x" * 300, "]]>",
            "a\tb\nc", "--", "</title>"]
 
 
-class Case(unittest.TestCase):
-    folder = None
-    program = None
-
-    def run_it(self, *words):
-        done = subprocess.run([self.program, *words], cwd=self.folder, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              timeout=PATIENCE, check=False)
-        return done.returncode, done.stdout, done.stderr
-
-    def succeeds(self, *words):
-        status, out, err = self.run_it(*words)
-        self.assertEqual(status, 0, err)
-        return out, err
-
+class Case(harness.Case):
     def ends(self, expected_status, expected, *words):
         """A failure: its status, one sentence that says what and where, and no output left."""
         status, out, err = self.run_it(*words)
@@ -47,13 +37,6 @@ class Case(unittest.TestCase):
         for name in os.listdir(self.folder):
             self.assertNotIn(".tmp-", name)
         return err
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def bytes_of(self, name):
-        with open(self.path(name), "rb") as file:
-            return file.read()
 
 
 def unfilter(data, width, height, channels):

@@ -3,7 +3,6 @@
 bad files. Usage: test_pictures.py SCWEAVE [unittest arguments]"""
 import os
 import shutil
-import sys
 import tempfile
 import unittest
 import xml.etree.ElementTree
@@ -40,7 +39,7 @@ class Pictures(common.Case):
     def draw(self, name, *words):
         """Draw a picture; what it is as pixels, if it is a PNG."""
         _, err = self.succeeds("plot", *words, "-o", name)
-        data = self.bytes_of(name)
+        data = self.content(name)
         return (common.read_png(data) if name.endswith(".png") else data), err
 
     def check_svg(self, data):
@@ -115,7 +114,7 @@ class Pictures(common.Case):
         self.assertGreater(dark, 4 * 50)  # the diagonal
         for values in ("count", "none"):
             self.draw("a.png", "confusion", "cells.h5ad", "--label", "cell_type", "--prediction",
-                      "matilda_label", "--values", values)
+                      "matilda_label", "--values", values, "--dpi", "36")
         self.ends(2, "--prediction is missing", "plot", "confusion", "cells.h5ad", "--label", "batch",
                   "-o", "b.png")
 
@@ -155,10 +154,9 @@ class Pictures(common.Case):
             self.ends(1, expected, "plot", "markers", "bad.tsv", "-o", "b.png")
 
     def test_training(self):
-        self.succeeds("example", "ref.h5mu", "--cells", "200")
+        self.succeeds("example", "ref.h5mu", "--cells", "100")
         self.succeeds("fit", "matilda", "ref.h5mu", "--label", "cell_type", "-o", "m.safetensors",
-                      "--epochs", "3", "--min-steps", "0", "--components", "5", "--validation", "0.2",
-                      "--modality-weights", "off", "--threads", "2")
+                      *common.QUICK, "--epochs", "3", "--validation", "0.2")
         pixels, _ = self.draw("a.png", "training", "m.safetensors", "--dpi", "100")
         self.assertGreater(near(common.colours(pixels), FIRST[0]), 20)
         common.write_model(self.path("bad.safetensors"))
@@ -187,9 +185,9 @@ class Pictures(common.Case):
             for ending in ("png", "svg", "pdf"):
                 for name in ("one.", "two."):
                     self.succeeds("plot", *words, "-o", name + ending, "--dpi", "50")
-                one = self.bytes_of("one." + ending)
-                self.assertEqual(one, self.bytes_of("two." + ending), (words, ending))
-            self.check_svg(self.bytes_of("one.svg"))
+                one = self.content("one." + ending)
+                self.assertEqual(one, self.content("two." + ending), (words, ending))
+            self.check_svg(self.content("one.svg"))
             self.assertTrue(one.startswith(b"%PDF-"))
             self.assertNotIn(b"Date", one)
 
@@ -198,10 +196,10 @@ class Pictures(common.Case):
         for ending in ("svg", "pdf"):
             data, _ = self.draw("many." + ending, "umap", "many.h5ad", "--color", "cell_type")
             self.assertLess(len(data), 3 << 20)
-        images = self.check_svg(self.bytes_of("many.svg")).iter(SVG + "image")
+        images = self.check_svg(self.content("many.svg")).iter(SVG + "image")
         self.assertEqual(len(list(images)), 1)
         self.draw("few.svg", "umap", "cells.h5ad", "--color", "cell_type")
-        self.assertEqual(list(self.check_svg(self.bytes_of("few.svg")).iter(SVG + "image")), [])
+        self.assertEqual(list(self.check_svg(self.content("few.svg")).iter(SVG + "image")), [])
 
     def test_hostile_names(self):
         for words in (["umap", "odd.h5ad", "--color", "cell_type", "--title", common.HOSTILE[0]],
@@ -263,5 +261,4 @@ class Without(common.Case):
 
 
 if __name__ == "__main__":
-    common.Case.program = os.path.abspath(sys.argv.pop(1))
-    unittest.main()
+    common.main()

@@ -5,7 +5,6 @@ import html.parser
 import json
 import os
 import shutil
-import sys
 import tempfile
 import unittest
 
@@ -82,8 +81,7 @@ class Report(common.Case):
         run = self.make("run")
         self.succeeds("example", "ref.h5mu", "--cells", "200")
         self.succeeds("fit", "matilda", "ref.h5mu", "--label", "cell_type", "-o",
-                      "run/weights", "--epochs", "2", "--min-steps", "0", "--components", "5",
-                      "--modality-weights", "off", "--threads", "2", "--seed", "77")
+                      "run/weights", *common.QUICK, "--seed", "77")
         self.succeeds("annotate", "-m", "run/weights", "ref.h5mu", "--embed", "-o", "run/cells")
         self.succeeds("example", "run/raw.h5mu", "--cells", "60")
         common.write_markers(os.path.join(run, "m"), ["B", "T"])
@@ -101,9 +99,9 @@ class Report(common.Case):
             self.assertIn(words, page.text)
         if common.PICTURES:
             self.assertEqual(len(page.pictures), 4)  # training, confusion, composition, markers
-        before = self.bytes_of("page.html")
+        before = self.content("page.html")
         self.page("run")
-        self.assertEqual(self.bytes_of("page.html"), before)
+        self.assertEqual(self.content("page.html"), before)
 
     def test_cells_only_and_hostile_names(self):
         run = self.make("odd")
@@ -145,5 +143,4 @@ class Report(common.Case):
 
 
 if __name__ == "__main__":
-    common.Case.program = os.path.abspath(sys.argv.pop(1))
-    unittest.main()
+    common.main()

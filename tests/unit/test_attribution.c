@@ -23,9 +23,10 @@ static cells all;
 
 static scw_model *fit(const char *preset)
 {
-    static const char *const quick[][2] = {{"epochs", "2"}, {"min-steps", "0"},
-                                           {"balance-epochs", "1"}, {"shortcut-c", "10"},
-                                           {"library", "10000"}};
+    static const char *const quick[][2] = {
+        {"epochs", "2"},      {"min-steps", "0"},         {"balance-epochs", "1"},
+        {"shortcut-c", "10"}, {"library", "10000"},       {"modality-weights", "off"},
+        {"subsets", "off"},   {"calibration-folds", "0"}, {"likelihood", "gaussian"}};
     const scw_model_kind *kind = scw_model_kind_find("matilda");
     const scw_fit_request request = {.label_key = "cell_type", .modalities = "rna,adt", .seed = 5,
                                      .threads = 1};

@@ -25,6 +25,9 @@ typedef struct setting {
 
 static int set_up(void **state)
 {
+    static const char *const quick[][2] = {
+        {"min-steps", "60"},  {"components", "12"}, {"modality-weights", "off"}, {"subsets", "off"},
+        {"shortcut-c", "10"}, {"library", "10000"}, {"calibration-folds", "0"}};
     static setting s;
     const scw_model_kind *kind = scw_model_kind_find("matilda");
     matilda_options o;
@@ -35,9 +38,8 @@ static int set_up(void **state)
 
     assert_int_equal(example_make(&s.data, N, 3), SCW_OK);
     assert_int_equal(scw_options_init(kind->options, &o), SCW_OK);
-    assert_int_equal(scw_options_set(kind->options, &o, "min-steps", "60"), SCW_OK);
-    assert_int_equal(scw_options_set(kind->options, &o, "components", "12"), SCW_OK);
-    assert_int_equal(scw_options_set(kind->options, &o, "modality-weights", "off"), SCW_OK);
+    for (size_t k = 0; k < sizeof quick / sizeof *quick; k++)
+        assert_int_equal(scw_options_set(kind->options, &o, quick[k][0], quick[k][1]), SCW_OK);
     assert_int_equal(scw_model_fit(&s.model, kind, s.data, &request, &o, NULL), SCW_OK);
     assert_int_equal(model_prepare(&s.cells, coverage, s.model, s.data, NULL), SCW_OK);
     for (int k = 0; k < s.model->n_modalities; k++) {

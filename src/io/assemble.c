@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "io/assemble.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "data/stack.h"
+#include "io/file_store.h"
+
+/* ------------------------------------------------------------------ names of batches */
+
+/* "runs/a/filtered_feature_bc_matrix.h5" with depth 0: the name without its endings; with depth 1 the
+ * folder that holds it, and so on. */
+static scw_status stem(char **out, const char *path, int depth)
+{
+    static const char *const endings[] = {".gz",  ".tar",  ".tgz", ".h5ad", ".h5mu", ".h5",
+                                          ".mtx", ".loom", ".csv", ".tsv",  ".txt"};
+    scw_status st = SCW_OK;
+    textbuf name = {0};
+    size_t n = strlen(path), from;
+
+    for (;; depth--) {
+        while (n && path[n - 1] == '/') n--;
+        from = n;
+        while (from && path[from - 1] != '/') from--;
+        if (depth == 0 || from == 0) break;
+        n = from;
+    }
+    for (size_t i = 0; depth == 0 && i < sizeof endings / sizeof *endings; i++) {
+        size_t e = strlen(endings[i]);
+        if (n - from <= e || strncmp(path + n - e, endings[i], e) != 0) continue;
+        n -= e;
+        i = (size_t)-1; /* from the start again: .tar.gz */
+    }
+    TRY(text_add_bytes(&name, path + from, (int64_t)(n - from)));
+    *out = text_take(&name);
+done:
+    text_clear(&name);
+    return st;
+}
+
+static bool all_differ(char *const *names, int n)
+{
+    for (int a = 0; a < n; a++)
+        for (int b = 0; b < a; b++)
+            if (strcmp(names[a], names[b]) == 0) return false;
+    return true;
+}
+
+/* Names for all files that differ: by their own names, or by those of the folders they lie in, or numbers. */
+static scw_status name_files(char **names, const dataset_file *files, int n)
+{
+    scw_status st = SCW_OK;
+    textbuf number = {0};
+
+    for (int depth = 0; depth < 4; depth++) {
+        for (int k = 0; k < n; k++) {
+            mem_free(names[k]);
+            names[k] = NULL;
+            TRY(stem(&names[k], files[k].path, depth));
+        }
+        bool empty = false;
+        for (int k = 0; k < n; k++) empty |= names[k][0] == '\0';
+        if (!empty && all_differ(names, n)) return SCW_OK;
+    }
+    for (int k = 0; k < n; k++) {
+        mem_free(names[k]);
+        names[k] = NULL;
+        text_clear(&number);
+        TRY(text_add(&number, "%d", k));
+        names[k] = text_take(&number);
+    }
+done:
+    text_clear(&number);
+    return st;
+}
+
+/* ------------------------------------------------------------------ cells */
+
+typedef struct assembly {
+    file_parts *files;
+    int n;
+    char **names; /* of the files as batches */
+    bool stacked; /* a modality comes from several batches */
+    strings modalities;
+    strings batches; /* those of all parts, in order */
+    const scw_read_options *options;
+    const scw_hooks *hooks;
+} assembly;
+
+static const char *batch_of(const assembly *a, int file, const dataset_part *p)
+{
+    return p->batch ? p->batch : a->names[file];
+}
+
+static int64_t position(const strings *s, const char *name)
+{
+    for (int64_t i = 0; i < s->n; i++)
+        if (strcmp(s->at[i], name) == 0) return i;
+    return -1;
+}
+
+static scw_status list_modalities(assembly *a)
+{
+    scw_status st = SCW_OK;
+
+    for (int f = 0; f < a->n; f++)
+        for (int k = 0; k < a->files[f].n_parts; k++) {
+            const dataset_part *p = &a->files[f].parts[k];
+            if (position(&a->modalities, p->m.name) >= 0) a->stacked = true;
+            else TRY(strings_add(&a->modalities, p->m.name));
+            const char *batch = batch_of(a, f, p);
+            if (position(&a->batches, batch) < 0) TRY(strings_add(&a->batches, batch));
+        }
+done:
+    return st;
+}
+
+/* Does a modality have a cell of one name in two of its parts? */
+static scw_status cells_repeat(bool *out, const assembly *a, const char *name)
+{
+    scw_status st = SCW_OK;
+    strings all = {0};
+    name_index index = {0};
+    int64_t second;
+
+    for (int f = 0; f < a->n; f++)
+        for (int k = 0; k < a->files[f].n_parts; k++) {
+            const dataset_part *p = &a->files[f].parts[k];
+            if (strcmp(p->m.name, name) != 0) continue;
+            for (int64_t i = 0; i < p->obs.n_rows; i++) TRY(strings_add(&all, p->obs.index.at[i]));
+        }
+    TRY(name_index_build(&index, (const char *const *)all.at, all.n, &second));
+    *out |= second >= 0;
+done:
+    name_index_clear(&index);
+    strings_clear(&all);
+    return st;
+}
+
+static scw_status add_suffix(strings *names, const char *batch)
+{
+    scw_status st = SCW_OK;
+    textbuf name = {0};
+
+    for (int64_t i = 0; i < names->n; i++) {
+        text_clear(&name);
+        TRY(text_add(&name, "%s-%s", names->at[i], batch));
+        mem_free(names->at[i]);
+        names->at[i] = text_take(&name);
+    }
+done:
+    text_clear(&name);
+    return st;
+}
+
+/* The batch of all cells as a column. */
+static scw_status add_batch(frame *obs, const assembly *a, const char *batch)
+{
+    scw_status st = SCW_OK;
+    column c = {0};
+    int32_t code = (int32_t)position(&a->batches, batch);
+
+    if (frame_find(obs, a->options->batch_key)) goto done;
+    TRY(column_init(&c, a->options->batch_key, COLUMN_CATEGORICAL, obs->n_rows));
+    TRY(strings_copy(&c.categories, &a->batches));
+    for (int64_t i = 0; i < c.n; i++) c.codes[i] = code;
+    TRY(frame_add(obs, &c));
+done:
+    column_clear(&c);
+    return st;
+}
+
+/* Names that tell the cells of batches apart, and the column of the batch. */
+static scw_status mark_batches(assembly *a)
+{
+    scw_status st = SCW_OK;
+    bool repeat = false, taken = false;
+
+    for (int64_t m = 0; m < a->modalities.n; m++)
+        TRY(cells_repeat(&repeat, a, a->modalities.at[m]));
+    for (int f = 0; f < a->n; f++) {
+        file_parts *file = &a->files[f];
+        for (int k = 0; k < file->n_parts; k++) {
+            dataset_part *p = &file->parts[k];
+            const char *batch = batch_of(a, f, p);
+            mem_free(p->row_of_obs); /* the names decide from here on */
+            p->row_of_obs = NULL;
+            taken |= frame_find(&p->obs, a->options->batch_key) != NULL;
+            if (repeat) TRY(add_suffix(&p->obs.index, batch));
+            TRY(add_batch(&p->obs, a, batch));
+        }
+        if (file->has_global) {
+            if (repeat) TRY(add_suffix(&file->global.index, a->names[f]));
+            TRY(add_batch(&file->global, a, a->names[f]));
+        }
+    }
+    if (repeat)
+        log_info(a->hooks, "batches have cells of the same name: each name gets its batch behind it, "
+                 "e.g. CELL-%s", a->batches.at[0]);
+    if (taken)
+        log_warning(a->hooks, "the files have a column '%s', which is kept; --batch-column gives the "
+                    "files' own another name", a->options->batch_key);
+done:
+    return st;
+}
+
+/* ------------------------------------------------------------------ putting together */
+
+static scw_status stack_modality(dataset_part *out, assembly *a, const char *name)
+{
+    scw_status st = SCW_OK;
+    dataset_part *parts = NULL;
+    int n = 0;
+    int64_t n_dropped = 0;
+
+    *out = (dataset_part){0};
+    for (int f = 0; f < a->n; f++) {
+        for (int k = 0; k < a->files[f].n_parts; k++) {
+            dataset_part *p = &a->files[f].parts[k];
+            if (!p->m.name || strcmp(p->m.name, name) != 0) continue;
+            TRY(mem_resize(&parts, n + 1));
+            parts[n++] = *p;
+            *p = (dataset_part){0};
+        }
+    }
+    if (n == 1) {
+        *out = parts[0];
+        parts[0] = (dataset_part){0};
+        goto done;
+    }
+    for (int k = 0; k < n; k++) TRY(file_store_load(&parts[k].m));
+    TRY(parts_stack(out, parts, n, a->options->join, &n_dropped, a->hooks));
+    TRY(check_unique(&out->obs.index, "cell", name, "give each file a batch of its own"));
+    if (n_dropped)
+        log_info(a->hooks, "modality '%s': arrays beside X that not all %d files have in the same "
+                 "form are left out", name, n);
+done:
+    for (int k = 0; k < n; k++) dataset_part_clear(&parts[k]);
+    mem_free(parts);
+    return st;
+}
+
+/* The obs frames over whole sets below each other, with the cells of files that have none. */
+static scw_status stack_globals(frame *out, bool *has, assembly *a, const dataset_part *parts,
+                                int n_parts)
+{
+    scw_status st = SCW_OK;
+    const frame **all = NULL;
+    name_index index = {0};
+    strings others = {0};
+    frame rest = {0};
+    int n = 0;
+
+    *out = (frame){0};
+    *has = false;
+    TRY(mem_new(&all, a->n + 1));
+    for (int f = 0; f < a->n; f++)
+        if (a->files[f].has_global) all[n++] = &a->files[f].global;
+    if (n == 0) goto done;
+    *has = true;
+    TRY(frame_stack(out, all, n));
+    TRY(name_index_build(&index, (const char *const *)out->index.at, out->n_rows, NULL));
+    for (int k = 0; k < n_parts && a->n > 1; k++)
+        for (int64_t i = 0; i < parts[k].obs.n_rows; i++)
+            if (name_index_find(&index, parts[k].obs.index.at[i]) < 0)
+                TRY(strings_add(&others, parts[k].obs.index.at[i]));
+    name_index_clear(&index);
+    TRY(name_index_build(&index, (const char *const *)others.at, others.n, NULL));
+    for (int64_t i = 0; i < others.n; i++)
+        if (name_index_find(&index, others.at[i]) == i) TRY(strings_add(&rest.index, others.at[i]));
+    rest.n_rows = rest.index.n;
+    if (rest.n_rows == 0) goto done;
+    frame known = *out;
+    *out = (frame){0};
+    const frame *both[2] = {&known, &rest};
+    st = frame_stack(out, both, 2);
+    frame_clear(&known);
+done:
+    frame_clear(&rest);
+    name_index_clear(&index);
+    strings_clear(&others);
+    mem_free(all);
+    return st;
+}
+
+static scw_status put_together(scw_dataset *d, assembly *a)
+{
+    scw_status st = SCW_OK;
+    dataset_part *parts = NULL;
+    frame global = {0};
+    bool has_global;
+    int n = (int)a->modalities.n;
+
+    TRY(mem_new(&parts, n));
+    for (int k = 0; k < n; k++) TRY(stack_modality(&parts[k], a, a->modalities.at[k]));
+    TRY(stack_globals(&global, &has_global, a, parts, n));
+    TRY(dataset_join(d, parts, n, has_global ? &global : NULL));
+done:
+    for (int k = 0; parts && k < n; k++) dataset_part_clear(&parts[k]);
+    mem_free(parts);
+    frame_clear(&global);
+    return st;
+}
+
+scw_status assemble(scw_dataset *d, file_parts *files, int n, const scw_read_options *options,
+                    const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    scw_read_options with_key = *options;
+    assembly a = {.files = files, .n = n, .options = &with_key, .hooks = hooks};
+
+    if (!with_key.batch_key) with_key.batch_key = "batch";
+    TRY(mem_new(&a.names, n));
+    TRY(name_files(a.names, d->files, n));
+    for (int f = 0; f < n; f++) {
+        if (!d->files[f].batch) continue;
+        mem_free(a.names[f]);
+        a.names[f] = NULL;
+        TRY(mem_strdup(&a.names[f], d->files[f].batch));
+    }
+    TRY(list_modalities(&a));
+    d->stacked = a.stacked;
+    if (a.stacked) TRY(mark_batches(&a));
+    if (n == 1 && !a.stacked)
+        TRY(dataset_join(d, files[0].parts, files[0].n_parts,
+                         files[0].has_global ? &files[0].global : NULL));
+    else
+        TRY(put_together(d, &a));
+done:
+    for (int f = 0; a.names && f < n; f++) mem_free(a.names[f]);
+    mem_free(a.names);
+    strings_clear(&a.modalities);
+    strings_clear(&a.batches);
+    return st;
+}

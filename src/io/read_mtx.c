@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "io/read_mtx.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "io/number.h"
+
+#define LINES_A_CHECK 65536 /* how often is the host asked whether to stop */
+
+typedef enum symmetry { GENERAL, SYMMETRIC, SKEW } symmetry;
+
+typedef struct mtx_reader {
+    line_reader lines;
+    matrix_builder b;
+    bool array, pattern, integer, exchange;
+    symmetry shape;
+    int64_t n_rows, n_cols, n_entries;
+    bool all_float, all_int32; /* every number so far is one */
+    const scw_hooks *hooks;
+} mtx_reader;
+
+static scw_status wrong(const mtx_reader *r, const char *what)
+{
+    return status_fail(SCW_EFORMAT, "%s: line %lld: %s", bytes_name(r->lines.from),
+                       (long long)r->lines.number, what);
+}
+
+/* The next word of a line; *at moves behind it. "" at the end. */
+static size_t next_word(const char **word, const char **at)
+{
+    while (**at == ' ' || **at == '\t') ++*at;
+    *word = *at;
+    while (**at && **at != ' ' && **at != '\t') ++*at;
+    return (size_t)(*at - *word);
+}
+
+static bool word_is(const char *word, size_t n, const char *expected)
+{
+    return n == strlen(expected) && strncasecmp(word, expected, n) == 0;
+}
+
+static scw_status read_banner(mtx_reader *r)
+{
+    scw_status st = SCW_OK;
+    char *line;
+    const char *at, *word;
+    size_t n;
+
+    TRY(lines_next(&line, &r->lines));
+    if (!line) return wrong(r, "the file is empty");
+    at = line;
+    n = next_word(&word, &at);
+    if (!word_is(word, n, "%%MatrixMarket")) return wrong(r, "expected %%MatrixMarket");
+    n = next_word(&word, &at);
+    if (!word_is(word, n, "matrix")) return wrong(r, "only objects of the kind 'matrix' are read");
+    n = next_word(&word, &at);
+    r->array = word_is(word, n, "array");
+    if (!r->array && !word_is(word, n, "coordinate"))
+        return wrong(r, "expected 'coordinate' or 'array'");
+    n = next_word(&word, &at);
+    r->pattern = word_is(word, n, "pattern");
+    r->integer = r->pattern || word_is(word, n, "integer");
+    if (!r->integer && !word_is(word, n, "real") && !word_is(word, n, "double"))
+        return wrong(r, "expected 'real', 'integer' or 'pattern' numbers");
+    if (r->array && r->pattern) return wrong(r, "an array cannot be a pattern");
+    n = next_word(&word, &at);
+    r->shape = word_is(word, n, "symmetric") ? SYMMETRIC
+               : word_is(word, n, "skew-symmetric") ? SKEW : GENERAL;
+    if (r->shape == GENERAL && !word_is(word, n, "general"))
+        return wrong(r, "expected 'general', 'symmetric' or 'skew-symmetric'");
+done:
+    return st;
+}
+
+/* The next line that is no comment; NULL at the end. */
+static scw_status next_data(char **line, mtx_reader *r)
+{
+    scw_status st = SCW_OK;
+
+    do {
+        TRY(lines_next(line, &r->lines));
+        if (r->lines.number % LINES_A_CHECK == 0) TRY(log_check_cancel(r->hooks));
+        if (!*line) break;
+        while (isspace((unsigned char)**line)) ++*line;
+    } while (**line == '%' || **line == '\0');
+done:
+    return st;
+}
+
+static bool take_int(int64_t *out, const char **at)
+{
+    const char *word;
+    size_t n = next_word(&word, at);
+    return n > 0 && number_int(out, word, n);
+}
+
+static scw_status read_size(mtx_reader *r)
+{
+    scw_status st = SCW_OK;
+    char *line;
+    const char *at, *rest;
+
+    TRY(next_data(&line, r));
+    if (!line) return wrong(r, "the file ends before its size");
+    at = line;
+    if (!take_int(&r->n_rows, &at) || !take_int(&r->n_cols, &at) ||
+        (!r->array && !take_int(&r->n_entries, &at)) || next_word(&rest, &at) != 0)
+        return wrong(r, r->array ? "expected two numbers: rows, columns"
+                                 : "expected three numbers: rows, columns, entries");
+    if (r->n_rows < 0 || r->n_cols < 0 || r->n_entries < 0 || r->n_rows > INT32_MAX ||
+        r->n_cols > INT32_MAX)
+        return wrong(r, "the size is out of range");
+    if (r->shape != GENERAL && r->n_rows != r->n_cols)
+        return wrong(r, "a symmetric matrix has as many rows as columns");
+done:
+    return st;
+}
+
+static scw_status add(mtx_reader *r, int64_t row, int64_t column, double v)
+{
+    scw_status st = SCW_OK;
+
+    r->all_float &= (double)(float)v == v || isnan(v);
+    r->all_int32 &= v >= INT32_MIN && v <= INT32_MAX;
+    TRY(matrix_builder_add(&r->b, r->exchange ? column : row, r->exchange ? row : column, v));
+    if (r->shape != GENERAL && row != column)
+        TRY(matrix_builder_add(&r->b, r->exchange ? row : column, r->exchange ? column : row,
+                               r->shape == SKEW ? -v : v));
+done:
+    return st;
+}
+
+static scw_status take_value(double *out, mtx_reader *r, const char **at)
+{
+    const char *word, *rest;
+    size_t n = next_word(&word, at);
+
+    *out = 1;
+    if (r->pattern ? n != 0 : !number_real(out, word, n))
+        return wrong(r, r->pattern ? "a pattern has no values" : "the value is not a number");
+    if (r->integer && *out != trunc(*out)) return wrong(r, "expected an integer");
+    if (fabs(*out) > 9007199254740992.0 && r->integer)
+        return wrong(r, "integers beyond 2^53 are not read");
+    if (next_word(&rest, at) != 0) return wrong(r, "more values than expected");
+    return SCW_OK;
+}
+
+static scw_status read_coordinates(mtx_reader *r)
+{
+    scw_status st = SCW_OK;
+    char *line;
+
+    for (int64_t k = 0;; k++) {
+        int64_t row, column;
+        double v;
+        TRY(next_data(&line, r));
+        if (!line) {
+            if (k < r->n_entries)
+                FAIL(SCW_EFORMAT, "%s: ends after %lld of %lld entries", bytes_name(r->lines.from),
+                     (long long)k, (long long)r->n_entries);
+            break;
+        }
+        if (k == r->n_entries) return wrong(r, "more entries than the size says");
+        const char *at = line;
+        if (!take_int(&row, &at) || !take_int(&column, &at))
+            return wrong(r, "expected row, column and value");
+        if (row < 1 || row > r->n_rows || column < 1 || column > r->n_cols)
+            FAIL(SCW_EFORMAT, "%s: line %lld: entry (%lld, %lld) is outside the matrix of %lld x "
+                 "%lld; counting begins at 1", bytes_name(r->lines.from),
+                 (long long)r->lines.number, (long long)row, (long long)column,
+                 (long long)r->n_rows, (long long)r->n_cols);
+        TRY(take_value(&v, r, &at));
+        TRY(add(r, row - 1, column - 1, v));
+    }
+done:
+    return st;
+}
+
+/* An array is written column by column; of a symmetric one only what is on and below the diagonal. */
+static scw_status read_array(mtx_reader *r)
+{
+    scw_status st = SCW_OK;
+    char *line;
+
+    for (int64_t j = 0; j < r->n_cols; j++) {
+        for (int64_t i = r->shape == GENERAL ? 0 : r->shape == SKEW ? j + 1 : j; i < r->n_rows; i++) {
+            double v;
+            TRY(next_data(&line, r));
+            if (!line) return wrong(r, "the file ends before the last value");
+            const char *at = line;
+            TRY(take_value(&v, r, &at));
+            if (v != 0) TRY(add(r, i, j, v));
+        }
+    }
+    TRY(next_data(&line, r));
+    if (line) return wrong(r, "more values than the size says");
+done:
+    return st;
+}
+
+scw_status read_mtx(matrix *out, byte_stream *from, bool exchange, bool exact,
+                    const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    mtx_reader r = {.lines = {.from = from}, .exchange = exchange, .hooks = hooks,
+                    .all_float = true, .all_int32 = true};
+
+    *out = (matrix){0};
+    TRY(read_banner(&r));
+    TRY(read_size(&r));
+    TRY(matrix_builder_init(&r.b, exchange ? r.n_cols : r.n_rows, exchange ? r.n_rows : r.n_cols,
+                            exact));
+    TRY(r.array ? read_array(&r) : read_coordinates(&r));
+    r.b.m.stored = r.integer ? (r.all_int32 ? NUMBER_I32 : NUMBER_I64)
+                             : (r.all_float ? NUMBER_F32 : NUMBER_F64);
+    TRY(matrix_builder_finish(out, &r.b));
+done:
+    matrix_builder_clear(&r.b);
+    lines_clear(&r.lines);
+    return st;
+}

@@ -15,6 +15,8 @@
 #include "scweave/version.h"
 #include "task/streaming.h"
 
+#define LOOK_ROWS 500
+
 #define AT(field_) offsetof(scw_preprocess_options, field_)
 
 static const scw_option table[] = {
@@ -251,6 +253,24 @@ done:
     return st;
 }
 
+/* A word to who normalises what is normalised: looks at the first cells only. */
+static scw_status warn_if_no_counts(const modality *m, block_reader *rows, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    row_block b = {0};
+    bool fractional = false;
+
+    TRY(block_reader_read(&b, rows, 0, rows->n_rows < LOOK_ROWS ? rows->n_rows : LOOK_ROWS));
+    for (int64_t e = 0; e < b.x.indptr[b.x.n_rows]; e++)
+        fractional |= b.x.values[e] != floorf(b.x.values[e]);
+    if (fractional)
+        log_warning(hooks, "%s: the matrix holds values that are not whole numbers, so it is not "
+                    "counts; --layer names the layer that is", m->name);
+done:
+    row_block_clear(&b);
+    return st;
+}
+
 static void free_pipeline(void *keep)
 {
     pipeline_clear(keep);
@@ -279,6 +299,7 @@ static scw_status one_modality(scw_results *results, json_t *list, const scw_dat
     TRY(streaming_batches(&batch, &in.n_batches, NULL, d, k, o->batch_key));
     in.batch = batch;
     TRY(streaming_open(&p->counts, d, k));
+    if (pipeline_changes(p, p->n_steps)) TRY(warn_if_no_counts(m, p->counts, hooks));
     TRY(results_part_of(&part, results, m->name, m->x.n_rows, m->x.n_cols));
     if (m->layer) TRY(mem_strdup(&part->source_layer, m->layer));
     part->keep = p;

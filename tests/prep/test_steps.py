@@ -247,6 +247,14 @@ class Plans(Case):
             self.assertIn(expected, err)
             self.assertIn(status, (1, 2))
 
+    def test_what_is_no_counts_is_said(self):
+        x, group = counts(40, 30, 12)
+        make_adata(x / 3, group).write(self.path("in.h5ad"))
+        status, _, err = scweave("preprocess", self.path("in.h5ad"), "-o", self.path("o.h5ad"),
+                                 "--steps", "normalize")
+        self.assertEqual(status, 0)
+        self.assertIn("so it is not counts", err)
+
     def test_real_data(self):
         path = DATA / "bmmc_cite" / "bmmc_cite_a.h5mu"
         if not path.exists():

@@ -48,7 +48,8 @@ static int run(cli_run *r)
 
     if (cli_input_count(r) == 0) return cli_misuse(r, "name the file with the peaks");
     if (!o->output) return cli_misuse(r, "--output is missing: the .h5mu to write");
-    if (!how->genes) return cli_misuse(r, "--genes is missing: the table that says where genes lie");
+    if (!how->genes)
+        return cli_misuse(r, "--genes is missing: the table that says where genes lie");
     int result = cli_finish(r, scw_output_check(o->output));
     if (result != CLI_OK) return result;
     scw_status st = cli_open(&data, r);
@@ -68,7 +69,8 @@ const cli_command cli_cmd_activity = {
     run,
     "gene activity: a modality of genes from the peaks of chromatin",
     "FILE --genes TABLE -o OUT.h5mu [options]",
-    "Sums for each gene the peaks that lie over it or before it, or all peaks around its start with "
+    "Sums for each gene the peaks that lie over it or before it, or all peaks around its start "
+    "with "
     "less weight at a distance, and writes a copy of the file with these sums as a new modality. "
     "Genes without a peak are left out. docs/preprocess.md has the formulas.",
     "scweave activity multiome.h5mu --genes genes.gtf -o multiome.h5mu\n"

@@ -27,9 +27,8 @@ static void print_axis(const json_t *axis, const char *name)
 
     (void)printf("%s: %s of %s stay\n", name, print_count(after, print_number(axis, "after")),
                  print_count(before, print_number(axis, "before")));
-    json_object_foreach(json_object_get(axis, "dropped"), reason, n)
-        (void)printf("  %-34s fails %s\n", reason,
-                     print_count(dropped, json_number_value(n)));
+    json_object_foreach(json_object_get(axis, "dropped"), reason, n)(void)
+        printf("  %-34s fails %s\n", reason, print_count(dropped, json_number_value(n)));
 }
 
 static void print_bounds(const json_t *bounds)
@@ -41,7 +40,8 @@ static void print_bounds(const json_t *bounds)
     if (json_array_size(bounds) == 0) return;
     (void)puts("\noutliers lie outside");
     print_table *t = print_table_new(4);
-    for (int h = 0; h < 4; h++) print_table_cell(t, "%s", headings[h]);
+    for (int h = 0; h < 4; h++)
+        print_table_cell(t, "%s", headings[h]);
     json_array_foreach(bounds, k, b)
     {
         print_table_cell(t, "%s", print_text(b, "figure"));
@@ -99,7 +99,8 @@ const cli_command cli_cmd_filter = {
     "FILE -o OUT --min-genes N [options]",
     "Writes the file without the cells and features that fail, and says how many failed what. "
     "Everything that belongs to them is cut in step: obs, var, X, layers, obsm, varm, obsp, varp, "
-    "raw, and all modalities of an .h5mu; what stays is stored as it was. Features are judged by the "
+    "raw, and all modalities of an .h5mu; what stays is stored as it was. Features are judged by "
+    "the "
     "cells that stay. docs/preprocess.md defines the figures.",
     "scweave filter pbmc.h5mu -o good.h5mu --min-genes 200 --max-pct-mt 20 --min-cells 3\n"
     "scweave filter pbmc.h5ad -o good.h5ad --mads 5 --batch-key sample\n"

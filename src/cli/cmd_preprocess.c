@@ -123,7 +123,8 @@ const cli_command cli_cmd_preprocess = {
     "Runs steps in their order over one or more modalities and writes a copy of the file with what "
     "they leave: X with the new values, the counts as layers['counts'], columns of var, arrays of "
     "obsm and varm, settings in uns. Without --steps: log-normalised genes with PCA, CLR proteins "
-    "with PCA, TF-IDF peaks with LSI. --list prints the steps. docs/preprocess.md has the formulas.",
+    "with PCA, TF-IDF peaks with LSI. --list prints the steps. docs/preprocess.md has the "
+    "formulas.",
     "scweave preprocess pbmc.h5mu -o ready.h5mu\n"
     "scweave preprocess pbmc.h5ad --steps normalize,log1p,hvg:n=3000,pca:k=30 -o ready.h5ad\n"
     "scweave preprocess bmmc.h5mu --preset cite --batch-key batch -o ready.h5mu\n"

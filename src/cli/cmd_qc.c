@@ -37,7 +37,8 @@ static void print_modality(const json_t *m)
                  print_count(cells, print_number(m, "n_empty_cells")),
                  print_count(features, print_number(m, "n_empty_features")));
     print_table *t = print_table_new(4);
-    for (int h = 0; h < 4; h++) print_table_cell(t, "%s", headings[h]);
+    for (int h = 0; h < 4; h++)
+        print_table_cell(t, "%s", headings[h]);
     json_object_foreach(json_object_get(m, "figures"), name, f)
     {
         print_table_cell(t, "%s", name);
@@ -95,8 +96,7 @@ static int run(cli_run *r)
     int result = check(r);
     if (result != CLI_OK) return result;
     scw_status st = cli_open(&data, r);
-    if (st == SCW_OK)
-        st = scw_dataset_qc(&results, &report, data, &request, r->settings, r->hooks);
+    if (st == SCW_OK) st = scw_dataset_qc(&results, &report, data, &request, r->settings, r->hooks);
     if (st == SCW_OK && o->table) st = scw_results_write_table(results, data, 0, o->table);
     if (st == SCW_OK && o->feature_table)
         st = scw_results_write_table(results, data, 1, o->feature_table);
@@ -114,7 +114,8 @@ const cli_command cli_cmd_qc = {
     run,
     "quality figures of cells and features",
     "FILE [-o OUT] [--table TSV] [options]",
-    "Counts, detected genes, the share of the largest counts and of mitochondrial and other sets for "
+    "Counts, detected genes, the share of the largest counts and of mitochondrial and other sets "
+    "for "
     "each cell, and cells, means and dropout for each feature, under the names that scanpy gives "
     "them. Prints a summary; writes a copy of the file with the columns, and tables, where told. "
     "docs/preprocess.md defines each figure.",

@@ -31,8 +31,10 @@ scw_status convert_frame_records(hid_t file, const char *name, const scw_hooks *
 
     TRY(is_records(&records, file, name));
     if (!records) goto done;
-    log_info(hooks, "%s is stored as records; it is written as a group, which anndata 0.7 and later "
-             "read", name);
+    log_info(hooks,
+             "%s is stored as records; it is written as a group, which anndata 0.7 and later "
+             "read",
+             name);
     TRY(h5_open(&element, file, name));
     TRY(element_records_as_stored(&f, element));
     h5_close(&element);

@@ -5,7 +5,8 @@
 #include "io/h5.h"
 
 #define CHUNK_BYTES (256 * 1024)
-#define GZIP_LEVEL 1 /* of values in long matrices: twice the speed of level 4 for a few per cent */
+#define GZIP_LEVEL 1 /* of values in long matrices: twice the speed of level 4 for a few per cent  \
+                      */
 
 scw_status h5_growing_open(h5_growing *g, hid_t parent, const char *name, hid_t type, int rank,
                            const int64_t *dim)
@@ -50,7 +51,8 @@ scw_status h5_growing_add(h5_growing *g, const void *rows, int64_t n)
     hsize_t dims[H5_MAX_RANK], from[H5_MAX_RANK] = {0}, count[H5_MAX_RANK];
 
     if (n == 0) goto done;
-    for (int i = 0; i < g->rank; i++) dims[i] = count[i] = (hsize_t)g->dim[i];
+    for (int i = 0; i < g->rank; i++)
+        dims[i] = count[i] = (hsize_t)g->dim[i];
     from[0] = (hsize_t)g->dim[0];
     dims[0] = (hsize_t)(g->dim[0] + n);
     count[0] = (hsize_t)n;

@@ -84,8 +84,8 @@ static scw_status cut_member(hid_t to, hid_t from, const char *name, const axis_
         bool dict;
         int first, second; /* 0: obs, 1: var, -1: none */
     } members[] = {
-        {"X", false, 0, 1},     {"layers", true, 0, 1}, {"obsm", true, 0, -1},
-        {"varm", true, 1, -1},  {"obsp", true, 0, 0},   {"varp", true, 1, 1},
+        {"X", false, 0, 1},      {"layers", true, 0, 1}, {"obsm", true, 0, -1},
+        {"varm", true, 1, -1},   {"obsp", true, 0, 0},   {"varp", true, 1, 1},
         {"raw.X", false, 0, -1},
     };
     const axis_choice *const axes[] = {obs, var};
@@ -123,7 +123,7 @@ done:
 
 typedef struct multimodal {
     hid_t to, from;
-    axis_choice obs, var;   /* of the whole set; var.kept NULL: there is no /var */
+    axis_choice obs, var;           /* of the whole set; var.kept NULL: there is no /var */
     axis_choice *own_obs, *own_var; /* [n_modalities] */
     const scw_dataset *d;
     const scw_hooks *hooks;
@@ -182,7 +182,8 @@ static scw_status choose_var(multimodal *m, int which, const uint8_t *keep_var)
     const modality *one = &m->d->modalities[which];
 
     if (h5_find(m->from, "var") == H5_ABSENT) goto done;
-    for (int k = 0; k < m->d->n_modalities; k++) n += m->d->modalities[k].x.n_cols;
+    for (int k = 0; k < m->d->n_modalities; k++)
+        n += m->d->modalities[k].x.n_cols;
     TRY(mem_new(&mask, n));
     TRY(read_map(&rows, m->from, "varmap", one->name, n));
     for (int64_t j = 0; j < n; j++) {
@@ -220,7 +221,8 @@ static scw_status cut_maps(multimodal *m, const char *name, const axis_choice *a
         TRY(read_map(&rows, m->from, name, which, axis->n_before));
         TRY(mem_new(&number, own[k].n_before + 1));
         TRY(mem_new(&map, axis->n));
-        for (int64_t r = 0; r < own[k].n; r++) number[own[k].kept[r] + 1] = r + 1;
+        for (int64_t r = 0; r < own[k].n; r++)
+            number[own[k].kept[r] + 1] = r + 1;
         for (int64_t i = 0; i < axis->n; i++) {
             int64_t row = rows[axis->kept[i]];
             if (row < 0 || row > own[k].n_before)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A copy of a file with some of its cells and features.
  *
- * What belongs to an axis is cut along it, in the type it is stored in and without being understood:
- * rows of data sets are moved as bytes, rows or columns of sparse matrices as entries. The rest is
- * copied. Everything passes in pieces of a few megabytes. */
+ * What belongs to an axis is cut along it, in the type it is stored in and without being
+ * understood: rows of data sets are moved as bytes, rows or columns of sparse matrices as entries.
+ * The rest is copied. Everything passes in pieces of a few megabytes. */
 #ifndef IO_SUBSET_H
 #define IO_SUBSET_H
 

@@ -68,7 +68,8 @@ scw_status subset_attributes(hid_t to, hid_t from)
         TRY(l.st);
         FAIL(SCW_EFORMAT, "%s: cannot list the attributes (%s)", h5_where(from), h5_reason());
     }
-    for (int64_t k = 0; k < l.names.n; k++) TRY(copy_attribute(to, from, l.names.at[k]));
+    for (int64_t k = 0; k < l.names.n; k++)
+        TRY(copy_attribute(to, from, l.names.at[k]));
 done:
     strings_clear(&l.names);
     return st;
@@ -84,7 +85,8 @@ static scw_status read_rows(void *out, hid_t dataset, hid_t type, const h5_info 
     hsize_t start[H5_MAX_RANK] = {0}, count[H5_MAX_RANK];
     hid_t space = 0, memory = 0;
 
-    for (int i = 0; i < info->rank; i++) count[i] = (hsize_t)info->dim[i];
+    for (int i = 0; i < info->rank; i++)
+        count[i] = (hsize_t)info->dim[i];
     start[0] = (hsize_t)from;
     count[0] = (hsize_t)n;
     space = H5Dget_space(dataset);
@@ -117,8 +119,8 @@ static bool has_pointers(hid_t type)
 typedef struct array_cut {
     h5_info info;
     hid_t type;
-    int64_t cell_bytes;     /* of an element along the first two axes: rank 3 and more stay whole */
-    int64_t n_cols;         /* along the second axis, 1 without */
+    int64_t cell_bytes; /* of an element along the first two axes: rank 3 and more stay whole */
+    int64_t n_cols;     /* along the second axis, 1 without */
     const axis_choice *cols; /* NULL: all */
     char *piece, *kept;
 } array_cut;
@@ -218,8 +220,8 @@ typedef struct sparse_cut {
     int64_t *indptr;   /* [n_major + 1] */
     int64_t *renumber; /* [n_minor] new position or -1; NULL: all are kept */
     int64_t n_minor;
-    char *values;      /* [room] */
-    int64_t *places;   /* [room] */
+    char *values;    /* [room] */
+    int64_t *places; /* [room] */
     int64_t room;
 } sparse_cut;
 
@@ -249,9 +251,11 @@ static scw_status open_sparse(sparse_cut *c, hid_t group, const axis_choice *maj
     TRY(h5_describe(&indices, c->indices));
     if (info.n != major->n_before + 1 || data.n != indices.n || info.rank != 1 || data.rank != 1 ||
         indices.rank != 1)
-        FAIL(SCW_EFORMAT, "%s: %lld pointers, %lld values and %lld indices do not make a sparse "
-             "matrix of %lld rows", h5_where(group), (long long)info.n, (long long)data.n,
-             (long long)indices.n, (long long)major->n_before);
+        FAIL(SCW_EFORMAT,
+             "%s: %lld pointers, %lld values and %lld indices do not make a sparse "
+             "matrix of %lld rows",
+             h5_where(group), (long long)info.n, (long long)data.n, (long long)indices.n,
+             (long long)major->n_before);
     TRY(mem_new(&c->indptr, info.n));
     TRY(h5_read_i64(c->indptr, indptr, info.n));
     for (int64_t i = 0; i < major->n_before; i++)
@@ -264,8 +268,10 @@ static scw_status open_sparse(sparse_cut *c, hid_t group, const axis_choice *maj
     c->n_minor = minor->n_before;
     if (minor->n == minor->n_before) goto done;
     TRY(mem_new(&c->renumber, minor->n_before));
-    for (int64_t j = 0; j < minor->n_before; j++) c->renumber[j] = -1;
-    for (int64_t j = 0; j < minor->n; j++) c->renumber[minor->kept[j]] = j;
+    for (int64_t j = 0; j < minor->n_before; j++)
+        c->renumber[j] = -1;
+    for (int64_t j = 0; j < minor->n; j++)
+        c->renumber[minor->kept[j]] = j;
 done:
     h5_close(&indptr);
     return st;
@@ -319,7 +325,8 @@ static scw_status cut_entries(h5_growing *data, h5_growing *indices, int64_t *in
     while (k < major->n) {
         int64_t first = major->kept[k], start = c->indptr[first], next = k, kept = 0;
         /* At least one row; then those that are near and small enough. */
-        do next++;
+        do
+            next++;
         while (next < major->n && c->indptr[major->kept[next] + 1] - start <= PIECE_ENTRIES);
         int64_t end = c->indptr[major->kept[next - 1] + 1];
         TRY(log_check_cancel(hooks));

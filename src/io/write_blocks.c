@@ -71,7 +71,8 @@ static void fill_dense(float *dense, const row_block *b, int64_t first, int64_t 
 
     for (int64_t i = 0; i < n; i++) {
         float *to = dense + i * p;
-        for (int64_t j = 0; j < p; j++) to[j] = (float)shift[j];
+        for (int64_t j = 0; j < p; j++)
+            to[j] = (float)shift[j];
         for (int64_t e = b->x.indptr[first + i]; e < b->x.indptr[first + i + 1]; e++)
             to[b->x.indices[e]] = (float)((double)b->x.values[e] + shift[b->x.indices[e]]);
     }

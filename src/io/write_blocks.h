@@ -7,8 +7,8 @@
 #include "io/h5.h"
 #include "scweave/hooks.h"
 
-/* All rows of the reader as the csr_matrix `name` of float32 (float64 from an exact reader), replaced
- * if there; memory for one block and the row pointers. */
+/* All rows of the reader as the csr_matrix `name` of float32 (float64 from an exact reader),
+ * replaced if there; memory for one block and the row pointers. */
 SCW_CHECKED scw_status write_blocks_csr(hid_t parent, const char *name, block_reader *rows,
                                         const scw_hooks *hooks);
 

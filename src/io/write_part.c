@@ -18,12 +18,16 @@ int64_t write_parts_bytes(const scw_results *r)
         const results_part *p = &r->parts[k];
         bytes += 65536 + 16 * (p->obs.n_rows * (p->obs.n_columns + 1) +
                                p->var.n_rows * (p->var.n_columns + 1));
-        for (int64_t a = 0; a < p->n_obsm; a++) bytes += 4 * p->obsm[a].n_rows * p->obsm[a].n_cols;
-        for (int64_t a = 0; a < p->n_varm; a++) bytes += 4 * p->varm[a].n_rows * p->varm[a].n_cols;
-        for (int64_t a = 0; a < p->n_vectors; a++) bytes += 8 * p->vectors[a].n + 4096;
+        for (int64_t a = 0; a < p->n_obsm; a++)
+            bytes += 4 * p->obsm[a].n_rows * p->obsm[a].n_cols;
+        for (int64_t a = 0; a < p->n_varm; a++)
+            bytes += 4 * p->varm[a].n_rows * p->varm[a].n_cols;
+        for (int64_t a = 0; a < p->n_vectors; a++)
+            bytes += 8 * p->vectors[a].n + 4096;
         for (int64_t m = 0; m < p->n_matrices; m++) {
             const block_reader *x = p->matrices[m].rows;
-            /* What is compressed is hard to foresee; what cannot be stored is found while writing. */
+            /* What is compressed is hard to foresee; what cannot be stored is found while writing.
+             */
             if (!p->matrices[m].shift && x->nnz > 0) bytes += 2 * x->nnz;
         }
     }
@@ -62,7 +66,8 @@ static scw_status add_arrays(hid_t group, const char *name, const results_array 
     if (n == 0) goto done;
     TRY(convert_array_records(group, name));
     TRY(write_open_dict(&dict, group, name));
-    for (int64_t k = 0; k < n; k++) TRY(write_obsm(dict, &arrays[k], NULL));
+    for (int64_t k = 0; k < n; k++)
+        TRY(write_obsm(dict, &arrays[k], NULL));
 done:
     h5_close(&dict);
     return st;
@@ -97,7 +102,8 @@ static scw_status add_uns(hid_t group, const results_part *p)
     TRY(write_open_dict(&uns, group, "uns"));
     for (int64_t k = 0; k < p->n_records; k++)
         TRY(write_record(uns, p->records[k].name, p->records[k].json));
-    for (int64_t k = 0; k < p->n_vectors; k++) TRY(add_vector(uns, &p->vectors[k]));
+    for (int64_t k = 0; k < p->n_vectors; k++)
+        TRY(add_vector(uns, &p->vectors[k]));
 done:
     h5_close(&uns);
     return st;
@@ -115,8 +121,10 @@ static scw_status make_way(hid_t group, const results_part *p)
     }
     TRY(write_open_dict(&layers, group, "layers"));
     if (h5_find(layers, "counts") != H5_ABSENT)
-        FAIL(SCW_EINVAL, "%s: has layers['counts'] already, so X cannot be kept there; start from "
-             "that layer, or rename it", h5_where(group));
+        FAIL(SCW_EINVAL,
+             "%s: has layers['counts'] already, so X cannot be kept there; start from "
+             "that layer, or rename it",
+             h5_where(group));
     TRY(h5_rename(group, "X", "layers/counts"));
 done:
     h5_close(&layers);
@@ -155,7 +163,8 @@ static scw_status write_part(hid_t group, const results_part *p, const scw_hooks
     if (of_raw && p->var.n_columns + p->n_varm + p->n_matrices > 0)
         FAIL(SCW_EINVAL, "%s: raw has features of its own, beside which results cannot be written",
              h5_where(group));
-    for (int64_t k = 0; k < p->n_matrices; k++) TRY(add_matrix(group, p, &p->matrices[k], hooks));
+    for (int64_t k = 0; k < p->n_matrices; k++)
+        TRY(add_matrix(group, p, &p->matrices[k], hooks));
     TRY(add_columns(group, "obs", &p->obs, hooks));
     TRY(add_columns(group, "var", &p->var, hooks));
     TRY(add_arrays(group, "obsm", p->obsm, p->n_obsm));
@@ -201,15 +210,21 @@ scw_status write_parts_check(const scw_dataset *d)
     for (int k = 0; k < d->n_files; k++) {
         const dataset_file *f = &d->files[k];
         if (!f->native)
-            FAIL(SCW_EUNSUPPORTED, "%s: results go into a copy of the input, and this one is no .h5ad "
-                 "or .h5mu; convert it first", f->path);
+            FAIL(SCW_EUNSUPPORTED,
+                 "%s: results go into a copy of the input, and this one is no .h5ad "
+                 "or .h5mu; convert it first",
+                 f->path);
         if (f->modality && f->n_parts > 1)
-            FAIL(SCW_EUNSUPPORTED, "%s: holds features of %d kinds in one matrix; convert it to an "
-                 ".h5mu first", f->path, f->n_parts);
+            FAIL(SCW_EUNSUPPORTED,
+                 "%s: holds features of %d kinds in one matrix; convert it to an "
+                 ".h5mu first",
+                 f->path, f->n_parts);
     }
     if (d->stacked)
-        FAIL(SCW_EUNSUPPORTED, "%s and the other files are batches of one set, which no file holds; "
-             "convert them to one first", d->files[0].path);
+        FAIL(SCW_EUNSUPPORTED,
+             "%s and the other files are batches of one set, which no file holds; "
+             "convert them to one first",
+             d->files[0].path);
 done:
     return st;
 }

@@ -28,8 +28,7 @@ static int by_place(const void *a, const void *b)
 {
     const reach *x = a, *y = b;
 
-    if (x->at.chromosome != y->at.chromosome)
-        return x->at.chromosome < y->at.chromosome ? -1 : 1;
+    if (x->at.chromosome != y->at.chromosome) return x->at.chromosome < y->at.chromosome ? -1 : 1;
     if (x->at.start != y->at.start) return x->at.start < y->at.start ? -1 : 1;
     return x->gene < y->gene ? -1 : x->gene > y->gene;
 }
@@ -236,8 +235,12 @@ scw_status activity_reader(block_reader **out, block_reader *peaks, const activi
     TRY(mem_new(&s->touched, map->n_genes));
     s->peaks = peaks;
     s->map = map;
-    *r = (block_reader){.kind = &kind, .state = s, .n_rows = peaks->n_rows, .n_cols = map->n_genes,
-                        .nnz = -1, .block_rows = peaks->block_rows};
+    *r = (block_reader){.kind = &kind,
+                        .state = s,
+                        .n_rows = peaks->n_rows,
+                        .n_cols = map->n_genes,
+                        .nnz = -1,
+                        .block_rows = peaks->block_rows};
     *out = r;
     r = NULL;
     s = NULL;

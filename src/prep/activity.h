@@ -3,8 +3,8 @@
  *
  *   window   the peaks that overlap the gene and some bases before (and after) it, weight 1, as
  *            Signac's GeneActivity and Seurat's CreateGeneActivityMatrix count them
- *   decay    peaks around the transcription start with weight 2^(-d / half), d from the middle of the
- *            peak, up to a reach, as in MAESTRO's regulatory potential
+ *   decay    peaks around the transcription start with weight 2^(-d / half), d from the middle of
+ * the peak, up to a reach, as in MAESTRO's regulatory potential
  *
  * Positions are half-open [start, end), from 0. */
 #ifndef PREP_ACTIVITY_H
@@ -19,9 +19,9 @@ typedef struct interval {
 } interval;
 
 typedef struct activity_gene {
-    interval body;  /* of one base where only the start of transcription is known */
+    interval body; /* of one base where only the start of transcription is known */
     int64_t tss;
-    int strand;     /* 1, -1, 0: unknown, then upstream lies on both sides */
+    int strand; /* 1, -1, 0: unknown, then upstream lies on both sides */
 } activity_gene;
 
 typedef struct activity_options {
@@ -46,8 +46,8 @@ void activity_map_clear(activity_map *m);
 /* Keep only the listed genes, numbered anew: number [n_genes], -1 for those that go. */
 void activity_map_renumber(activity_map *m, const int32_t *number, int64_t n_genes);
 
-/* The cells' genes, from a reader of their peaks, which it owns from now on (also when this fails). The
- * map is borrowed. */
+/* The cells' genes, from a reader of their peaks, which it owns from now on (also when this fails).
+ * The map is borrowed. */
 SCW_CHECKED scw_status activity_reader(block_reader **out, block_reader *peaks,
                                        const activity_map *map);
 

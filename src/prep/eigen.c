@@ -28,7 +28,8 @@ scw_status eigen_top(double *values, double *vectors, double *a, int64_t m, int6
              (int)info);
     for (int64_t c = 0; c < k; c++) {
         values[c] = w[k - 1 - c];
-        for (int64_t r = 0; r < m; r++) vectors[r * k + c] = z[(k - 1 - c) * m + r];
+        for (int64_t r = 0; r < m; r++)
+            vectors[r * k + c] = z[(k - 1 - c) * m + r];
     }
 done:
     mem_free(w);
@@ -56,10 +57,16 @@ static scw_status orthonormalise(double *a, int64_t m, int64_t l, double *tau)
 static void project_out(double *w, const double *basis, int64_t m, int64_t l, int64_t used,
                         int64_t size, double *overlap)
 {
-    dense_shape inner = {.trans_a = true, .m = used, .n = l, .k = m,
-                         .ld_a = size, .ld_b = l, .ld_c = l, .alpha = 1.0};
-    dense_shape outer = {.m = m, .n = l, .k = used,
-                         .ld_a = size, .ld_b = l, .ld_c = l, .alpha = -1.0, .beta = 1.0};
+    dense_shape inner = {.trans_a = true,
+                         .m = used,
+                         .n = l,
+                         .k = m,
+                         .ld_a = size,
+                         .ld_b = l,
+                         .ld_c = l,
+                         .alpha = 1.0};
+    dense_shape outer = {
+        .m = m, .n = l, .k = used, .ld_a = size, .ld_b = l, .ld_c = l, .alpha = -1.0, .beta = 1.0};
     dense_product(&inner, basis, w, overlap);
     dense_product(&outer, basis, overlap, w);
 }
@@ -72,11 +79,11 @@ static void copy_block(double *to, int64_t ld_to, const double *from, int64_t ld
 }
 
 typedef struct krylov {
-    int64_t l, size;        /* columns of a block, of the space */
-    double *basis, *image;  /* [m, size] Q and G Q */
-    double *block, *next;   /* [m, l] */
-    double *overlap, *tau;  /* [size, l], [l] */
-    double *small, *ritz;   /* [size, size] Q^T G Q, [size, k] */
+    int64_t l, size;       /* columns of a block, of the space */
+    double *basis, *image; /* [m, size] Q and G Q */
+    double *block, *next;  /* [m, l] */
+    double *overlap, *tau; /* [size, l], [l] */
+    double *small, *ritz;  /* [size, size] Q^T G Q, [size, k] */
 } krylov;
 
 static void krylov_clear(krylov *s)
@@ -116,7 +123,8 @@ static scw_status krylov_build(krylov *s, const eigen_problem *q, uint64_t seed)
     rng_key key = rng_make_key(seed, RNG_PCA, 0);
 
     PARALLEL_FOR
-    for (int64_t e = 0; e < m * l; e++) s->block[e] = rng_normal(key, 0, (uint64_t)e);
+    for (int64_t e = 0; e < m * l; e++)
+        s->block[e] = rng_normal(key, 0, (uint64_t)e);
     TRY(orthonormalise(s->block, m, l, s->tau));
     for (int64_t used = 0; used < s->size; used += l) {
         copy_block(s->basis + used, s->size, s->block, l, m, l);
@@ -145,12 +153,18 @@ scw_status eigen_krylov(double *values, double *vectors, const eigen_problem *q,
 
     TRY(krylov_init(&s, m, k));
     TRY(krylov_build(&s, q, seed));
-    dense_shape inner = {.trans_a = true, .m = s.size, .n = s.size, .k = m,
-                         .ld_a = s.size, .ld_b = s.size, .ld_c = s.size, .alpha = 1.0};
+    dense_shape inner = {.trans_a = true,
+                         .m = s.size,
+                         .n = s.size,
+                         .k = m,
+                         .ld_a = s.size,
+                         .ld_b = s.size,
+                         .ld_c = s.size,
+                         .alpha = 1.0};
     dense_product(&inner, s.basis, s.image, s.small);
     TRY(eigen_top(values, s.ritz, s.small, s.size, k));
-    dense_shape outer = {.m = m, .n = k, .k = s.size,
-                         .ld_a = s.size, .ld_b = k, .ld_c = k, .alpha = 1.0};
+    dense_shape outer = {
+        .m = m, .n = k, .k = s.size, .ld_a = s.size, .ld_b = k, .ld_c = k, .alpha = 1.0};
     dense_product(&outer, s.basis, s.ritz, vectors);
 done:
     krylov_clear(&s);

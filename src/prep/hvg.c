@@ -57,8 +57,9 @@ static scw_status visit_moments(void *state, const row_block *b)
             if (!isfinite(v) || v < 0.0 || (counts && v != floor(v)))
                 FAIL(SCW_EDATA, "highly variable features: found the value %g in cell %lld; %s", v,
                      (long long)(b->from + i) + 1,
-                     counts ? "this flavor starts from raw counts" : "values below zero have no place "
-                     "in logarithms of counts");
+                     counts ? "this flavor starts from raw counts"
+                            : "values below zero have no place "
+                              "in logarithms of counts");
             if (undo) v = expm1(v);
             int64_t at = batch * m->p + x->indices[e];
             m->sum[at] += v;
@@ -84,8 +85,10 @@ static scw_status compute_moments(hvg_moments *m, block_reader *rows, const hvg_
     TRY(blocks_each(rows, "variable features", hooks, visit_moments, &pass));
     for (int32_t b = 0; b < m->n_batches; b++)
         if (m->cells[b] < 2)
-            FAIL(SCW_EDATA, "highly variable features: batch %d of %d has %lld cells; variances need "
-                 "two or more", (int)b + 1, (int)m->n_batches, (long long)m->cells[b]);
+            FAIL(SCW_EDATA,
+                 "highly variable features: batch %d of %d has %lld cells; variances need "
+                 "two or more",
+                 (int)b + 1, (int)m->n_batches, (long long)m->cells[b]);
 done:
     return st;
 }
@@ -185,7 +188,8 @@ void hvg_choose(hvg *h, const double *first, const double *second, int64_t n_top
     for (int64_t j = 0; j < h->p; j++)
         order[j] = (scored){first ? first[j] : 0.0, second ? second[j] : 0.0, j};
     qsort(order, (size_t)h->p, sizeof *order, compare_scored);
-    for (int64_t k = 0; k < h->p; k++) h->selected[order[k].at] = k < n_top;
+    for (int64_t k = 0; k < h->p; k++)
+        h->selected[order[k].at] = k < n_top;
 }
 
 size_t hvg_choose_room(void)
@@ -193,8 +197,8 @@ size_t hvg_choose_room(void)
     return sizeof(scored);
 }
 
-/* To ten digits: features with the same counts in other cells have sums that differ by their rounding,
- * and must stay in order. */
+/* To ten digits: features with the same counts in other cells have sums that differ by their
+ * rounding, and must stay in order. */
 static double ten_digits(double x)
 {
     int exponent;
@@ -203,8 +207,8 @@ static double ten_digits(double x)
     return ldexp(nearbyint(ldexp(mantissa, 34)), exponent - 34);
 }
 
-/* Rank within each batch by falling norm [n_batches, p]; how often a feature is among the first n_top,
- * and the median of those ranks. */
+/* Rank within each batch by falling norm [n_batches, p]; how often a feature is among the first
+ * n_top, and the median of those ranks. */
 static scw_status rank_batches(hvg *h, const double *norm, int32_t n_batches, int64_t n_top)
 {
     scw_status st = SCW_OK;
@@ -223,8 +227,8 @@ static scw_status rank_batches(hvg *h, const double *norm, int32_t n_batches, in
         }
     }
     for (int64_t j = 0; j < h->p; j++)
-        h->rank[j] = h->n_batches[j] ? select_median(ranks + j * n_batches, h->n_batches[j])
-                                     : (double)NAN;
+        h->rank[j] =
+            h->n_batches[j] ? select_median(ranks + j * n_batches, h->n_batches[j]) : (double)NAN;
 done:
     mem_free(order);
     mem_free(ranks);
@@ -273,7 +277,8 @@ static void pooled_moments(hvg *h, const hvg_moments *m)
 {
     double cells = 0.0;
 
-    for (int32_t b = 0; b < m->n_batches; b++) cells += (double)m->cells[b];
+    for (int32_t b = 0; b < m->n_batches; b++)
+        cells += (double)m->cells[b];
     for (int64_t j = 0; j < h->p; j++) {
         double sum = 0.0, squares = 0.0;
         for (int32_t b = 0; b < m->n_batches; b++) {
@@ -298,7 +303,8 @@ static scw_status choose_from_counts(hvg *h, block_reader *rows, const hvg_momen
     TRY(normalised_variances(norm, rows, m, o, hooks));
     TRY(rank_batches(h, norm, m->n_batches, o->n_top));
     for (int64_t j = 0; j < h->p; j++) {
-        for (int32_t b = 0; b < m->n_batches; b++) h->norm[j] += norm[b * h->p + j];
+        for (int32_t b = 0; b < m->n_batches; b++)
+            h->norm[j] += norm[b * h->p + j];
         h->norm[j] /= (double)m->n_batches;
         fewest[j] = -(double)h->n_batches[j];
     }
@@ -314,8 +320,7 @@ done:
     return st;
 }
 
-scw_status hvg_fit(hvg *out, block_reader *rows, const hvg_options *options,
-                   const scw_hooks *hooks)
+scw_status hvg_fit(hvg *out, block_reader *rows, const hvg_options *options, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     hvg h = {.p = rows->n_cols};
@@ -325,7 +330,8 @@ scw_status hvg_fit(hvg *out, block_reader *rows, const hvg_options *options,
 
     *out = (hvg){0};
     if (counts && o.n_top < 1)
-        FAIL(SCW_EINVAL, "highly variable features: from counts, the number to choose must be given");
+        FAIL(SCW_EINVAL,
+             "highly variable features: from counts, the number to choose must be given");
     if (o.n_top > h.p) o.n_top = h.p;
     TRY(mem_new(&h.selected, h.p));
     TRY(mem_new(&h.mean, h.p));
@@ -334,7 +340,8 @@ scw_status hvg_fit(hvg *out, block_reader *rows, const hvg_options *options,
     TRY(mem_new(&h.rank, h.p));
     TRY(mem_new(&h.n_batches, h.p));
     TRY(compute_moments(&m, rows, &o, hooks));
-    TRY(counts ? choose_from_counts(&h, rows, &m, &o, hooks) : hvg_choose_by_dispersion(&h, &m, &o));
+    TRY(counts ? choose_from_counts(&h, rows, &m, &o, hooks)
+               : hvg_choose_by_dispersion(&h, &m, &o));
     *out = h;
     h = (hvg){0};
 done:

@@ -8,7 +8,8 @@
 #include "prep/hvg_moments.h"
 #include "prep/select.h"
 
-#define NORMAL_QUARTILE 0.67448975019608171 /* the median absolute deviation of a standard normal */
+#define NORMAL_QUARTILE 0.67448975019608171 /* the median absolute deviation of a standard normal  \
+                                             */
 #define FIRST_PERCENTILE 10
 #define PERCENTILE_STEP 5
 #define PERCENTILES 19 /* 10, 15, ... 100 */
@@ -21,7 +22,7 @@ typedef struct dispersion {
     int64_t *column;             /* [p] which feature */
     double *edges;               /* ascending; bin k is (edges[k], edges[k + 1]] */
     int64_t n_edges;
-    double *sorted;              /* [p] scratch */
+    double *sorted; /* [p] scratch */
 } dispersion;
 
 static void dispersion_clear(dispersion *d)
@@ -105,9 +106,11 @@ static void mean_and_deviation(double *centre, double *scale, const double *v, i
 {
     double sum = 0.0, squares = 0.0;
 
-    for (int64_t i = 0; i < n; i++) sum += v[i];
+    for (int64_t i = 0; i < n; i++)
+        sum += v[i];
     *centre = sum / (double)n;
-    for (int64_t i = 0; i < n; i++) squares += (v[i] - *centre) * (v[i] - *centre);
+    for (int64_t i = 0; i < n; i++)
+        squares += (v[i] - *centre) * (v[i] - *centre);
     *scale = sqrt(squares / (double)(n - 1));
     if (n != 1) return;
     *scale = *centre;
@@ -117,13 +120,15 @@ static void mean_and_deviation(double *centre, double *scale, const double *v, i
 static void median_and_deviation(double *centre, double *scale, double *v, int64_t n)
 {
     *centre = select_median(v, n);
-    for (int64_t i = 0; i < n; i++) v[i] = fabs(v[i] - *centre);
+    for (int64_t i = 0; i < n; i++)
+        v[i] = fabs(v[i] - *centre);
     *scale = select_median(v, n) / NORMAL_QUARTILE;
 }
 
 static void standardise(dispersion *d, bool by_median)
 {
-    for (int64_t i = 0; i < d->n; i++) d->norm[i] = (double)NAN;
+    for (int64_t i = 0; i < d->n; i++)
+        d->norm[i] = (double)NAN;
     for (int64_t b = 0; b < d->n_edges - 1; b++) {
         double centre, scale;
         int64_t n = gather(d, b);
@@ -241,7 +246,8 @@ scw_status hvg_choose_by_dispersion(hvg *h, const hvg_moments *m, const hvg_opti
     TRY(mem_new(&mean, h->p));
     TRY(mem_new(&variance, h->p));
     TRY(mem_new(&seen, 2 * h->p));
-    for (int64_t j = 0; j < 2 * h->p; j++) seen[j] = (double)m->n_batches;
+    for (int64_t j = 0; j < 2 * h->p; j++)
+        seen[j] = (double)m->n_batches;
     for (int32_t b = 0; b < m->n_batches; b++) {
         hvg_mean_variance(mean, variance, m, b);
         take_features(&d, m, b, mean, variance, o->flavor == HVG_SEURAT);
@@ -249,10 +255,14 @@ scw_status hvg_choose_by_dispersion(hvg *h, const hvg_moments *m, const hvg_opti
         for (int64_t i = 0; i < d.n; i++) {
             int64_t j = d.column[i];
             h->mean[j] += d.mean[i] / (double)m->n_batches;
-            if (isnan(d.value[i])) seen[j] -= 1.0;
-            else h->spread[j] += d.value[i];
-            if (isnan(d.norm[i])) seen[h->p + j] -= 1.0;
-            else h->norm[j] += d.norm[i];
+            if (isnan(d.value[i]))
+                seen[j] -= 1.0;
+            else
+                h->spread[j] += d.value[i];
+            if (isnan(d.norm[i]))
+                seen[h->p + j] -= 1.0;
+            else
+                h->norm[j] += d.norm[i];
         }
     }
     for (int64_t j = 0; j < h->p; j++) {

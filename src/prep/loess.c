@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/dense.h"
 
-#define CELL 0.2    /* a cell of the tree holds at most this share of a neighbourhood */
+#define CELL 0.2     /* a cell of the tree holds at most this share of a neighbourhood */
 #define MARGIN 0.005 /* by which the outermost cells reach beyond the data */
 #define TERMS 3
 
@@ -33,7 +33,7 @@ typedef struct loess {
     int64_t n, q;  /* points; of a neighbourhood */
     vertex *vertices;
     int64_t n_vertices;
-    cell *cells;   /* a queue; at most twice as many as vertices */
+    cell *cells;             /* a queue; at most twice as many as vertices */
     double *design, *target; /* [q, TERMS], [q] */
 } loess;
 
@@ -144,7 +144,8 @@ static scw_status fit_vertex(loess *l, vertex *v)
     lapack_int rank;
 
     if (!(radius > 0.0)) { /* they share one place, as features seen in few cells do */
-        for (int64_t i = 0; i < l->q; i++) v->value += p[i].y / (double)l->q;
+        for (int64_t i = 0; i < l->q; i++)
+            v->value += p[i].y / (double)l->q;
         goto done;
     }
     for (int64_t i = 0; i < l->q; i++) {
@@ -155,11 +156,14 @@ static scw_status fit_vertex(loess *l, vertex *v)
         row[1] = w * d;
         row[2] = w * d * d;
         l->target[i] = w * p[i].y;
-        for (int t = 0; t < TERMS; t++) norm[t] += row[t] * row[t];
+        for (int t = 0; t < TERMS; t++)
+            norm[t] += row[t] * row[t];
     }
-    for (int t = 0; t < TERMS; t++) norm[t] = norm[t] > 0.0 ? sqrt(norm[t]) : 1.0;
+    for (int t = 0; t < TERMS; t++)
+        norm[t] = norm[t] > 0.0 ? sqrt(norm[t]) : 1.0;
     for (int64_t i = 0; i < l->q; i++)
-        for (int t = 0; t < TERMS; t++) l->design[i * TERMS + t] /= norm[t];
+        for (int t = 0; t < TERMS; t++)
+            l->design[i * TERMS + t] /= norm[t];
     int before = dense_enter();
     lapack_int info = LAPACKE_dgelss(LAPACK_ROW_MAJOR, (lapack_int)l->q, TERMS, 1, l->design, TERMS,
                                      l->target, 1, singular, 100.0 * DBL_EPSILON, &rank);
@@ -197,16 +201,21 @@ scw_status loess_fit(double *fitted, const double *x, const double *y, int64_t n
     l.q = (int64_t)floor((double)n * span + 1e-5);
     if (l.q > n) l.q = n;
     if (l.q < TERMS)
-        FAIL(SCW_EDATA, "local regression: %lld points with span %g leave neighbourhoods of %lld; "
-             "3 are needed", (long long)n, span, (long long)l.q);
+        FAIL(SCW_EDATA,
+             "local regression: %lld points with span %g leave neighbourhoods of %lld; "
+             "3 are needed",
+             (long long)n, span, (long long)l.q);
     TRY(mem_new(&l.points, n));
-    for (int64_t i = 0; i < n; i++) l.points[i] = (point){x[i], y[i], i};
+    for (int64_t i = 0; i < n; i++)
+        l.points[i] = (point){x[i], y[i], i};
     qsort(l.points, (size_t)n, sizeof *l.points, by_x);
     TRY(mem_new(&l.design, l.q * TERMS));
     TRY(mem_new(&l.target, l.q));
     TRY(build_cells(&l, span));
-    for (int64_t k = 0; k < l.n_vertices; k++) TRY(fit_vertex(&l, &l.vertices[k]));
-    for (int64_t i = 0; i < n; i++) fitted[i] = blend(&l, x[i]);
+    for (int64_t k = 0; k < l.n_vertices; k++)
+        TRY(fit_vertex(&l, &l.vertices[k]));
+    for (int64_t i = 0; i < n; i++)
+        fitted[i] = blend(&l, x[i]);
 done:
     clear(&l);
     return st;

@@ -46,7 +46,8 @@ void block_row_sums(double *out, const row_block *b)
     PARALLEL_FOR_IF(x->n_rows > 256)
     for (int64_t i = 0; i < x->n_rows; i++) {
         double sum = 0.0;
-        for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) sum += (double)x->values[e];
+        for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++)
+            sum += (double)x->values[e];
         out[i] = sum;
     }
 }

@@ -20,29 +20,29 @@
 #define SPACE_BYTES (1LL << 30) /* the Krylov space keeps to this by having fewer blocks */
 #define TILE 64
 #define STRIPE_COLUMNS 64 /* of Xc Xc^T formed by two passes */
-#define STRIPE 32 /* components whose scores are summed together */
+#define STRIPE 32         /* components whose scores are summed together */
 
 typedef struct stream {
     block_reader *rows;
     const scw_hooks *hooks;
     int64_t n, p, m;
-    int32_t *number;   /* [p] of a column that takes part, else -1 */
-    int64_t *column;   /* [m] back */
-    double *mean;      /* [m] */
+    int32_t *number;       /* [p] of a column that takes part, else -1 */
+    int64_t *column;       /* [m] back */
+    double *mean;          /* [m] */
     double *sum, *squares; /* [m] */
-    bool by_rows;      /* G = Xc Xc^T */
-    int64_t side;      /* rows of G: m, or n */
-    double *gram;      /* [side, side] or NULL */
+    bool by_rows;          /* G = Xc Xc^T */
+    int64_t side;          /* rows of G: m, or n */
+    double *gram;          /* [side, side] or NULL */
     /* the columns of the present block */
-    int64_t *start, *at;   /* [m + 1], [m] */
-    int32_t *row;          /* [room] */
-    double *value;         /* [room] */
+    int64_t *start, *at; /* [m + 1], [m] */
+    int32_t *row;        /* [room] */
+    double *value;       /* [room] */
     int64_t room;
     /* of an application */
-    const double *b;   /* [m, l] */
-    double *out;       /* [m, l] */
-    double *inner;     /* [rows of a block, l] x_i^T B */
-    double *half;      /* [m, l] T, by rows */
+    const double *b; /* [m, l] */
+    double *out;     /* [m, l] */
+    double *inner;   /* [rows of a block, l] x_i^T B */
+    double *half;    /* [m, l] T, by rows */
     int64_t inner_room, half_room, l;
 } stream;
 
@@ -170,13 +170,15 @@ static scw_status form_gram_by_rows(stream *s)
         int64_t l = n - first < STRIPE_COLUMNS ? n - first : STRIPE_COLUMNS;
         mem_free(unit);
         TRY(mem_new(&unit, n * l));
-        for (int64_t h = 0; h < l; h++) unit[(first + h) * l + h] = 1.0;
+        for (int64_t h = 0; h < l; h++)
+            unit[(first + h) * l + h] = 1.0;
         TRY(apply_by_rows(stripe, s, unit, l));
         for (int64_t i = 0; i < n; i++)
             memcpy(s->gram + i * n + first, stripe + i * l, (size_t)l * sizeof *stripe);
     }
     for (int64_t i = 0; i < n; i++) /* the two triangles differ by rounding */
-        for (int64_t j = 0; j < i; j++) s->gram[i * n + j] = s->gram[j * n + i];
+        for (int64_t j = 0; j < i; j++)
+            s->gram[i * n + j] = s->gram[j * n + i];
 done:
     mem_free(unit);
     mem_free(stripe);
@@ -213,7 +215,8 @@ static void rows_times(double *out, const stream *s, const matrix *x, const doub
             if (j < 0) continue;
             double v = (double)x->values[e];
             const double *from = b + j * l;
-            for (int64_t h = 0; h < l; h++) to[h] += v * from[h];
+            for (int64_t h = 0; h < l; h++)
+                to[h] += v * from[h];
         }
     }
 }
@@ -227,7 +230,8 @@ static void add_columns_times(double *out, const stream *s, const double *a, int
         for (int64_t e = s->start[j]; e < s->start[j + 1]; e++) {
             double v = s->value[e];
             const double *from = a + s->row[e] * l;
-            for (int64_t h = 0; h < l; h++) to[h] += v * from[h];
+            for (int64_t h = 0; h < l; h++)
+                to[h] += v * from[h];
         }
     }
 }
@@ -283,10 +287,12 @@ static scw_status apply_stream(double *out, void *context, const double *b, int6
     s->l = l;
     TRY(blocks_each(s->rows, "principal components", s->hooks, visit_product, s));
     for (int64_t j = 0; j < s->m; j++)
-        for (int64_t h = 0; h < l; h++) margin[h] += s->mean[j] * b[j * l + h];
+        for (int64_t h = 0; h < l; h++)
+            margin[h] += s->mean[j] * b[j * l + h];
     PARALLEL_FOR
     for (int64_t j = 0; j < s->m; j++)
-        for (int64_t h = 0; h < l; h++) out[j * l + h] -= (double)s->n * s->mean[j] * margin[h];
+        for (int64_t h = 0; h < l; h++)
+            out[j * l + h] -= (double)s->n * s->mean[j] * margin[h];
 done:
     mem_free(margin);
     return st;
@@ -308,10 +314,12 @@ static scw_status transposed_times(stream *s, const double *b, int64_t l)
     s->l = l;
     TRY(blocks_each(s->rows, "principal components", s->hooks, visit_transposed, s));
     for (int64_t i = 0; i < s->n; i++)
-        for (int64_t h = 0; h < l; h++) margin[h] += b[i * l + h];
+        for (int64_t h = 0; h < l; h++)
+            margin[h] += b[i * l + h];
     PARALLEL_FOR
     for (int64_t j = 0; j < s->m; j++)
-        for (int64_t h = 0; h < l; h++) s->half[j * l + h] -= s->mean[j] * margin[h];
+        for (int64_t h = 0; h < l; h++)
+            s->half[j * l + h] -= s->mean[j] * margin[h];
 done:
     mem_free(margin);
     return st;
@@ -329,9 +337,11 @@ static scw_status apply_by_rows(double *out, void *context, const double *b, int
     TRY(blocks_each(s->rows, "principal components", s->hooks, visit_forward, s));
     TRY(mem_new(&margin, l));
     for (int64_t j = 0; j < s->m; j++)
-        for (int64_t h = 0; h < l; h++) margin[h] += s->mean[j] * s->half[j * l + h];
+        for (int64_t h = 0; h < l; h++)
+            margin[h] += s->mean[j] * s->half[j * l + h];
     for (int64_t i = 0; i < s->n; i++)
-        for (int64_t h = 0; h < l; h++) out[i * l + h] -= margin[h];
+        for (int64_t h = 0; h < l; h++)
+            out[i * l + h] -= margin[h];
 done:
     mem_free(margin);
     return st;
@@ -364,8 +374,10 @@ static scw_status solve(double *values, double *vectors, stream *s, int64_t k, u
     scw_status st = SCW_OK;
     int64_t l = k + EIGEN_OVERSAMPLE, n_blocks = MOST_BLOCKS;
 
-    while (n_blocks > FEWEST_BLOCKS && 16 * s->side * l * n_blocks > SPACE_BYTES) n_blocks--;
-    while (n_blocks > 1 && n_blocks * l > s->side) n_blocks--;
+    while (n_blocks > FEWEST_BLOCKS && 16 * s->side * l * n_blocks > SPACE_BYTES)
+        n_blocks--;
+    while (n_blocks > 1 && n_blocks * l > s->side)
+        n_blocks--;
     const eigen_problem g = {s->side, s->by_rows ? apply_by_rows : apply_stream, s};
     if (s->side <= EXACT_SIZE || n_blocks < FEWEST_BLOCKS) {
         TRY(form_gram(s));
@@ -442,8 +454,10 @@ scw_status pca_stream_fit(pca_stream *out, block_reader *rows, const pca_stream_
         FAIL(SCW_EINVAL, "principal components: the number of components must be 1 or more");
     TRY(number_columns(&s, options->selected));
     if (s.n < 2 || s.m < 1)
-        FAIL(SCW_EDATA, "principal components need 2 cells and 1 feature or more, found %lld and "
-             "%lld", (long long)s.n, (long long)s.m);
+        FAIL(SCW_EDATA,
+             "principal components need 2 cells and 1 feature or more, found %lld and "
+             "%lld",
+             (long long)s.n, (long long)s.m);
     int64_t rank = s.n < s.m ? s.n : s.m;
     c.k = options->k < rank ? options->k : rank;
     TRY(alloc_result(&c));
@@ -493,7 +507,8 @@ static scw_status visit_scores(void *state, const row_block *b)
             for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
                 const double *from = s->components + x->indices[e] * k + first;
                 double v = (double)x->values[e];
-                for (int64_t h = 0; h < width; h++) sum[h] += v * from[h];
+                for (int64_t h = 0; h < width; h++)
+                    sum[h] += v * from[h];
             }
             for (int64_t h = 0; h < width; h++)
                 to[first + h] = (float)(sum[h] - s->margin[first + h]);
@@ -510,7 +525,8 @@ scw_status pca_stream_scores(float *scores, block_reader *rows, const double *co
 
     TRY(mem_new(&margin, k));
     for (int64_t j = 0; j < rows->n_cols; j++)
-        for (int64_t h = 0; h < k; h++) margin[h] += mean[j] * components[j * k + h];
+        for (int64_t h = 0; h < k; h++)
+            margin[h] += mean[j] * components[j * k + h];
     scoring s = {scores, components, margin, k};
     TRY(blocks_each(rows, "scores", hooks, visit_scores, &s));
 done:

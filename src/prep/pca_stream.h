@@ -13,7 +13,7 @@
 #include "scweave/hooks.h"
 
 typedef struct pca_stream_options {
-    int64_t k;               /* components wanted; at most min(n, p) are given */
+    int64_t k; /* components wanted; at most min(n, p) are given */
     uint64_t seed;
     bool uncentred;          /* keep the column means: a truncated SVD */
     const uint8_t *selected; /* [p] 1: the column takes part; NULL: all. Others have zeros in
@@ -29,10 +29,10 @@ typedef struct pca_stream {
     double *mean;            /* [p]; zeros if uncentred */
 } pca_stream;
 
-/* SCW_EINVAL: k < 1; SCW_EDATA: fewer than two rows, no column, values that are not finite. Cost: one
- * pass for the moments and one for G (up to 1300 columns that take part), or 4 to 7 applications of
- * O(nnz k). Memory: 16 min(n, p) (k + 10) bytes times the number of applications, which is lowered to
- * keep this near 1 GB; 8 p (k + 10) bytes; and a block. */
+/* SCW_EINVAL: k < 1; SCW_EDATA: fewer than two rows, no column, values that are not finite. Cost:
+ * one pass for the moments and one for G (up to 1300 columns that take part), or 4 to 7
+ * applications of O(nnz k). Memory: 16 min(n, p) (k + 10) bytes times the number of applications,
+ * which is lowered to keep this near 1 GB; 8 p (k + 10) bytes; and a block. */
 SCW_CHECKED scw_status pca_stream_fit(pca_stream *out, block_reader *rows,
                                       const pca_stream_options *options, const scw_hooks *hooks);
 void pca_stream_clear(pca_stream *c);

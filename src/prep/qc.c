@@ -41,7 +41,8 @@ static void top_shares(const pass *p, float *v, int64_t n, int64_t cell, double 
         double sum = 0.0;
         if (o->tops[t] < n) select_largest(v, n, o->tops[t]);
         n = o->tops[t] < n ? o->tops[t] : n;
-        for (int64_t e = 0; e < n; e++) sum += (double)v[e];
+        for (int64_t e = 0; e < n; e++)
+            sum += (double)v[e];
         p->q->top_share[t * p->q->n + cell] = total != 0.0 ? 100.0 * sum / total : (double)NAN;
     }
 }
@@ -91,7 +92,8 @@ static scw_status visit(void *state, const row_block *b)
         q->fractional |= v != floorf(v);
     }
     PARALLEL_FOR
-    for (int64_t i = 0; i < x->n_rows; i++) one_cell(p, b, i);
+    for (int64_t i = 0; i < x->n_rows; i++)
+        one_cell(p, b, i);
     for (int64_t i = 0; i < x->n_rows; i++) {
         if (p->o->cells && !p->o->cells[b->from + i]) continue;
         q->n_counted++;
@@ -108,8 +110,8 @@ scw_status qc_compute(qc *out, block_reader *rows, const qc_options *options,
                       const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    qc q = {.n = rows->n_rows, .p = rows->n_cols, .n_sets = options->n_sets,
-            .n_tops = options->n_tops};
+    qc q = {
+        .n = rows->n_rows, .p = rows->n_cols, .n_sets = options->n_sets, .n_tops = options->n_tops};
     pass p = {.q = &q, .o = options};
 
     *out = (qc){0};
@@ -120,8 +122,10 @@ scw_status qc_compute(qc *out, block_reader *rows, const qc_options *options,
     TRY(mem_new(&q.n_cells, q.p));
     TRY(mem_new(&q.feature_total, q.p));
     TRY(blocks_each(rows, "quality", hooks, visit, &p));
-    for (int64_t i = 0; i < q.n; i++) q.n_empty_cells += q.n_genes[i] == 0;
-    for (int64_t j = 0; j < q.p; j++) q.n_empty_features += q.n_cells[j] == 0;
+    for (int64_t i = 0; i < q.n; i++)
+        q.n_empty_cells += q.n_genes[i] == 0;
+    for (int64_t j = 0; j < q.p; j++)
+        q.n_empty_features += q.n_cells[j] == 0;
     *out = q;
     q = (qc){0};
 done:
@@ -143,7 +147,8 @@ scw_status qc_outlier_bounds(double *low, double *high, const double *values, in
         if (isfinite(values[i])) finite[m++] = values[i];
     if (m == 0) goto done;
     double middle = select_median(finite, m);
-    for (int64_t i = 0; i < m; i++) finite[i] = fabs(finite[i] - middle);
+    for (int64_t i = 0; i < m; i++)
+        finite[i] = fabs(finite[i] - middle);
     double reach = n_mads * MAD_SCALE * select_median(finite, m);
     *low = middle - reach;
     *high = middle + reach;

@@ -2,9 +2,9 @@
 /* Quality figures of cells and features in one pass, as scanpy's calculate_qc_metrics defines them.
  * Of a matrix x [n cells, p features]:
  *
- *   cell i     n_genes = #{j: x_ij != 0}, total = sum_j x_ij, share of its k largest values in the total,
- *              total and share of each set of features
- *   feature j  n_cells = #{i: x_ij != 0}, total = sum_i x_ij; mean and dropout follow from them
+ *   cell i     n_genes = #{j: x_ij != 0}, total = sum_j x_ij, share of its k largest values in the
+ * total, total and share of each set of features feature j  n_cells = #{i: x_ij != 0}, total =
+ * sum_i x_ij; mean and dropout follow from them
  */
 #ifndef PREP_QC_H
 #define PREP_QC_H

@@ -14,8 +14,10 @@ void select_largest(float *v, int64_t n, int64_t k)
         float pivot = a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
         int64_t i = low, j = high;
         while (i <= j) {
-            while (v[i] > pivot) i++;
-            while (v[j] < pivot) j--;
+            while (v[i] > pivot)
+                i++;
+            while (v[j] < pivot)
+                j--;
             if (i > j) break;
             float kept = v[i];
             v[i++] = v[j];

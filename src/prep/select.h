@@ -11,8 +11,8 @@ void select_largest(float *v, int64_t n, int64_t k);
 /* Median of v [n], n > 0: of an even number the mean of the middle two. */
 double select_median(double *v, int64_t n);
 
-/* Quantile 0 <= q <= 1 of ascending v [n], n > 0, between two values by linear interpolation (numpy's
- * default). */
+/* Quantile 0 <= q <= 1 of ascending v [n], n > 0, between two values by linear interpolation
+ * (numpy's default). */
 double sorted_quantile(const double *v, int64_t n, double q);
 
 /* For qsort. */

@@ -76,8 +76,8 @@ static scw_status visit_totals(void *state, const row_block *b)
         t->totals[b->from + i] = row_total(&b->x, i, t->left_out);
     for (int64_t i = 0; i < b->x.n_rows; i++)
         if (!isfinite(t->totals[b->from + i]) || t->totals[b->from + i] < 0.0)
-            FAIL(SCW_EDATA, "cell %lld sums to %g; counts are needed",
-                 (long long)(b->from + i) + 1, t->totals[b->from + i]);
+            FAIL(SCW_EDATA, "cell %lld sums to %g; counts are needed", (long long)(b->from + i) + 1,
+                 t->totals[b->from + i]);
 done:
     return st;
 }
@@ -124,7 +124,10 @@ static scw_status normalize_map(row_block *b, const prep_step *s)
 
 const step_kind step_normalize = {
     {"normalize", "scale each cell to the same sum", "X; layers counts", normalize_table},
-    sizeof(normalize_options), normalize_fit, normalize_map, NULL,
+    sizeof(normalize_options),
+    normalize_fit,
+    normalize_map,
+    NULL,
 };
 
 /* ------------------------------------------------------------------ log1p, binarize */
@@ -135,10 +138,13 @@ static scw_status log1p_map(row_block *b, const prep_step *s)
     bool below = false;
 
     (void)s;
-    for (int64_t e = 0; e < x->indptr[x->n_rows]; e++) below |= !(x->values[e] > -1.0f);
+    for (int64_t e = 0; e < x->indptr[x->n_rows]; e++)
+        below |= !(x->values[e] > -1.0f);
     if (below)
-        return status_fail(SCW_EDATA, "a value near cell %lld is -1 or less, or no number: it has no "
-                           "log1p", (long long)b->from + 1);
+        return status_fail(SCW_EDATA,
+                           "a value near cell %lld is -1 or less, or no number: it has no "
+                           "log1p",
+                           (long long)b->from + 1);
     PARALLEL_FOR
     for (int64_t i = 0; i < x->n_rows; i++)
         for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++)
@@ -155,7 +161,10 @@ static scw_status log1p_write(results_part *out, const prep_step *s, const step_
 
 const step_kind step_log1p = {
     {"log1p", "natural logarithm of one plus the value", "X; layers counts; uns log1p", no_table},
-    sizeof(no_options), NULL, log1p_map, log1p_write,
+    sizeof(no_options),
+    NULL,
+    log1p_map,
+    log1p_write,
 };
 
 static scw_status binarize_map(row_block *b, const prep_step *s)
@@ -168,7 +177,10 @@ static scw_status binarize_map(row_block *b, const prep_step *s)
 
 const step_kind step_binarize = {
     {"binarize", "one where there is a count", "X; layers counts", no_table},
-    sizeof(no_options), NULL, binarize_map, NULL,
+    sizeof(no_options),
+    NULL,
+    binarize_map,
+    NULL,
 };
 
 /* ------------------------------------------------------------------ columns */
@@ -274,9 +286,13 @@ done:
 }
 
 const step_kind step_scale = {
-    {"scale", "z-score of each feature, clipped; used by the steps that follow, X keeps what it held",
+    {"scale",
+     "z-score of each feature, clipped; used by the steps that follow, X keeps what it held",
      "var mean, std; a dense layer when asked for", scale_table},
-    sizeof(scale_options), scale_fit, scale_map, scale_write,
+    sizeof(scale_options),
+    scale_fit,
+    scale_map,
+    scale_write,
 };
 
 /* ------------------------------------------------------------------ clr */
@@ -301,7 +317,8 @@ static scw_status clr_fit(prep_step *s, const step_input *in)
     TRY(step_add_array(&mean, s, "mean_log1p", in->rows->n_cols, 1));
     column_pass c = {.sum = mean, .logs = true};
     TRY(blocks_each(in->rows, "log ratios", in->hooks, visit_columns, &c));
-    for (int64_t j = 0; j < in->rows->n_cols; j++) mean[j] /= (double)in->rows->n_rows;
+    for (int64_t j = 0; j < in->rows->n_cols; j++)
+        mean[j] /= (double)in->rows->n_rows;
 done:
     return st;
 }
@@ -314,10 +331,13 @@ static scw_status clr_map(row_block *b, const prep_step *s)
     matrix *x = &b->x;
     bool negative = false;
 
-    for (int64_t e = 0; e < x->indptr[x->n_rows]; e++) negative |= !(x->values[e] >= 0.0f);
+    for (int64_t e = 0; e < x->indptr[x->n_rows]; e++)
+        negative |= !(x->values[e] >= 0.0f);
     if (negative)
-        return status_fail(SCW_EDATA, "a value near cell %lld is negative or no number; log ratios "
-                           "need counts", (long long)b->from + 1);
+        return status_fail(SCW_EDATA,
+                           "a value near cell %lld is negative or no number; log ratios "
+                           "need counts",
+                           (long long)b->from + 1);
     PARALLEL_FOR
     for (int64_t i = 0; i < x->n_rows; i++) {
         double sum = 0.0;
@@ -334,7 +354,10 @@ static scw_status clr_map(row_block *b, const prep_step *s)
 
 const step_kind step_clr = {
     {"clr", "centred log ratio", "X; layers counts", clr_table},
-    sizeof(clr_options), clr_fit, clr_map, NULL,
+    sizeof(clr_options),
+    clr_fit,
+    clr_map,
+    NULL,
 };
 
 /* ------------------------------------------------------------------ tfidf */
@@ -349,7 +372,8 @@ typedef struct tfidf_options {
 static const scw_option tfidf_table[] = {
     {"variant", SCW_OPTION_CHOICE, offsetof(tfidf_options, variant), "signac", 0, 0,
      "signac|clue|muon", NULL, "tfidf",
-     "signac: log1p(tf idf scale), idf = cells / cells with the peak; clue: idf = cells / counts of "
+     "signac: log1p(tf idf scale), idf = cells / cells with the peak; clue: idf = cells / counts "
+     "of "
      "the peak, cells scaled to the same sum, log1p; muon: log1p(tf scale) log1p(cells / counts)"},
     {"scale", SCW_OPTION_REAL, offsetof(tfidf_options, scale), "10000", 1e-6, 1e12, NULL, "X",
      "tfidf", "factor before the logarithm"},
@@ -364,8 +388,10 @@ static scw_status tfidf_fit(prep_step *s, const step_input *in)
 
     TRY(step_add_array(&idf, s, "idf", in->rows->n_cols, 1));
     column_pass c = {0};
-    if (o->variant == TFIDF_SIGNAC) c.cells = idf;
-    else c.sum = idf;
+    if (o->variant == TFIDF_SIGNAC)
+        c.cells = idf;
+    else
+        c.sum = idf;
     TRY(blocks_each(in->rows, "inverse document frequencies", in->hooks, visit_columns, &c));
     for (int64_t j = 0; j < in->rows->n_cols; j++) {
         double ratio = idf[j] > 0.0 ? (double)in->rows->n_rows / idf[j] : 0.0;
@@ -402,10 +428,13 @@ static scw_status tfidf_map(row_block *b, const prep_step *s)
 
     for (int64_t e = 0; e < b->x.indptr[b->x.n_rows]; e++)
         if (!(b->x.values[e] >= 0.0f))
-            return status_fail(SCW_EDATA, "a value near cell %lld is negative or no number; TF-IDF "
-                               "needs counts", (long long)b->from + 1);
+            return status_fail(SCW_EDATA,
+                               "a value near cell %lld is negative or no number; TF-IDF "
+                               "needs counts",
+                               (long long)b->from + 1);
     PARALLEL_FOR
-    for (int64_t i = 0; i < b->x.n_rows; i++) tfidf_row(&b->x, i, idf, s->options);
+    for (int64_t i = 0; i < b->x.n_rows; i++)
+        tfidf_row(&b->x, i, idf, s->options);
     return SCW_OK;
 }
 
@@ -425,5 +454,8 @@ done:
 const step_kind step_tfidf = {
     {"tfidf", "term frequency times inverse document frequency", "X; layers counts; var idf",
      tfidf_table},
-    sizeof(tfidf_options), tfidf_fit, tfidf_map, tfidf_write,
+    sizeof(tfidf_options),
+    tfidf_fit,
+    tfidf_map,
+    tfidf_write,
 };

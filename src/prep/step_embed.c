@@ -106,9 +106,10 @@ static scw_status pca_step_write(results_part *out, const prep_step *s, const st
     TRY(compute_scores(&scores, s, in, "X_pca"));
     TRY(results_part_obsm(out, &scores));
     TRY(add_loadings(out, s, "PCs", 0));
-    TRY(results_part_record(out, "pca", o->hvg && in->selected
-                                            ? "{\"use_highly_variable\": 1, \"zero_center\": 1}"
-                                            : "{\"use_highly_variable\": 0, \"zero_center\": 1}"));
+    TRY(results_part_record(out, "pca",
+                            o->hvg && in->selected
+                                ? "{\"use_highly_variable\": 1, \"zero_center\": 1}"
+                                : "{\"use_highly_variable\": 0, \"zero_center\": 1}"));
     TRY(results_part_vector(out, "pca", "variance", step_values(s, "variance"), k));
     TRY(results_part_vector(out, "pca", "variance_ratio", step_values(s, "ratio"), k));
 done:
@@ -119,7 +120,10 @@ done:
 const step_kind step_pca = {
     {"pca", "principal components", "obsm X_pca; varm PCs; uns pca variance, variance_ratio",
      pca_table},
-    sizeof(pca_step_options), pca_step_fit, NULL, pca_step_write,
+    sizeof(pca_step_options),
+    pca_step_fit,
+    NULL,
+    pca_step_write,
 };
 
 /* ------------------------------------------------------------------ lsi */
@@ -135,8 +139,8 @@ typedef struct lsi_options {
 static const scw_option lsi_table[] = {
     {"k", SCW_OPTION_INT, offsetof(lsi_options, k), "50", 1, 10000, NULL, "K", "lsi",
      "components, the dropped one counted"},
-    {"drop-first", SCW_OPTION_BOOL, offsetof(lsi_options, drop_first), "off", 0, 0, NULL, NULL, "lsi",
-     "leave out the first component, which mostly follows the depth of the cells"},
+    {"drop-first", SCW_OPTION_BOOL, offsetof(lsi_options, drop_first), "off", 0, 0, NULL, NULL,
+     "lsi", "leave out the first component, which mostly follows the depth of the cells"},
     {"scores", SCW_OPTION_CHOICE, offsetof(lsi_options, scores), "left", 0, 0, "left|scaled", NULL,
      "lsi", "left: the left singular vectors, Y V / s; scaled: Y V"},
     {"cells", SCW_OPTION_CHOICE, offsetof(lsi_options, cells), "asis", 0, 0, "asis|standardized",
@@ -206,7 +210,9 @@ static scw_status shape_scores(results_array *out, const results_array *all, con
         double sum = 0.0, squares = 0.0;
         for (int64_t h = 0; h < k; h++) {
             double s = singular[h + drop];
-            double v = o->scores == LSI_SCALED ? (double)from[h] : s > 0.0 ? (double)from[h] / s : 0.0;
+            double v = o->scores == LSI_SCALED ? (double)from[h]
+                       : s > 0.0               ? (double)from[h] / s
+                                               : 0.0;
             to[h] = (float)v;
             sum += v;
         }
@@ -235,7 +241,8 @@ static scw_status lsi_write(results_part *out, const prep_step *s, const step_in
     TRY(mem_new(&depth, in->counts->n_rows));
     TRY(mem_new(&correlation, k));
     TRY(mem_new(&deviation, k));
-    for (int64_t h = 0; h < k; h++) deviation[h] = sqrt(step_values(s, "variance")[h]);
+    for (int64_t h = 0; h < k; h++)
+        deviation[h] = sqrt(step_values(s, "variance")[h]);
     TRY(blocks_each(in->counts, "depth", in->hooks, visit_depth, depth));
     TRY(compute_scores(&all, s, in, "X_lsi"));
     depth_correlation(correlation, depth, &all);
@@ -244,8 +251,9 @@ static scw_status lsi_write(results_part *out, const prep_step *s, const step_in
     TRY(shape_scores(&scores, &all, o, step_values(s, "singular")));
     TRY(results_part_obsm(out, &scores));
     TRY(add_loadings(out, s, "LSI", drop));
-    TRY(results_part_record(out, "lsi", drop ? "{\"first_component_dropped\": 1}"
-                                             : "{\"first_component_dropped\": 0}"));
+    TRY(results_part_record(out, "lsi",
+                            drop ? "{\"first_component_dropped\": 1}"
+                                 : "{\"first_component_dropped\": 0}"));
     TRY(results_part_vector(out, "lsi", "stdev", deviation + drop, k - drop));
     TRY(results_part_vector(out, "lsi", "depth_correlation", correlation, k));
 done:
@@ -260,5 +268,8 @@ done:
 const step_kind step_lsi = {
     {"lsi", "latent semantic indexing: truncated singular value decomposition, not centred",
      "obsm X_lsi; varm LSI; uns lsi stdev, depth_correlation", lsi_table},
-    sizeof(lsi_options), lsi_fit, NULL, lsi_write,
+    sizeof(lsi_options),
+    lsi_fit,
+    NULL,
+    lsi_write,
 };

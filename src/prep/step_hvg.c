@@ -25,7 +25,8 @@ static const scw_option table[] = {
      "how many to choose; 0, with dispersions only: by the limits that follow"},
     {"span", SCW_OPTION_REAL, AT(span), "0.3", 0.01, 1, NULL, "X", "hvg",
      "seurat_v3: share of the features in a neighbourhood of the local regression"},
-    {"bins", SCW_OPTION_INT, AT(bins), "20", 1, 10000, NULL, "N", "hvg", "seurat: bins of the mean"},
+    {"bins", SCW_OPTION_INT, AT(bins), "20", 1, 10000, NULL, "N", "hvg",
+     "seurat: bins of the mean"},
     {"min-mean", SCW_OPTION_REAL, AT(min_mean), "0.0125", -1e300, 1e300, NULL, "X", "hvg",
      "with n=0"},
     {"max-mean", SCW_OPTION_REAL, AT(max_mean), "3", -1e300, 1e300, NULL, "X", "hvg", "with n=0"},
@@ -51,14 +52,15 @@ static scw_status fit(prep_step *s, const step_input *in)
     scw_status st = SCW_OK;
     const hvg_step_options *o = s->options;
     const bool counts = o->flavor <= HVG_SEURAT_V3_PAPER;
-    const hvg_options how = {(hvg_flavor)o->flavor, o->n, o->span, o->bins, o->min_mean,
-                             o->max_mean, o->min_disp, o->max_disp, in->batch, in->n_batches};
+    const hvg_options how = {
+        (hvg_flavor)o->flavor, o->n,        o->span,     o->bins,   o->min_mean,
+        o->max_mean,           o->min_disp, o->max_disp, in->batch, in->n_batches};
     hvg h = {0};
     double *chosen, *batches;
 
     if (!counts && !in->changed)
         FAIL(SCW_EINVAL, "this flavor looks at logarithms of normalised counts: put "
-             "normalize,log1p before it");
+                         "normalize,log1p before it");
     TRY(hvg_fit(&h, counts ? in->counts : in->rows, &how, in->hooks));
     TRY(step_add_array(&chosen, s, "highly_variable", h.p, 1));
     TRY(step_add_array(&batches, s, "highly_variable_nbatches", h.p, 1));
@@ -82,9 +84,12 @@ static scw_status add_column(frame *var, const step_array *a, column_kind kind)
 
     TRY(column_init(&c, a->name, kind, a->n_rows));
     for (int64_t j = 0; j < a->n_rows; j++) {
-        if (kind == COLUMN_BOOL) c.boolean[j] = a->values[j] != 0.0;
-        else if (kind == COLUMN_INT) c.i64[j] = (int64_t)a->values[j];
-        else c.f64[j] = a->values[j];
+        if (kind == COLUMN_BOOL)
+            c.boolean[j] = a->values[j] != 0.0;
+        else if (kind == COLUMN_INT)
+            c.i64[j] = (int64_t)a->values[j];
+        else
+            c.f64[j] = a->values[j];
     }
     TRY(results_part_column(var, &c));
 done:
@@ -106,7 +111,8 @@ static scw_status write(results_part *out, const prep_step *s, const step_input 
         if (batches && !in->batch) continue;
         TRY(add_column(&out->var, a, k == 0 ? COLUMN_BOOL : batches ? COLUMN_INT : COLUMN_FLOAT));
     }
-    for (int64_t j = 0; j < s->arrays[0].n_rows; j++) n += s->arrays[0].values[j] != 0.0;
+    for (int64_t j = 0; j < s->arrays[0].n_rows; j++)
+        n += s->arrays[0].values[j] != 0.0;
     log_info(in->hooks, "%lld highly variable features", (long long)n);
     TRY(text_add(&record, "{\"flavor\": \"%s\"}", flavors[o->flavor]));
     TRY(results_part_record(out, "hvg", text_get(&record)));
@@ -117,7 +123,12 @@ done:
 
 const step_kind step_hvg = {
     {"hvg", "choose highly variable features; pca uses them",
-     "var highly_variable, means, variances and variances_norm or dispersions and dispersions_norm, "
-     "highly_variable_rank, highly_variable_nbatches; uns hvg", table},
-    sizeof(hvg_step_options), fit, NULL, write,
+     "var highly_variable, means, variances and variances_norm or dispersions and "
+     "dispersions_norm, "
+     "highly_variable_rank, highly_variable_nbatches; uns hvg",
+     table},
+    sizeof(hvg_step_options),
+    fit,
+    NULL,
+    write,
 };

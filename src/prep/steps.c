@@ -27,11 +27,13 @@ const scw_prep_step *scw_prep_step_at(int k)
 static const scw_prep_preset presets[] = {
     {"default", "log-normalised genes with PCA, CLR proteins with PCA, TF-IDF peaks with LSI",
      "rna=normalize:target=10000,log1p,hvg:flavor=seurat_v3,pca;adt=clr,pca;atac=tfidf,lsi"},
-    {"cite", "RNA and protein as in the NeurIPS 2021 setting: 5,000 variable genes, z-scores, 100 "
-             "components; proteins by CLR",
+    {"cite",
+     "RNA and protein as in the NeurIPS 2021 setting: 5,000 variable genes, z-scores, 100 "
+     "components; proteins by CLR",
      "rna=normalize:target=10000,log1p,hvg:n=5000,scale,pca:k=100;adt=clr,scale,pca:k=100"},
-    {"multiome", "RNA and chromatin as in the NeurIPS 2021 setting: 10,000 variable genes, z-scores, "
-                 "100 components; TF-IDF and LSI with standardised cells",
+    {"multiome",
+     "RNA and chromatin as in the NeurIPS 2021 setting: 10,000 variable genes, z-scores, "
+     "100 components; TF-IDF and LSI with standardised cells",
      "rna=normalize:target=10000,log1p,hvg:n=10000,scale,pca:k=100;"
      "atac=tfidf:variant=clue,lsi:k=100:cells=standardized"},
 };
@@ -133,7 +135,8 @@ void pipeline_clear(pipeline *p)
         prep_step *s = &p->steps[k];
         if (s->options) scw_options_clear(s->kind->about.options, s->options);
         mem_free(s->options);
-        for (int a = 0; a < s->n_arrays; a++) mem_free(s->arrays[a].values);
+        for (int a = 0; a < s->n_arrays; a++)
+            mem_free(s->arrays[a].values);
     }
     mem_free(p->steps);
     block_reader_free(p->counts);
@@ -199,7 +202,8 @@ scw_status pipeline_run(pipeline *p, results_part *out, const step_input *in)
         if (!chosen) continue;
         mem_free(selected);
         TRY(mem_new(&selected, chosen->n_rows));
-        for (int64_t j = 0; j < chosen->n_rows; j++) selected[j] = chosen->values[j] != 0.0;
+        for (int64_t j = 0; j < chosen->n_rows; j++)
+            selected[j] = chosen->values[j] != 0.0;
         here.selected = selected;
     }
 done:

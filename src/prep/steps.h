@@ -5,9 +5,9 @@
  *   map     change a block of rows by what was learnt; NULL: the rows pass unchanged
  *   write   what the step leaves in the file: columns of var, arrays of obsm and varm, dicts of uns
  *
- * A fitted step is its row, its options and its arrays: enough to treat other cells alike, and to be
- * stored. The rows that reach step k are the file's through the maps of steps 0 .. k - 1, so nothing
- * is kept between steps.
+ * A fitted step is its row, its options and its arrays: enough to treat other cells alike, and to
+ * be stored. The rows that reach step k are the file's through the maps of steps 0 .. k - 1, so
+ * nothing is kept between steps.
  *
  * To add a step: write its functions in a step_*.c, its options, and a row in steps.c. */
 #ifndef PREP_STEPS_H
@@ -24,10 +24,10 @@ typedef struct prep_step prep_step;
 
 /* What a step may look at. */
 typedef struct step_input {
-    block_reader *rows;      /* as they reach the step */
-    block_reader *counts;    /* as the file has them */
-    bool changed;            /* a step before has changed the rows */
-    const int32_t *batch;    /* [n] in 0 .. n_batches - 1, or NULL */
+    block_reader *rows;   /* as they reach the step */
+    block_reader *counts; /* as the file has them */
+    bool changed;         /* a step before has changed the rows */
+    const int32_t *batch; /* [n] in 0 .. n_batches - 1, or NULL */
     int32_t n_batches;
     const char *batch_key;   /* NULL: none */
     const uint8_t *selected; /* [p] highly variable, by an earlier step; or NULL */
@@ -38,8 +38,8 @@ typedef struct step_input {
 typedef struct step_kind {
     scw_prep_step about; /* name, summary, what it writes, options */
     size_t options_size;
-    scw_status (*fit)(prep_step *s, const step_input *in);                           /* or NULL */
-    scw_status (*map)(row_block *b, const prep_step *s);                             /* or NULL */
+    scw_status (*fit)(prep_step *s, const step_input *in);                            /* or NULL */
+    scw_status (*map)(row_block *b, const prep_step *s);                              /* or NULL */
     scw_status (*write)(results_part *out, const prep_step *s, const step_input *in); /* or NULL */
 } step_kind;
 
@@ -82,8 +82,8 @@ void pipeline_clear(pipeline *p);
  * the pipeline must outlive it. */
 SCW_CHECKED scw_status pipeline_rows(block_reader **out, const pipeline *p, int k);
 
-/* Fit all steps in order, p->counts being set, and collect what they write. `in`: batch, seed, hooks;
- * the rest is filled in. */
+/* Fit all steps in order, p->counts being set, and collect what they write. `in`: batch, seed,
+ * hooks; the rest is filled in. */
 SCW_CHECKED scw_status pipeline_run(pipeline *p, results_part *out, const step_input *in);
 
 /* Does a step before number k change the rows? */

@@ -17,7 +17,8 @@
 
 static const scw_option table[] = {
     {"genes", SCW_OPTION_TEXT, AT(genes), NULL, 0, 0, NULL, "FILE", "Activity",
-     "where genes lie: a .gtf, or a tab-separated table with gene_id or gene_name, chrom, and tss or "
+     "where genes lie: a .gtf, or a tab-separated table with gene_id or gene_name, chrom, and tss "
+     "or "
      "start and end, and strand if known"},
     {"modality", SCW_OPTION_TEXT, AT(modality), NULL, 0, 0, NULL, "NAME", "Activity",
      "the modality with the peaks; atac unless said"},
@@ -137,15 +138,21 @@ static scw_status read_peaks(interval **out, const modality *m, const gene_table
         unknown += (*out)[j].chromosome < 0;
     }
     if (unread == n)
-        FAIL(SCW_EDATA, "%s: '%s' is no position like chr1:100-200, and var has no columns chrom, "
-             "start and end", m->name, m->var.index.at[0]);
+        FAIL(SCW_EDATA,
+             "%s: '%s' is no position like chr1:100-200, and var has no columns chrom, "
+             "start and end",
+             m->name, m->var.index.at[0]);
     if (unread + unknown == n)
-        FAIL(SCW_EDATA, "%s: no peak lies on a chromosome that the genes lie on; is '%s' of the same "
-             "genome?", m->name, m->var.index.at[0]);
+        FAIL(SCW_EDATA,
+             "%s: no peak lies on a chromosome that the genes lie on; is '%s' of the same "
+             "genome?",
+             m->name, m->var.index.at[0]);
     if (unread + unknown > 0)
-        log_warning(hooks, "%s: %lld of %lld peaks are left out: %lld without a position, %lld on "
-                    "chromosomes without genes", m->name, (long long)(unread + unknown),
-                    (long long)n, (long long)unread, (long long)unknown);
+        log_warning(hooks,
+                    "%s: %lld of %lld peaks are left out: %lld without a position, %lld on "
+                    "chromosomes without genes",
+                    m->name, (long long)(unread + unknown), (long long)n, (long long)unread,
+                    (long long)unknown);
 done:
     text_clear(&name);
     text_clear(&scratch);
@@ -163,7 +170,8 @@ static scw_status unique_names(strings *out, const gene_table *genes, const int6
     int64_t *times = NULL;
     textbuf name = {0};
 
-    for (int64_t g = 0; g < n; g++) TRY(strings_add(&symbols, genes->symbols.at[of[g]]));
+    for (int64_t g = 0; g < n; g++)
+        TRY(strings_add(&symbols, genes->symbols.at[of[g]]));
     TRY(name_index_build(&index, (const char *const *)symbols.at, n, NULL));
     TRY(mem_new(&times, n));
     for (int64_t g = 0; g < n; g++) {
@@ -195,14 +203,17 @@ static scw_status add_var(results_part *part, const gene_table *genes, const int
 
     TRY(unique_names(&part->var.index, genes, of, n));
     TRY(column_init(&c, "gene_ids", COLUMN_STRING, n));
-    for (int64_t g = 0; g < n; g++) TRY(strings_add(&c.text, genes->ids.at[of[g]]));
+    for (int64_t g = 0; g < n; g++)
+        TRY(strings_add(&c.text, genes->ids.at[of[g]]));
     TRY(results_part_column(&part->var, &c));
     TRY(column_init(&c, "chrom", COLUMN_CATEGORICAL, n));
     TRY(strings_copy(&c.categories, &genes->chromosomes));
-    for (int64_t g = 0; g < n; g++) c.codes[g] = genes->genes[of[g]].body.chromosome;
+    for (int64_t g = 0; g < n; g++)
+        c.codes[g] = genes->genes[of[g]].body.chromosome;
     TRY(results_part_column(&part->var, &c));
     TRY(column_init(&c, "tss", COLUMN_INT, n));
-    for (int64_t g = 0; g < n; g++) c.i64[g] = genes->genes[of[g]].tss;
+    for (int64_t g = 0; g < n; g++)
+        c.i64[g] = genes->genes[of[g]].tss;
     TRY(results_part_column(&part->var, &c));
     TRY(streaming_ints(&c, "n_peaks", n_peaks, n));
     TRY(results_part_column(&part->var, &c));
@@ -219,7 +230,8 @@ static scw_status own_names(strings *out, const scw_dataset *d, const modality *
     textbuf name = {0};
 
     TRY(mem_new(&cells, m->x.n_rows));
-    for (int64_t r = 0; r < m->x.n_rows; r++) cells[r] = -1;
+    for (int64_t r = 0; r < m->x.n_rows; r++)
+        cells[r] = -1;
     for (int64_t i = 0; i < d->n_obs; i++)
         if (m->row_of_obs[i] >= 0) cells[m->row_of_obs[i]] = i;
     for (int64_t r = 0; r < m->x.n_rows; r++) {
@@ -245,7 +257,8 @@ static scw_status drop_empty(int64_t **of, int64_t **n_peaks, int64_t *n, activi
     TRY(mem_new(of, map->n_genes));
     TRY(mem_new(n_peaks, map->n_genes));
     *n = 0;
-    for (int64_t e = 0; e < map->start[map->n_peaks]; e++) all[map->gene[e]]++;
+    for (int64_t e = 0; e < map->start[map->n_peaks]; e++)
+        all[map->gene[e]]++;
     for (int64_t g = 0; g < map->n_genes; g++) {
         number[g] = all[g] ? (int32_t)*n : -1;
         if (!all[g]) continue;
@@ -298,11 +311,12 @@ static scw_status make_report(char **out, const modality *m, const kept *k, cons
     scw_status st = SCW_OK;
     json_int_t used = 0;
 
-    for (int64_t j = 0; j < k->map.n_peaks; j++) used += k->map.start[j + 1] > k->map.start[j];
-    json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "modality", m->name, "name", name,
-                             "n_peaks", (json_int_t)m->x.n_cols, "n_peaks_used", used,
-                             "n_genes_in_table", (json_int_t)genes->n, "n_genes",
-                             (json_int_t)n_genes);
+    for (int64_t j = 0; j < k->map.n_peaks; j++)
+        used += k->map.start[j + 1] > k->map.start[j];
+    json_t *root =
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "modality", m->name, "name", name, "n_peaks",
+                  (json_int_t)m->x.n_cols, "n_peaks_used", used, "n_genes_in_table",
+                  (json_int_t)genes->n, "n_genes", (json_int_t)n_genes);
     TRY(streaming_json(!root));
     TRY(streaming_report(out, root));
 done:

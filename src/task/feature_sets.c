@@ -63,7 +63,8 @@ static scw_status read_set(feature_set *set, char *text, const strings *names)
         for (char *p = strtok_r(equals + 1, ",", &rest); p; p = strtok_r(NULL, ",", &rest))
             mark_prefix(set, p, names);
     }
-    for (int64_t j = 0; j < names->n; j++) set->n_members += set->member[j];
+    for (int64_t j = 0; j < names->n; j++)
+        set->n_members += set->member[j];
 done:
     return st;
 }

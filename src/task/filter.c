@@ -16,7 +16,9 @@
 
 #define AT(field_) offsetof(scw_filter_options, field_)
 #define LIMIT(name_, field_, group_, help_)                                                        \
-    {name_, SCW_OPTION_REAL, AT(field_), "-1", -1, 1e300, NULL, "N", group_, help_}
+    {                                                                                              \
+        name_, SCW_OPTION_REAL, AT(field_), "-1", -1, 1e300, NULL, "N", group_, help_              \
+    }
 
 static const scw_option table[] = {
     {"modality", SCW_OPTION_TEXT, AT(modality), NULL, 0, 0, NULL, "NAME", "Filter",
@@ -30,7 +32,8 @@ static const scw_option table[] = {
     {"mt", SCW_OPTION_TEXT, AT(mt), "MT-", 0, 0, NULL, "PREFIXES", "Cells",
      "prefixes of mitochondrial genes, in any case"},
     {"mads", SCW_OPTION_REAL, AT(mads), "0", 0, 1000, NULL, "N", "Cells",
-     "drop outliers: log1p counts or log1p genes further than N median absolute deviations from the "
+     "drop outliers: log1p counts or log1p genes further than N median absolute deviations from "
+     "the "
      "median, or that many above it in mitochondrial share; 0: off"},
     {"batch-key", SCW_OPTION_TEXT, AT(batch_key), NULL, 0, 0, NULL, "KEY", "Cells",
      "obs column: outliers are looked for within each batch"},
@@ -56,9 +59,9 @@ typedef struct filter {
     const scw_hooks *hooks;
     int which;
     const modality *m;
-    uint8_t *keep_cell;    /* [n] rows of the modality */
-    uint8_t *keep_obs;     /* [n_obs] */
-    uint8_t *keep_var;     /* [p] */
+    uint8_t *keep_cell;                /* [n] rows of the modality */
+    uint8_t *keep_obs;                 /* [n_obs] */
+    uint8_t *keep_var;                 /* [p] */
     json_t *cells, *features, *bounds; /* reason: how many; by batch */
 } filter;
 
@@ -81,7 +84,8 @@ static scw_status apply_limits(uint8_t *keep, json_t *reasons, const char *reaso
 static scw_status check_pair(const char *what, double low, double high)
 {
     if (low >= 0.0 && high >= 0.0 && low > high)
-        return status_fail(SCW_EINVAL, "the least %s, %g, is above the largest, %g", what, low, high);
+        return status_fail(SCW_EINVAL, "the least %s, %g, is above the largest, %g", what, low,
+                           high);
     return SCW_OK;
 }
 
@@ -127,13 +131,12 @@ static scw_status drop_outliers(filter *f, const char *name, const double *value
             if (out) f->keep_cell[i] = 0;
         }
         TRY(streaming_json(json_array_append_new(
-            f->bounds, json_pack("{s:s, s:s, s:o, s:f}", "figure", name, "batch",
-                                 batch ? batches->at[b] : "", "low",
-                                 low_too ? json_real(low) : json_null(), "high", high))));
+            f->bounds,
+            json_pack("{s:s, s:s, s:o, s:f}", "figure", name, "batch", batch ? batches->at[b] : "",
+                      "low", low_too ? json_real(low) : json_null(), "high", high))));
     }
     TRY(text_add(&reason, "outlier_%s", name));
-    TRY(streaming_json(
-        json_object_set_new(f->cells, text_get(&reason), json_integer(dropped))));
+    TRY(streaming_json(json_object_set_new(f->cells, text_get(&reason), json_integer(dropped))));
 done:
     mem_free(own);
     text_clear(&reason);
@@ -151,9 +154,11 @@ static scw_status drop_all_outliers(filter *f, const double *genes, const double
 
     TRY(streaming_batches(&batch, &n_batches, &names, f->d, f->which, f->o->batch_key));
     TRY(mem_new(&logs, n));
-    for (int64_t i = 0; i < n; i++) logs[i] = log1p(counts[i]);
+    for (int64_t i = 0; i < n; i++)
+        logs[i] = log1p(counts[i]);
     TRY(drop_outliers(f, "log1p_total_counts", logs, batch, &names, true));
-    for (int64_t i = 0; i < n; i++) logs[i] = log1p(genes[i]);
+    for (int64_t i = 0; i < n; i++)
+        logs[i] = log1p(genes[i]);
     TRY(drop_outliers(f, "log1p_n_genes_by_counts", logs, batch, &names, true));
     if (share) TRY(drop_outliers(f, "pct_counts_mt", share, batch, &names, false));
 done:
@@ -177,7 +182,8 @@ static scw_status truths(uint8_t *keep, const column *c, const char *where)
         bool yes = strcmp(t, "True") == 0 || strcmp(t, "1") == 0 || strcmp(t, "true") == 0;
         bool no = !*t || strcmp(t, "False") == 0 || strcmp(t, "0") == 0 || strcmp(t, "false") == 0;
         if (!yes && !no)
-            FAIL(SCW_EINVAL, "%s column '%s' holds '%s'; true or false is expected", where, c->name, t);
+            FAIL(SCW_EINVAL, "%s column '%s' holds '%s'; true or false is expected", where, c->name,
+                 t);
         if (!yes) keep[i] = 0;
     }
 done:
@@ -231,8 +237,10 @@ static scw_status choose_cells(filter *f, block_reader *rows)
     TRY(feature_sets_read(&sets, text_get(&definition), names));
     bool has_mt = sets.at[0].n_members > 0;
     if (!has_mt && f->o->max_pct_mt >= 0)
-        FAIL(SCW_EDATA, "%s: no feature begins with '%s', so there is no share of mitochondrial "
-             "counts", f->m->name, f->o->mt);
+        FAIL(SCW_EDATA,
+             "%s: no feature begins with '%s', so there is no share of mitochondrial "
+             "counts",
+             f->m->name, f->o->mt);
     const qc_options how = {.n_sets = has_mt, .sets = {sets.at[0].member}};
     TRY(qc_compute(&q, rows, &how, f->hooks));
     TRY(judge_cells(f, &q, has_mt));
@@ -243,9 +251,11 @@ static scw_status choose_cells(filter *f, block_reader *rows)
     if (!f->o->keep_obs) goto done;
     TRY(dataset_obs_column(&c, f->d, f->o->keep_obs));
     int64_t before = 0, after = 0;
-    for (int64_t i = 0; i < f->d->n_obs; i++) before += f->keep_obs[i];
+    for (int64_t i = 0; i < f->d->n_obs; i++)
+        before += f->keep_obs[i];
     TRY(truths(f->keep_obs, c, "obs"));
-    for (int64_t i = 0; i < f->d->n_obs; i++) after += f->keep_obs[i];
+    for (int64_t i = 0; i < f->d->n_obs; i++)
+        after += f->keep_obs[i];
     TRY(streaming_json(json_object_set_new(f->cells, "keep_obs", json_integer(before - after))));
     for (int64_t i = 0; i < f->d->n_obs; i++)
         if (f->m->row_of_obs[i] >= 0) f->keep_cell[f->m->row_of_obs[i]] = f->keep_obs[i];
@@ -271,7 +281,8 @@ static scw_status choose_features(filter *f, block_reader *rows)
         o->max_feature_counts >= 0) {
         TRY(qc_compute(&q, rows, &how, f->hooks));
         TRY(mem_new(&cells, q.p));
-        for (int64_t j = 0; j < q.p; j++) cells[j] = (double)q.n_cells[j];
+        for (int64_t j = 0; j < q.p; j++)
+            cells[j] = (double)q.n_cells[j];
     }
     if (o->min_cells >= 0)
         TRY(apply_limits(f->keep_var, f->features, "min_cells", cells, q.p, o->min_cells, -1));
@@ -288,9 +299,11 @@ static scw_status choose_features(filter *f, block_reader *rows)
     if (!c) FAIL(SCW_ENOTFOUND, "%s: no var column '%s'", f->m->name, o->keep_var);
     int64_t dropped = 0;
     uint8_t *listed = f->keep_var;
-    for (int64_t j = 0; j < f->m->x.n_cols; j++) dropped += listed[j];
+    for (int64_t j = 0; j < f->m->x.n_cols; j++)
+        dropped += listed[j];
     TRY(truths(listed, c, "var"));
-    for (int64_t j = 0; j < f->m->x.n_cols; j++) dropped -= listed[j];
+    for (int64_t j = 0; j < f->m->x.n_cols; j++)
+        dropped -= listed[j];
     TRY(streaming_json(json_object_set_new(f->features, "keep_var", json_integer(dropped))));
 done:
     mem_free(cells);
@@ -304,19 +317,20 @@ static int64_t count(const uint8_t *mask, int64_t n)
 {
     int64_t sum = 0;
 
-    for (int64_t i = 0; i < n; i++) sum += mask[i];
+    for (int64_t i = 0; i < n; i++)
+        sum += mask[i];
     return sum;
 }
 
 static scw_status make_report(char **out, const filter *f)
 {
     scw_status st = SCW_OK;
-    json_t *root = json_pack(
-        "{s:s, s:{s:I, s:I, s:O}, s:{s:I, s:I, s:O}, s:O}", "modality", f->m->name, "cells",
-        "before", (json_int_t)f->d->n_obs, "after", (json_int_t)count(f->keep_obs, f->d->n_obs),
-        "dropped", f->cells, "features", "before", (json_int_t)f->m->x.n_cols, "after",
-        (json_int_t)count(f->keep_var, f->m->x.n_cols), "dropped", f->features, "outlier_bounds",
-        f->bounds);
+    json_t *root = json_pack("{s:s, s:{s:I, s:I, s:O}, s:{s:I, s:I, s:O}, s:O}", "modality",
+                             f->m->name, "cells", "before", (json_int_t)f->d->n_obs, "after",
+                             (json_int_t)count(f->keep_obs, f->d->n_obs), "dropped", f->cells,
+                             "features", "before", (json_int_t)f->m->x.n_cols, "after",
+                             (json_int_t)count(f->keep_var, f->m->x.n_cols), "dropped", f->features,
+                             "outlier_bounds", f->bounds);
 
     TRY(streaming_json(!root));
     TRY(streaming_report(out, root));
@@ -352,8 +366,12 @@ scw_status scw_dataset_filter(char **report, const scw_dataset *dataset,
                               const char *path, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    filter f = {.d = dataset, .o = options, .hooks = hooks, .cells = json_object(),
-                .features = json_object(), .bounds = json_array()};
+    filter f = {.d = dataset,
+                .o = options,
+                .hooks = hooks,
+                .cells = json_object(),
+                .features = json_object(),
+                .bounds = json_array()};
 
     if (report) *report = NULL;
     if (!dataset || !options || !path) FAIL(SCW_EINVAL, "a filter needs data, options and a path");

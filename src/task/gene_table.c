@@ -39,10 +39,12 @@ bool interval_parse(textbuf *name, int64_t *start, int64_t *end, const char *tex
     size_t second = length, first;
     char number[24];
 
-    while (second > 0 && text[second - 1] >= '0' && text[second - 1] <= '9') second--;
+    while (second > 0 && text[second - 1] >= '0' && text[second - 1] <= '9')
+        second--;
     if (second == length || second < 4 || !strchr("-_", text[second - 1])) return false;
     first = second - 1;
-    while (first > 0 && text[first - 1] >= '0' && text[first - 1] <= '9') first--;
+    while (first > 0 && text[first - 1] >= '0' && text[first - 1] <= '9')
+        first--;
     if (first == second - 1 || first < 2 || !strchr(":-_", text[first - 1])) return false;
     if (length - second >= sizeof number || second - 1 - first >= sizeof number) return false;
     memcpy(number, text + first, second - 1 - first);
@@ -74,7 +76,8 @@ static scw_status add_gene(collector *c, const char *id, const char *symbol, con
     if (t->n > 0 && strcmp(t->chromosomes.at[t->genes[t->n - 1].body.chromosome], name) == 0) {
         k = t->genes[t->n - 1].body.chromosome;
     } else {
-        while (k < t->chromosomes.n && strcmp(t->chromosomes.at[k], name) != 0) k++;
+        while (k < t->chromosomes.n && strcmp(t->chromosomes.at[k], name) != 0)
+            k++;
         if (k == t->chromosomes.n) TRY(strings_add(&t->chromosomes, name));
     }
     if (t->n == c->room) {
@@ -97,8 +100,10 @@ static char *attribute(char *text, const char *name)
     size_t n = strlen(name);
 
     for (char *at = strstr(text, name); at; at = strstr(at + n, name)) {
-        bool whole = (at == text || at[-1] == ' ' || at[-1] == ';' || at[-1] == '\t') && at[n] == ' ';
-        char *open = whole ? strchr(at + n, '"') : NULL, *close = open ? strchr(open + 1, '"') : NULL;
+        bool whole =
+            (at == text || at[-1] == ' ' || at[-1] == ';' || at[-1] == '\t') && at[n] == ' ';
+        char *open = whole ? strchr(at + n, '"') : NULL,
+             *close = open ? strchr(open + 1, '"') : NULL;
         if (!close) continue;
         *close = '\0';
         return open + 1;
@@ -118,8 +123,8 @@ static scw_status gtf_line(collector *c, char *line, const char *path, int64_t n
         at = n < GTF_COLUMNS - 1 ? strchr(at, '\t') : NULL;
         if (at) *at++ = '\0';
     }
-    if (n < GTF_COLUMNS) FAIL(SCW_EFORMAT, "%s, line %lld: %d columns, a GTF has 9", path,
-                              (long long)number, n);
+    if (n < GTF_COLUMNS)
+        FAIL(SCW_EFORMAT, "%s, line %lld: %d columns, a GTF has 9", path, (long long)number, n);
     if (strcmp(cells[2], "gene") != 0) goto done;
     if (!text_to_int(&start, cells[3]) || !text_to_int(&end, cells[4]) || start < 1 || end < start)
         FAIL(SCW_EFORMAT, "%s, line %lld: '%s' to '%s' is no interval", path, (long long)number,
@@ -192,12 +197,14 @@ static scw_status table_row(collector *c, const table *t, int64_t row, const int
         tss = strand < 0 ? end : start;
     }
     if (at[TSS] >= 0) ok = ok && text_to_int(&tss, table_cell(t, row, at[TSS]));
-    if (!ok) FAIL(SCW_EFORMAT, "%s, line %lld: the position is no whole number", path,
-                  (long long)t->line[row]);
+    if (!ok)
+        FAIL(SCW_EFORMAT, "%s, line %lld: the position is no whole number", path,
+             (long long)t->line[row]);
     if (!body) start = tss, end = tss + 1;
     TRY(add_gene(c, table_cell(t, row, at[ID] >= 0 ? at[ID] : at[SYMBOL]),
                  at[SYMBOL] >= 0 ? table_cell(t, row, at[SYMBOL]) : NULL,
-                 table_cell(t, row, at[CHROMOSOME]), (activity_gene){{0, start, end}, tss, strand}));
+                 table_cell(t, row, at[CHROMOSOME]),
+                 (activity_gene){{0, start, end}, tss, strand}));
 done:
     return st;
 }
@@ -218,11 +225,15 @@ static scw_status read_table(collector *c, const char *path)
     int64_t at[7];
 
     TRY(table_read(&t, path));
-    for (int k = 0; k < 7; k++) at[k] = find_any(&t, names[k]);
+    for (int k = 0; k < 7; k++)
+        at[k] = find_any(&t, names[k]);
     if ((at[0] < 0 && at[1] < 0) || at[2] < 0 || (at[3] < 0 && (at[4] < 0 || at[5] < 0)))
-        FAIL(SCW_EFORMAT, "%s: a table of genes needs a heading with gene_id or gene_name, chrom, and "
-             "tss or start and end (tab-separated); a GTF is told by its name, .gtf", path);
-    for (int64_t row = 0; row < t.n_rows; row++) TRY(table_row(c, &t, row, at, path));
+        FAIL(SCW_EFORMAT,
+             "%s: a table of genes needs a heading with gene_id or gene_name, chrom, and "
+             "tss or start and end (tab-separated); a GTF is told by its name, .gtf",
+             path);
+    for (int64_t row = 0; row < t.n_rows; row++)
+        TRY(table_row(c, &t, row, at, path));
 done:
     table_clear(&t);
     return st;

@@ -107,7 +107,8 @@ static scw_status read_plan(plan *out, const scw_preprocess_options *o)
     if (!text) TRY(find_preset(&text, o->preset ? o->preset : "default"));
     TRY(mem_strdup(&copy, text));
     for (char *one = strtok_r(copy, ";", &rest); one; one = strtok_r(NULL, ";", &rest)) {
-        while (*one == ' ') one++;
+        while (*one == ' ')
+            one++;
         TRY(mem_resize(&out->at, out->n + 1));
         out->at[out->n++] = (assignment){0};
         TRY(read_assignment(&out->at[out->n - 1], one));
@@ -138,12 +139,14 @@ static scw_status describe_step(json_t *list, const prep_step *s)
                      *ratio = step_find_array(s, "ratio"), *target = step_find_array(s, "target");
     if (chosen) {
         json_int_t n = 0;
-        for (int64_t j = 0; j < chosen->n_rows; j++) n += chosen->values[j] != 0.0;
+        for (int64_t j = 0; j < chosen->n_rows; j++)
+            n += chosen->values[j] != 0.0;
         failed |= json_object_set_new(one, "n_highly_variable", json_integer(n));
     }
     if (ratio) {
         double sum = 0.0;
-        for (int64_t h = 0; h < ratio->n_rows; h++) sum += ratio->values[h];
+        for (int64_t h = 0; h < ratio->n_rows; h++)
+            sum += ratio->values[h];
         failed |= json_object_set_new(one, "components", json_integer((json_int_t)ratio->n_rows));
         failed |= json_object_set_new(one, "variance_explained", json_real(sum));
     }
@@ -161,7 +164,8 @@ static scw_status describe(json_t *list, const modality *m, const pipeline *p)
     json_t *steps = json_array();
     json_t *one = json_pack("{s:s, s:O}", "modality", m->name, "steps", steps);
 
-    for (int k = 0; k < p->n_steps; k++) TRY(describe_step(steps, &p->steps[k]));
+    for (int k = 0; k < p->n_steps; k++)
+        TRY(describe_step(steps, &p->steps[k]));
     TRY(streaming_json(!one || json_array_append(list, one)));
 done:
     json_decref(one);
@@ -238,16 +242,20 @@ static scw_status check_counts_layer(const scw_dataset *d, const modality *m)
     bool there;
 
     if (m->layer && strcmp(m->layer, "raw") == 0)
-        FAIL(SCW_EINVAL, "%s: raw has features of its own, so its results do not fit the file; start "
-             "from X or a layer", m->name);
+        FAIL(SCW_EINVAL,
+             "%s: raw has features of its own, so its results do not fit the file; start "
+             "from X or a layer",
+             m->name);
     if (m->layer || d->n_files < 1) goto done;
     for (int f = 0; f < d->n_files; f++) {
         const dataset_file *file = &d->files[f];
         if (file->modality && strcmp(file->modality, m->name) != 0) continue;
         TRY(io_has_layer(&there, file->path, file->modality ? NULL : m->name, "counts"));
         if (there)
-            FAIL(SCW_EINVAL, "%s: there is a layer 'counts' already, so X cannot be kept as it; "
-                 "--layer counts starts from that layer", m->name);
+            FAIL(SCW_EINVAL,
+                 "%s: there is a layer 'counts' already, so X cannot be kept as it; "
+                 "--layer counts starts from that layer",
+                 m->name);
     }
 done:
     return st;
@@ -264,8 +272,10 @@ static scw_status warn_if_no_counts(const modality *m, block_reader *rows, const
     for (int64_t e = 0; e < b.x.indptr[b.x.n_rows]; e++)
         fractional |= b.x.values[e] != floorf(b.x.values[e]);
     if (fractional)
-        log_warning(hooks, "%s: the matrix holds values that are not whole numbers, so it is not "
-                    "counts; --layer names the layer that is", m->name);
+        log_warning(hooks,
+                    "%s: the matrix holds values that are not whole numbers, so it is not "
+                    "counts; --layer names the layer that is",
+                    m->name);
 done:
     row_block_clear(&b);
     return st;
@@ -356,7 +366,8 @@ static scw_status run_plan(scw_results *results, json_t *list, const scw_dataset
         TRY(one_modality(results, list, d, which, a->steps, o, hooks));
     }
     if (results->n_parts == 0)
-        FAIL(SCW_ENOTFOUND, "the preset names no modality of this set, whose first is '%s'; say --steps",
+        FAIL(SCW_ENOTFOUND,
+             "the preset names no modality of this set, whose first is '%s'; say --steps",
              d->modalities[0].name);
 done:
     return st;

@@ -21,7 +21,8 @@ static const scw_option table[] = {
      "only this modality; all unless said"},
     {"sets", SCW_OPTION_TEXT, OFFSET(sets),
      "mt=MT-;ribo=RPS,RPL;hb=HBA,HBB,HBD,HBE1,HBG,HBM,HBQ,HBZ", 0, 0, NULL, "SETS", "Quality",
-     "sets of features whose share of a cell is written: NAME=PREFIX,PREFIX;NAME=@FILE with a name a "
+     "sets of features whose share of a cell is written: NAME=PREFIX,PREFIX;NAME=@FILE with a name "
+     "a "
      "line. Prefixes ignore case"},
     {"top", SCW_OPTION_TEXT, OFFSET(top), "50,100,200,500", 0, 0, NULL, "N,N", "Quality",
      "shares of the N largest counts of a cell; none when empty"},
@@ -38,8 +39,7 @@ const scw_option *scw_qc_option_table(void)
 /* ------------------------------------------------------------------ columns */
 
 /* Column `name` of the frame and, where wanted, log1p_<name>. */
-static scw_status add_reals(frame *to, const char *name, const double *values, int64_t n,
-                            bool logs)
+static scw_status add_reals(frame *to, const char *name, const double *values, int64_t n, bool logs)
 {
     scw_status st = SCW_OK;
     column c = {0};
@@ -50,7 +50,8 @@ static scw_status add_reals(frame *to, const char *name, const double *values, i
     if (!logs) goto done;
     TRY(text_add(&log_name, "log1p_%s", name));
     TRY(streaming_reals(&c, text_get(&log_name), values, n));
-    for (int64_t i = 0; i < n; i++) c.f64[i] = log1p(values[i]);
+    for (int64_t i = 0; i < n; i++)
+        c.f64[i] = log1p(values[i]);
     TRY(results_part_column(to, &c));
 done:
     column_clear(&c);
@@ -70,7 +71,8 @@ static scw_status add_counts(frame *to, const char *name, const int64_t *values,
     if (!logs) goto done;
     TRY(text_add(&log_name, "log1p_%s", name));
     TRY(column_init(&c, text_get(&log_name), COLUMN_FLOAT, n));
-    for (int64_t i = 0; i < n; i++) c.f64[i] = log1p((double)values[i]);
+    for (int64_t i = 0; i < n; i++)
+        c.f64[i] = log1p((double)values[i]);
     TRY(results_part_column(to, &c));
 done:
     column_clear(&c);
@@ -168,8 +170,9 @@ static scw_status add_summary(json_t *to, const char *name, const double *values
     qsort(sorted, (size_t)m, sizeof *sorted, select_compare);
     TRY(streaming_json(json_object_set_new(
         to, name,
-        json_pack("{s:o, s:o, s:o}", "q05", number_or_null(m ? sorted_quantile(sorted, m, 0.05) : none),
-                  "median", number_or_null(m ? sorted_quantile(sorted, m, 0.5) : none), "q95",
+        json_pack("{s:o, s:o, s:o}", "q05",
+                  number_or_null(m ? sorted_quantile(sorted, m, 0.05) : none), "median",
+                  number_or_null(m ? sorted_quantile(sorted, m, 0.5) : none), "q95",
                   number_or_null(m ? sorted_quantile(sorted, m, 0.95) : none)))));
 done:
     mem_free(sorted);
@@ -185,7 +188,8 @@ static scw_status describe(json_t *list, const modality *m, const qc *q, const f
     int failed = 0;
 
     TRY(mem_new(&genes, q->n));
-    for (int64_t i = 0; i < q->n; i++) genes[i] = (double)q->n_genes[i];
+    for (int64_t i = 0; i < q->n; i++)
+        genes[i] = (double)q->n_genes[i];
     TRY(add_summary(figures, "n_genes_by_counts", genes, q->n));
     for (int64_t k = 0; k < part->obs.n_columns; k++) {
         const column *c = &part->obs.columns[k];
@@ -193,13 +197,13 @@ static scw_status describe(json_t *list, const modality *m, const qc *q, const f
             TRY(add_summary(figures, c->name, c->f64, c->n));
     }
     for (int s = 0; s < sets->n; s++)
-        failed |= json_object_set_new(members, sets->at[s].name,
-                                      json_integer(sets->at[s].n_members));
-    one = json_pack("{s:s, s:I, s:I, s:I, s:I, s:b, s:O, s:O}", "name", m->name, "n_obs",
-                    (json_int_t)q->n, "n_vars", (json_int_t)q->p, "n_empty_cells",
-                    (json_int_t)q->n_empty_cells, "n_empty_features",
-                    (json_int_t)q->n_empty_features, "counts", !q->fractional && !q->negative,
-                    "sets", members, "figures", figures);
+        failed |=
+            json_object_set_new(members, sets->at[s].name, json_integer(sets->at[s].n_members));
+    one =
+        json_pack("{s:s, s:I, s:I, s:I, s:I, s:b, s:O, s:O}", "name", m->name, "n_obs",
+                  (json_int_t)q->n, "n_vars", (json_int_t)q->p, "n_empty_cells",
+                  (json_int_t)q->n_empty_cells, "n_empty_features", (json_int_t)q->n_empty_features,
+                  "counts", !q->fractional && !q->negative, "sets", members, "figures", figures);
     TRY(streaming_json(failed | json_array_append(list, one)));
 done:
     mem_free(genes);
@@ -212,8 +216,10 @@ done:
 static void warn(const modality *m, const qc *q, const scw_hooks *hooks)
 {
     if (q->negative || q->fractional)
-        log_warning(hooks, "%s: the matrix holds %s values, so it is not counts; --layer names the "
-                    "layer that is", m->name, q->negative ? "negative" : "fractional");
+        log_warning(hooks,
+                    "%s: the matrix holds %s values, so it is not counts; --layer names the "
+                    "layer that is",
+                    m->name, q->negative ? "negative" : "fractional");
     if (q->n_empty_cells)
         log_warning(hooks, "%s: %lld cells have no counts at all; their shares are missing",
                     m->name, (long long)q->n_empty_cells);

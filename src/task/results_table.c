@@ -14,11 +14,16 @@ static scw_status add_value(textbuf *t, const column *c, int64_t i)
     if (column_is_missing(c, i) || (c->kind == COLUMN_FLOAT && isnan(c->f64[i])))
         return text_add(t, "\t");
     switch (c->kind) {
-    case COLUMN_FLOAT: return text_add(t, "\t%.10g", c->f64[i]);
-    case COLUMN_INT: return text_add(t, "\t%lld", (long long)c->i64[i]);
-    case COLUMN_BOOL: return text_add(t, "\t%s", c->boolean[i] ? "True" : "False");
-    case COLUMN_STRING: return text_add(t, "\t%s", c->text.at[i]);
-    case COLUMN_CATEGORICAL: return text_add(t, "\t%s", c->categories.at[c->codes[i]]);
+    case COLUMN_FLOAT:
+        return text_add(t, "\t%.10g", c->f64[i]);
+    case COLUMN_INT:
+        return text_add(t, "\t%lld", (long long)c->i64[i]);
+    case COLUMN_BOOL:
+        return text_add(t, "\t%s", c->boolean[i] ? "True" : "False");
+    case COLUMN_STRING:
+        return text_add(t, "\t%s", c->text.at[i]);
+    case COLUMN_CATEGORICAL:
+        return text_add(t, "\t%s", c->categories.at[c->codes[i]]);
     }
     return SCW_OK;
 }
@@ -29,7 +34,8 @@ static scw_status own_cells(int64_t **out, const scw_dataset *d, const modality 
     scw_status st = SCW_OK;
 
     TRY(mem_new(out, m->x.n_rows));
-    for (int64_t r = 0; r < m->x.n_rows; r++) (*out)[r] = -1;
+    for (int64_t r = 0; r < m->x.n_rows; r++)
+        (*out)[r] = -1;
     for (int64_t i = 0; i < d->n_obs; i++)
         if (m->row_of_obs[i] >= 0) (*out)[m->row_of_obs[i]] = i;
 done:
@@ -54,8 +60,8 @@ done:
     return st;
 }
 
-static scw_status add_part(textbuf *t, const scw_dataset *d, const results_part *p,
-                           int of_features, const strings *names)
+static scw_status add_part(textbuf *t, const scw_dataset *d, const results_part *p, int of_features,
+                           const strings *names)
 {
     scw_status st = SCW_OK;
     const modality *m = dataset_find_modality(d, p->modality);
@@ -65,7 +71,8 @@ static scw_status add_part(textbuf *t, const scw_dataset *d, const results_part 
 
     if (f->n_columns == 0 || !m) goto done;
     TRY(mem_new(&columns, names->n));
-    for (int64_t k = 0; k < names->n; k++) columns[k] = frame_find(f, names->at[k]);
+    for (int64_t k = 0; k < names->n; k++)
+        columns[k] = frame_find(f, names->at[k]);
     if (!of_features) TRY(own_cells(&cells, d, m));
     for (int64_t i = 0; i < f->n_rows; i++) {
         if (cells && cells[i] < 0) continue;
@@ -93,7 +100,8 @@ scw_status scw_results_write_table(const scw_results *results, const scw_dataset
     if (names.n == 0)
         FAIL(SCW_EINVAL, "the results add no columns to %s", of_features ? "var" : "obs");
     TRY(text_add(&t, "%s\tmodality", of_features ? "feature" : "cell"));
-    for (int64_t k = 0; k < names.n; k++) TRY(text_add(&t, "\t%s", names.at[k]));
+    for (int64_t k = 0; k < names.n; k++)
+        TRY(text_add(&t, "\t%s", names.at[k]));
     TRY(text_add(&t, "\n"));
     for (int64_t k = 0; k < results->n_parts; k++)
         TRY(add_part(&t, dataset, &results->parts[k], of_features, &names));

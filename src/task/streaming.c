@@ -45,7 +45,8 @@ scw_status streaming_batches(int32_t **codes, int32_t *n_batches, strings *names
     if (!key) goto done;
     TRY(obs_classes(&all, &classes, d, d->n_files ? d->files[0].path : "data", key));
     TRY(mem_new(codes, m->x.n_rows));
-    for (int64_t r = 0; r < m->x.n_rows; r++) (*codes)[r] = (int32_t)classes.n;
+    for (int64_t r = 0; r < m->x.n_rows; r++)
+        (*codes)[r] = (int32_t)classes.n;
     bool missing = m->n_present < m->x.n_rows;
     for (int64_t i = 0; i < d->n_obs; i++) {
         if (m->row_of_obs[i] < 0) continue;
@@ -68,14 +69,15 @@ static bool looks_like_ids(const strings *names)
 {
     int64_t n = 0, look = names->n < 100 ? names->n : 100;
 
-    for (int64_t j = 0; j < look; j++) n += strncmp(names->at[j], "ENS", 3) == 0;
+    for (int64_t j = 0; j < look; j++)
+        n += strncmp(names->at[j], "ENS", 3) == 0;
     return look > 0 && 2 * n > look;
 }
 
 scw_status streaming_symbols(const strings **out, strings *copy, const modality *m)
 {
     static const char *const keys[] = {"gene_symbols", "gene_symbol", "gene_name", "gene_names",
-                                       "feature_name", "symbol", "SYMBOL"};
+                                       "feature_name", "symbol",      "SYMBOL"};
     scw_status st = SCW_OK;
 
     *copy = (strings){0};

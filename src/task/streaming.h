@@ -17,8 +17,8 @@ SCW_CHECKED scw_status streaming_open(block_reader **out, const scw_dataset *d, 
 SCW_CHECKED scw_status streaming_modality(int *out, const scw_dataset *d, const char *name,
                                           const char *usual);
 
-/* obs column `key` in the order of the modality's own cells: codes [n] of its classes, whose number is
- * *n_batches; a missing value is a class of its own. *names may be NULL. */
+/* obs column `key` in the order of the modality's own cells: codes [n] of its classes, whose number
+ * is *n_batches; a missing value is a class of its own. *names may be NULL. */
 SCW_CHECKED scw_status streaming_batches(int32_t **codes, int32_t *n_batches, strings *names,
                                          const scw_dataset *d, int k, const char *key);
 

@@ -68,7 +68,8 @@ static void test_select_largest(void **state)
                     sorted[j] = kept;
                 }
         select_largest(v, n, k);
-        for (int i = 0; i < k; i++) sum += (double)v[i], expected += (double)sorted[i];
+        for (int i = 0; i < k; i++)
+            sum += (double)v[i], expected += (double)sorted[i];
         assert_true(sum == expected);
     }
 }
@@ -99,15 +100,20 @@ static void test_blocks_of_any_size(void **state)
 
     (void)state;
     make_counts(&m, ROWS, COLS);
-    for (int i = 0; i < ROWS; i++) codes[i] = i % 2;
+    for (int i = 0; i < ROWS; i++)
+        codes[i] = i % 2;
     batch = codes;
     for (int k = 0; k < 4; k++) {
         block_reader *r = NULL;
         qc q = {0};
         hvg h = {0};
         const qc_options how = {.n_tops = 2, .tops = {5, 20}};
-        const hvg_options top = {.flavor = HVG_SEURAT_V3, .n_top = 20, .span = 0.3, .n_bins = 20,
-                                 .batch = batch, .n_batches = 2};
+        const hvg_options top = {.flavor = HVG_SEURAT_V3,
+                                 .n_top = 20,
+                                 .span = 0.3,
+                                 .n_bins = 20,
+                                 .batch = batch,
+                                 .n_batches = 2};
         assert_int_equal(block_reader_of_matrix(&r, &m), SCW_OK);
         r->block_rows = sizes[k];
         assert_int_equal(qc_compute(&q, r, &how, NULL), SCW_OK);

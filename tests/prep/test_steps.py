@@ -7,7 +7,8 @@ import tempfile
 import unittest
 
 from common import (DATA, anndata, close, counts, dense, element, h5py, make_adata, must, np,
-                    report, scweave, sp)
+                    report, scweave)
+from scipy.sparse.linalg import svds
 
 # The 3 x 4 matrix of the published reference values and what they are.
 SMALL = np.array([[4, 0, 1, 3], [10, 2, 0, 0], [1, 1, 1, 1]], np.float32)
@@ -117,7 +118,11 @@ class Components(Case):
     """PCA and LSI against numpy, by each of the ways the library takes."""
 
     def check(self, y, scores, components, k, tolerance):
-        u, s, vt = np.linalg.svd(y, full_matrices=False)
+        if min(y.shape) > 500:
+            u, s, vt = svds(y, k=8, v0=np.ones(min(y.shape)))
+            u, s, vt = u[:, ::-1], s[::-1], vt[::-1]
+        else:
+            u, s, vt = np.linalg.svd(y, full_matrices=False)
         signs = np.sign((components[:, :k] * vt[:k].T).sum(0))
         close(self, components[:, :k] * signs, vt[:k].T, tolerance)
         close(self, scores[:, :k] * signs, u[:, :k] * s[:k], tolerance * s[0])
@@ -134,7 +139,7 @@ class Components(Case):
         y -= y.mean(0)
         s = self.check(y, out.obsm["X_pca"], out.varm["PCs"], 4, 2e-3)
         close(self, out.uns["pca"]["variance"], s[:6] ** 2 / (n - 1), 1e-5)
-        close(self, out.uns["pca"]["variance_ratio"], s[:6] ** 2 / (s ** 2).sum(), 1e-5)
+        close(self, out.uns["pca"]["variance_ratio"], s[:6] ** 2 / (y ** 2).sum(), 1e-5)
 
     def test_formed_by_columns(self):
         self.pca_of(200, 80, 8)
@@ -184,13 +189,13 @@ class Components(Case):
         x, group = counts(1500, 1400, 9)
         make_adata(x, group).write(self.path("in.h5ad"))
         kept = []
-        for threads in ("1", "3", "1"):
+        for threads in ("1", "3"):
             must("preprocess", self.path("in.h5ad"), "-o", self.path("t.h5ad"), "--steps",
                  "normalize,log1p,hvg:n=1380,scale,pca:k=10", "--batch-key", "batch", "--threads",
                  threads)
             with open(self.path("t.h5ad"), "rb") as file:
                 kept.append(file.read())
-        self.assertTrue(kept[0] == kept[1] == kept[2])
+        self.assertTrue(kept[0] == kept[1])
 
 
 class Plans(Case):

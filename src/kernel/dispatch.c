@@ -273,3 +273,8 @@ void kernel_rmsprop(int64_t n, real *theta, real *grad, real *v, double lr, doub
 {
     table()->rmsprop(n, theta, grad, v, lr, alpha, eps);
 }
+
+void kernel_average(int64_t n, double keep, const real *x, real *average)
+{
+    table()->average(n, keep, x, average);
+}

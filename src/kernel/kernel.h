@@ -96,7 +96,8 @@ void kernel_batch_norm_backward(int64_t rows, int64_t cols, const real *x, const
                                 const real *mean, const real *inv_std, const real *g, real *d_x,
                                 real *d_gamma, real *d_beta);
 
-/* ------------------------------------------------------------- optimizers: one fused pass */
+/* ------------------------------------------------------------- optimizers: one fused pass
+ * Serial: train/optimizer.c shares chunks of the block among the threads. */
 
 typedef struct kernel_adam_options {
     double lr, beta1, beta2, eps;
@@ -111,6 +112,8 @@ void kernel_adam(int64_t n, real *theta, real *grad, real *m, real *v,
 /* v <- alpha v + (1 - alpha) g^2; theta -= lr g / (sqrt(v) + eps); grad is set to zero. */
 void kernel_rmsprop(int64_t n, real *theta, real *grad, real *v, double lr, double alpha,
                     double eps);
+/* Running average of values x [n]: average <- keep average + (1 - keep) x. */
+void kernel_average(int64_t n, double keep, const real *x, real *average);
 
 /* Name of the instruction set the CPU kernels use here: "avx512f", "avx2", "default", "ref". */
 const char *kernel_isa(void);

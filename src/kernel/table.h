@@ -56,6 +56,7 @@ typedef struct kernel_table {
                  const kernel_adam_options *options);
     void (*rmsprop)(int64_t n, real *theta, real *grad, real *v, double lr, double alpha,
                     double eps);
+    void (*average)(int64_t n, double keep, const real *x, real *average);
 } kernel_table;
 
 /* Table number k of those this CPU can run: the best first, ref last; NULL past the end. */

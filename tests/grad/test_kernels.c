@@ -189,6 +189,7 @@ static void run_optimizers(const kernel_table *t, const test_case *c, results *r
     t->rmsprop(n, keep(r, "rmsprop theta", random_values(r, n, 1), n),
                keep(r, "rmsprop grad", random_values(r, n, 2), n),
                keep(r, "rmsprop v", positive_values(r, n, 4), n), 0.02, 0.99, 1e-8);
+    t->average(n, 0.9, random_values(r, n, 1), keep(r, "average", random_values(r, n, 2), n));
 }
 
 /* ------------------------------------------------------------- comparing */

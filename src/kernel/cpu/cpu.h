@@ -26,6 +26,7 @@ void CPU_NAME(cpu_fill_elementwise)(kernel_table *t);
 void CPU_NAME(cpu_fill_gemm)(kernel_table *t);
 void CPU_NAME(cpu_fill_norm)(kernel_table *t);
 void CPU_NAME(cpu_fill_optimizer)(kernel_table *t);
+void CPU_NAME(cpu_fill_random)(kernel_table *t);
 
 #define CPU_BLOCK 8192         /* elements of one block of a flat loop */
 #define CPU_PARALLEL_MIN 32768 /* elements from which waking the threads pays */

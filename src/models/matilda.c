@@ -193,8 +193,11 @@ static tensor *first(const matilda_net *net, const nn_pass *pass, const model_ba
 {
     if (net->projection[m] < 0)
         return nn_block_linear_sparse(pass, &net->encoder[m], &batch->x[m], net->feature_weight[m]);
-    tensor *p = op_param(pass->t, pass->p, net->projection[m]);
-    tensor *u = op_affine_linear(pass->t, &batch->x[m], p, NULL);
+    const int64_t width = net->config.modality[m].n_components;
+    tensor *u = batch->projected[m]
+                    ? op_input(pass->t, batch->projected[m], batch->n, width, false)
+                    : op_affine_linear(pass->t, &batch->x[m],
+                                       op_param(pass->t, pass->p, net->projection[m]), NULL);
     if (net->config.input_drop <= 0.0) return u;
     uint32_t stream = (uint32_t)(MATILDA_STREAM_INPUT + m);
     return op_dropout(pass->t, u, net->config.input_drop,

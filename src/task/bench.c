@@ -40,9 +40,9 @@ static step_cost cost_of(const scw_model *m, const reference *ref, double batch,
         const matilda_modality *x = &c->modality[k];
         double h = (double)x->n_hidden, f = (double)x->n_vars, u = (double)x->n_components;
         double nnz = (double)matrix_nnz(&ref->modality[k].counts) / (double)ref->n;
-        /* Sparse input: forward and weight gradient touch the non-zeros; a fixed projection has no
-         * gradient, and what follows it is dense. */
-        cost.flops += u > 0 ? 2.0 * batch * (nnz * u + 3.0 * u * h) : 2.0 * batch * nnz * 2.0 * h;
+        /* Sparse input: forward and weight gradient touch the non-zeros. A fixed projection is done
+         * before training, and what follows it is dense. */
+        cost.flops += 2.0 * batch * (u > 0 ? 3.0 * u * h : 2.0 * nnz * h);
         cost.flops += 2.0 * batch * 3.0 * z * f;
         hidden += h;
     }

@@ -431,10 +431,30 @@ static int64_t clamp_epochs(const matilda_options *o, int64_t n)
     return epochs > 1 ? epochs : 1;
 }
 
+/* The projections stay as they are while the network trains, so each cell is projected once: where
+ * that takes no more memory than the non-zeros it stands for. */
+static scw_status project_once(inputs *out, row_source *source, const fit_job *j)
+{
+    scw_status st = SCW_OK;
+    int64_t width = 0, nnz = 0;
+
+    for (int k = 0; k < j->model->n_modalities; k++) {
+        width += j->model->net.config.modality[k].n_components;
+        nnz += matrix_nnz(&j->all.x[k].y);
+    }
+    if (width == 0 || width * j->n > nnz) goto done;
+    TRY(inputs_gather(out, j->model, &j->all, j->train, j->n_train));
+    source->projected = out;
+done:
+    return st;
+}
+
 static scw_status run_stage1(fit_job *j, trainer *t, int64_t epochs)
 {
+    scw_status st = SCW_OK;
     const matilda_options *o = &j->model->options;
-    row_source source = {&j->all, j->train, j->n_train};
+    row_source source = {.cells = &j->all, .rows = j->train, .n = j->n_train};
+    inputs projected = {0};
     train_phase phase = {.name = "stage 1",
                          .source = row_source_as_source(&source),
                          .n_epochs = epochs,
@@ -442,7 +462,12 @@ static scw_status run_stage1(fit_job *j, trainer *t, int64_t epochs)
                          .lr_end = o->lr_end,
                          .warmup = o->warmup,
                          .patience = o->patience};
-    return trainer_run(t, &phase, false);
+
+    TRY(project_once(&projected, &source, j));
+    TRY(trainer_run(t, &phase, false));
+done:
+    inputs_clear(&projected);
+    return st;
 }
 
 /* New weights behind the same projections. */

@@ -44,7 +44,8 @@ scw_status inputs_gather(inputs *x, const scw_model *m, const cells *c, const in
     *x = (inputs){.n = n};
     for (int k = 0; k < m->n_modalities; k++) {
         x->from[k] = m->net.projection[k] >= 0 ? x->p : -1;
-        x->p += m->net.config.modality[k].n_components;
+        x->width[k] = m->net.config.modality[k].n_components;
+        x->p += x->width[k];
     }
     TRY(tape_new(&t));
     TRY(mem_new(&x->u, n * x->p));

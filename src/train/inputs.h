@@ -9,6 +9,7 @@ typedef struct inputs {
     int64_t n, p;
     float *u;                           /* [n, p] */
     int64_t from[MODEL_MAX_MODALITIES]; /* first column of a modality, -1: none */
+    int64_t width[MODEL_MAX_MODALITIES];
     const int32_t *labels;              /* [n], owned */
     float *weight;                      /* [n] or NULL: ones */
 } inputs;

@@ -4,6 +4,7 @@
 #define TRAIN_SOURCE_H
 
 #include "models/cells.h"
+#include "train/inputs.h"
 
 typedef struct train_source {
     int64_t n; /* entries */
@@ -18,6 +19,7 @@ typedef struct row_source {
     const cells *cells;
     const int64_t *rows; /* [n] */
     int64_t n;
+    const inputs *projected; /* of these rows; NULL: each batch is projected anew */
 } row_source;
 
 train_source row_source_as_source(const row_source *s);

@@ -44,12 +44,6 @@ static inline void axpy(int64_t n, float v, const real *x, real *y)
 
 /* ------------------------------------------------------------- spans of columns */
 
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 #define EACH_SPAN_8(case_)                                                                         \
     case_(1) case_(2) case_(3) case_(4) case_(5) case_(6) case_(7) case_(8)
 #if VEC_MOST == 12

@@ -53,6 +53,13 @@ void CPU_NAME(cpu_fill_random)(kernel_table *t);
 #endif
 typedef float vec __attribute__((vector_size(4 * VEC_LANES), aligned(4), may_alias));
 
+/* For the short loops over vectors in registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 #define VEC_AT(p_) (*(vec *)(p_))
 #define VEC_READ(p_) (*(const vec *)(p_))
 

@@ -215,6 +215,7 @@ tensor *op_affine_squared_error(tape *t, tensor *p, const affine_sparse *x)
 
 typedef struct cross_entropy_state {
     real *log_p;  /* [rows, cols] */
+    real *p;      /* its exponential */
     double total; /* sum of the weights of the rows that count */
 } cross_entropy_state;
 
@@ -260,10 +261,11 @@ static void cross_entropy_forward(tape *t, op_record *r)
     cross_entropy_state *s = tape_alloc(t, 1, sizeof *s);
 
     if (!s) return;
-    *s = (cross_entropy_state){.log_p = op_memory(t, rows * cols)};
+    *s = (cross_entropy_state){.log_p = op_memory(t, rows * cols), .p = op_memory(t, rows * cols)};
     r->saved = s;
-    if (!s->log_p) return;
+    if (!s->log_p || !s->p) return;
     kernel_log_softmax(rows, cols, r->in[0]->value, s->log_p);
+    if (r->out->grad) kernel_exp(rows * cols, s->log_p, s->p);
     for (int64_t i = 0; i < rows; i++) {
         const real *log_p = s->log_p + i * cols;
         double w = row_weight(r, i), all = 0.0;
@@ -284,12 +286,12 @@ static void cross_entropy_backward(tape *t, op_record *r)
 
     (void)t;
     for (int64_t i = 0; i < rows && r->in[0]->grad && s->total > 0.0; i++) {
-        const real *log_p = s->log_p + i * cols;
+        const real *p = s->p + i * cols;
         real *d = r->in[0]->grad + i * cols;
         double w = row_weight(r, i) / s->total * (double)r->out->grad[0];
         if (w == 0.0) continue;
         for (int64_t c = 0; c < cols; c++)
-            d[c] += (real)(w * (target_sum * exp((double)log_p[c]) - share));
+            d[c] += (real)(w * (target_sum * (double)p[c] - share));
         d[r->attr.labels[i]] -= (real)(w * sharp);
     }
 }

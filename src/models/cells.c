@@ -2,6 +2,7 @@
 #include "models/cells.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 
@@ -76,11 +77,12 @@ bool cells_gather_counts(tape *t, const matrix *y, const int64_t *rows, int64_t 
     real *values = tape_alloc(t, nnz, sizeof *values);
     if (!indptr || !indices || !values) return false;
     for (int64_t i = 0; i < n; i++) {
+        int64_t from = y->indptr[rows[i]], size = y->indptr[rows[i] + 1] - from;
         indptr[i] = at;
-        for (int64_t e = y->indptr[rows[i]]; e < y->indptr[rows[i] + 1]; e++, at++) {
-            indices[at] = y->indices[e];
-            values[at] = (real)y->values[e];
-        }
+        memcpy(indices + at, y->indices + from, (size_t)size * sizeof *indices);
+        for (int64_t e = 0; e < size; e++)
+            values[at + e] = (real)y->values[from + e];
+        at += size;
     }
     indptr[n] = at;
     *x = (affine_sparse){

@@ -9,6 +9,7 @@
 #include "base/distribution.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "models/batch_columns.h"
 
 #define BLOCK_CELLS 256    /* cells drawn from as many real ones at a time */
 #define BORROWED 1.0       /* a type counts as if so many cells were added that say nothing of it */
@@ -36,7 +37,8 @@ typedef struct block {
     double share;  /* of the variance that is borrowed */
     double *mix;   /* [n, m] rows of an orthogonal matrix */
     real *z;       /* [n, d] */
-    int64_t own[BLOCK_CELLS]; /* posterior: the source of each new cell */
+    int64_t own[BLOCK_CELLS]; /* the source of each new cell: posterior, and for its batch */
+    int32_t batch[BLOCK_CELLS]; /* that each new cell is drawn for, -1: none in particular */
 } block;
 
 static rng_key stream_key(const sampler *s, int stream)
@@ -47,6 +49,26 @@ static rng_key stream_key(const sampler *s, int stream)
 static int64_t width(const sampler *s)
 {
     return s->model->options.z_dim;
+}
+
+static int32_t batch_of(const sampler *s, int64_t i)
+{
+    return s->cells->known_batch ? s->cells->known_batch[i] : -1;
+}
+
+/* What count decoders read, [n, n_in]: latents with the columns of their batches. */
+static scw_status head_input(real **out, const sampler *s, const real *z, const int32_t *batch,
+                             int64_t n)
+{
+    scw_status st = SCW_OK;
+    const int64_t d = width(s), n_in = s->model->counts.n_in;
+
+    TRY(mem_new(out, n * n_in));
+    for (int64_t i = 0; i < n; i++)
+        memcpy(*out + i * n_in, z + i * d, (size_t)d * sizeof **out);
+    batch_columns(*out + d, n_in, batch, n, n_in - d);
+done:
+    return st;
 }
 
 /* ------------------------------------------------------------------------------- real cells */
@@ -216,7 +238,12 @@ static void draw_latents(const sampler *s, block *b)
     const int64_t d = width(s);
     rng_key key = stream_key(s, STREAM_LATENT);
 
-    for (int64_t i = 0; i < b->n; i++) b->own[i] = b->sources[i % b->m];
+    for (int64_t i = 0; i < b->n; i++) {
+        b->own[i] = b->sources[i % b->m];
+        b->batch[i] = s->options.batch == SAMPLE_BATCH_OBSERVED ? batch_of(s, b->own[i])
+                      : s->options.batch == SAMPLE_BATCH_MEAN   ? -1
+                                                                : s->options.batch - 1;
+    }
     if (s->options.from == SAMPLE_CLASS) {
         class_latents(s, b);
         return;
@@ -245,15 +272,21 @@ static int compare_reals(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Depths of the block's sources that have the modality, sorted; else of all cells that have it. */
-static scw_status known_depths(real **out, int64_t *n, const sampler *s, const block *b, int k)
+/* Depths of the block's sources that have the modality and are of the batch (-1: of any), sorted; else
+ * of all such cells; else of all that have the modality. */
+static scw_status known_depths(real **out, int64_t *n, const sampler *s, const block *b, int k,
+                               int32_t batch)
 {
     scw_status st = SCW_OK;
 
     *n = 0;
     TRY(mem_new(out, s->cells->n));
     for (int64_t q = 0; q < b->m; q++)
-        if (has(s, k, b->sources[q])) (*out)[(*n)++] = s->depth[k][b->sources[q]];
+        if (has(s, k, b->sources[q]) && (batch < 0 || batch_of(s, b->sources[q]) == batch))
+            (*out)[(*n)++] = s->depth[k][b->sources[q]];
+    for (int64_t i = 0, none = *n == 0; none && i < s->cells->n; i++)
+        if (has(s, k, i) && (batch < 0 || batch_of(s, i) == batch))
+            (*out)[(*n)++] = s->depth[k][i];
     for (int64_t i = 0, none = *n == 0; none && i < s->cells->n; i++)
         if (has(s, k, i)) (*out)[(*n)++] = s->depth[k][i];
     if (*n == 0)
@@ -264,11 +297,13 @@ done:
     return st;
 }
 
-/* Ranks of the mixed logarithms take the quantiles of the real depths. */
+/* Ranks of the mixed logarithms, among the new cells of the batch, take the quantiles of the real
+ * depths. */
 static void mixed_depths(real *out, const sampler *s, const block *b, int k, const real *sorted,
-                         int64_t n)
+                         int64_t n, int32_t batch)
 {
     double values[BLOCK_CELLS], score[BLOCK_CELLS], mean = 0.0, count = 0.0;
+    int64_t members = 0;
 
     for (int64_t q = 0; q < b->m; q++) {
         values[q] = has(s, k, b->sources[q]) ? log((double)s->depth[k][b->sources[q]]) : NAN;
@@ -281,26 +316,30 @@ static void mixed_depths(real *out, const sampler *s, const block *b, int k, con
         score[i] = dot(b->mix + i * b->m, values, b->m) +
                    1e-9 * rng_normal(stream_key(s, STREAM_DEPTH), b->step,
                                      (uint64_t)(k * BLOCK_CELLS + i));
+    for (int64_t i = 0; i < b->n; i++) members += b->batch[i] == batch;
     for (int64_t i = 0; i < b->n; i++) {
         int64_t rank = 0;
-        for (int64_t o = 0; o < b->n; o++) rank += score[o] < score[i];
-        out[i] = sorted[(2 * rank + 1) * n / (2 * b->n)];
+        if (b->batch[i] != batch) continue;
+        for (int64_t o = 0; o < b->n; o++) rank += b->batch[o] == batch && score[o] < score[i];
+        out[i] = sorted[(2 * rank + 1) * n / (2 * members)];
     }
 }
 
-static scw_status draw_depths(real *out, const sampler *s, const block *b, int k)
+/* Of the new cells of one batch. */
+static scw_status draw_depths_of(real *out, const sampler *s, const block *b, int k, int32_t batch)
 {
     scw_status st = SCW_OK;
     const double library = s->options.library;
     real *sorted = NULL;
     int64_t n;
 
-    TRY(known_depths(&sorted, &n, s, b, k));
+    TRY(known_depths(&sorted, &n, s, b, k, batch));
     if (library == SAMPLE_LIBRARY_REAL && s->options.from == SAMPLE_CLASS) {
-        mixed_depths(out, s, b, k, sorted, n);
+        mixed_depths(out, s, b, k, sorted, n, batch);
         goto done;
     }
     for (int64_t i = 0; i < b->n; i++) {
+        if (b->batch[i] != batch) continue;
         int64_t at = (int64_t)rng_below(stream_key(s, STREAM_DEPTH), b->step,
                                         (uint64_t)(k * BLOCK_CELLS + i), (uint64_t)n);
         out[i] = s->options.from == SAMPLE_POSTERIOR && has(s, k, b->own[i])
@@ -311,6 +350,19 @@ static scw_status draw_depths(real *out, const sampler *s, const block *b, int k
     }
 done:
     mem_free(sorted);
+    return st;
+}
+
+static scw_status draw_depths(real *out, const sampler *s, const block *b, int k)
+{
+    scw_status st = SCW_OK;
+
+    for (int32_t batch = -1; batch < (int32_t)model_n_batches(s->model); batch++) {
+        bool any = false;
+        for (int64_t i = 0; i < b->n; i++) any = any || b->batch[i] == batch;
+        if (any) TRY(draw_depths_of(out, s, b, k, batch));
+    }
+done:
     return st;
 }
 
@@ -390,7 +442,8 @@ static scw_status draw_scores(real *out, sampler *s, const block *b, int k, real
 {
     scw_status st = SCW_OK;
     const int64_t f = s->model->counts.head[k].n_vars, d = width(s);
-    real *mean = NULL, *weight = NULL, *z = NULL, *depth = NULL;
+    real *mean = NULL, *weight = NULL, *z = NULL, *input = NULL, *depth = NULL;
+    int32_t batch[BLOCK_CELLS];
     double noise = s->options.from == SAMPLE_PRIOR ? 1.0 : sqrt(b->share);
     const rng_key key = stream_key(s, STREAM_NOISE + k);
 
@@ -403,8 +456,10 @@ static scw_status draw_scores(real *out, sampler *s, const block *b, int k, real
         for (int64_t q = 0; q < b->m; q++) {
             memcpy(z + q * d, s->mu + b->sources[q] * d, (size_t)d * sizeof *z);
             depth[q] = s->depth[k][b->sources[q]];
+            batch[q] = batch_of(s, b->sources[q]);
         }
-        TRY(count_heads_decode(r, &s->model->counts, k, z, depth, b->m, s->tape));
+        TRY(head_input(&input, s, z, batch, b->m));
+        TRY(count_heads_decode(r, &s->model->counts, k, input, depth, b->m, s->tape));
         score_sources(s, b, k, r);
         centre_scores(s, b, k, r, mean);
         for (int64_t e = 0; e < b->n * b->m; e++) weight[e] = (real)b->mix[e];
@@ -418,6 +473,7 @@ done:
     mem_free(mean);
     mem_free(weight);
     mem_free(z);
+    mem_free(input);
     mem_free(depth);
     return st;
 }
@@ -455,13 +511,14 @@ static scw_status draw_counts(sampled *out, sampler *s, const block *b, int k)
     scw_status st = SCW_OK;
     const count_head *h = &s->model->counts.head[k];
     const int64_t f = h->n_vars;
-    real *r = NULL, *mean = NULL, depth[BLOCK_CELLS];
+    real *r = NULL, *mean = NULL, *input = NULL, depth[BLOCK_CELLS];
 
     TRY(mem_new(&r, b->n * f));
     TRY(mem_new(&mean, (b->n > b->m ? b->n : b->m) * f));
     TRY(draw_depths(depth, s, b, k));
     TRY(draw_scores(r, s, b, k, mean));
-    TRY(count_heads_decode(mean, &s->model->counts, k, b->z, depth, b->n, s->tape));
+    TRY(head_input(&input, s, b->z, b->batch, b->n));
+    TRY(count_heads_decode(mean, &s->model->counts, k, input, depth, b->n, s->tape));
     PARALLEL_FOR
     for (int64_t j = 0; j < f; j++) {
         double shape = s->shape[k][j];
@@ -473,6 +530,7 @@ static scw_status draw_counts(sampled *out, sampler *s, const block *b, int k)
 done:
     mem_free(r);
     mem_free(mean);
+    mem_free(input);
     return st;
 }
 
@@ -487,7 +545,8 @@ static scw_status draw_values(sampled *out, sampler *s, const block *b)
 
     if (s->options.from != SAMPLE_PRIOR) cells_range(s->cells, b->sources, b->m, &low, &high);
     tape_reset(s->tape, TAPE_EVAL);
-    matilda_decode(&m->net, &pass, op_input(s->tape, b->z, b->n, width(s), false), &outputs);
+    matilda_decode(&m->net, &pass, op_input(s->tape, b->z, b->n, width(s), false), b->batch,
+                   &outputs);
     TRY(tape_status(s->tape));
     for (int k = 0; k < m->n_modalities; k++) {
         if (s->depth[k]) continue;
@@ -507,6 +566,7 @@ static scw_status label_block(sampled *out, const sampler *s, const block *b)
 
     for (int64_t i = 0; i < b->n; i++) {
         out->label[out->n + i] = b->class;
+        out->batch[out->n + i] = b->batch[i];
         out->source[out->n + i] = s->options.from == SAMPLE_POSTERIOR ? b->own[i] : -1;
     }
     if (s->options.from != SAMPLE_PRIOR) goto done;
@@ -558,6 +618,7 @@ static scw_status reserve(sampled *out, const sampler *s, int64_t n)
 
     TRY(mem_resize(&out->label, rows));
     TRY(mem_resize(&out->source, rows));
+    TRY(mem_resize(&out->batch, rows));
     for (int k = 0; k < s->model->n_modalities; k++) {
         matrix *x = &out->x[k];
         if (!x->indptr && s->depth[k]) TRY(matrix_init_csr(x, 0, s->counts[k].n_cols, 0));
@@ -626,5 +687,6 @@ void sampled_clear(sampled *x)
     for (int k = 0; k < MODEL_MAX_MODALITIES; k++) matrix_clear(&x->x[k]);
     mem_free(x->label);
     mem_free(x->source);
+    mem_free(x->batch);
     *x = (sampled){0};
 }

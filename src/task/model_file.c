@@ -10,6 +10,7 @@
  *   modalities  JSON array of {name, kind, features, transform, target, block_scale, components,
  *               likelihood}; without the last, as older files are, there are no count decoders
  *   record      JSON object, how it was trained
+ *   batches     JSON array, of the training cells, in the order of the decoders' columns; not in all
  *   calibration JSON object, how far it can be trusted (task/calibration_file.h); not in all
  *   subsets     JSON array, answers for cells that lack a modality (task/subsets_file.h); likewise */
 #include <stdlib.h>
@@ -118,6 +119,10 @@ static scw_status build_metadata(json_t **out, const scw_model *m)
     TRY(modalities_to_json(&part, m));
     TRY(model_file_put(*out, "modalities", part));
     TRY(model_file_put(*out, "record", json_incref(m->record)));
+    if (m->batches.n > 0) {
+        TRY(strings_to_json(&part, &m->batches));
+        TRY(model_file_put(*out, "batches", part));
+    }
     if (m->calibration.n > 0) {
         part = calibration_to_json(&m->calibration);
         TRY(need(part));
@@ -364,7 +369,8 @@ static scw_status check_size(const matilda_config *c, const count_kind *likeliho
     for (int64_t k = 0; k < f->n; k++)
         have += f->tensors[k].size;
     for (int k = 0; k < c->n_modalities; k++)
-        want += c->modality[k].n_vars * c->z_dim * (likelihood[k] == COUNT_NONE ? 1 : 2);
+        want += c->modality[k].n_vars * (c->z_dim + c->n_batches) *
+                (likelihood[k] == COUNT_NONE ? 1 : 2);
     if (want <= have) return SCW_OK;
     return status_fail(SCW_EFORMAT, "%s: the tensors are smaller than the options say", path);
 }
@@ -386,7 +392,8 @@ static scw_status load_counts(scw_model *m, const count_kind *likelihood, const 
         m->options.likelihood = LIKELIHOOD_GAUSSIAN; /* older files do not say so */
         goto done;
     }
-    TRY(count_heads_init(&m->counts, heads, m->n_modalities, m->options.z_dim));
+    TRY(count_heads_init(&m->counts, heads, m->n_modalities,
+                         m->options.z_dim + model_n_batches(m)));
     TRY(load_parameters(&m->counts.p, f, path));
 done:
     return st;
@@ -435,7 +442,7 @@ done:
 static scw_status load_description(scw_model *m, const safetensors_file *f, const char *path)
 {
     scw_status st = SCW_OK;
-    json_t *classes = NULL, *modalities = NULL, *record = NULL, *row;
+    json_t *classes = NULL, *batches = NULL, *modalities = NULL, *record = NULL, *row;
     int64_t components[MODEL_MAX_MODALITIES];
     count_kind likelihood[MODEL_MAX_MODALITIES];
     matilda_config config;
@@ -444,6 +451,8 @@ static scw_status load_description(scw_model *m, const safetensors_file *f, cons
     TRY(load_options(m, f, path));
     TRY(parse_part(&classes, f, path, "classes", true));
     TRY(strings_from_json(&m->classes, classes, path));
+    TRY(parse_optional(&batches, f, path, "batches", true));
+    if (batches) TRY(strings_from_json(&m->batches, batches, path));
     TRY(parse_part(&modalities, f, path, "modalities", true));
     json_array_foreach(modalities, i, row)
     {
@@ -464,6 +473,7 @@ static scw_status load_description(scw_model *m, const safetensors_file *f, cons
     TRY(load_counts(m, likelihood, f, path));
 done:
     json_decref(classes);
+    json_decref(batches);
     json_decref(modalities);
     json_decref(record);
     return st;
@@ -510,6 +520,10 @@ scw_status scw_model_describe(char **out_json, const scw_model *m)
     if (json_object_set_new(all, "options", part) != 0) TRY(need(NULL));
     TRY(strings_to_json(&part, &m->classes));
     if (json_object_set_new(all, "classes", part) != 0) TRY(need(NULL));
+    if (m->batches.n > 0) {
+        TRY(strings_to_json(&part, &m->batches));
+        if (json_object_set_new(all, "batches", part) != 0) TRY(need(NULL));
+    }
     TRY(modalities_to_json(&part, m));
     if (json_object_set_new(all, "modalities", part) != 0) TRY(need(NULL));
     if (m->calibration.n > 0 &&

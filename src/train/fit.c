@@ -68,28 +68,44 @@ done:
 
 /* ---------------------------------------------------------------------------------- classes */
 
-/* Class names and labels of the rows in use. */
-static scw_status set_classes(fit_job *j)
+/* Names that occur among the rows in use, in their order, and the rows' codes of them [n]. */
+static scw_status used_names(int32_t **codes, strings *used, const fit_job *j, const int32_t *of,
+                             const strings *names)
 {
     scw_status st = SCW_OK;
     int32_t *code = NULL;
-    const reference *r = j->ref;
 
-    TRY(mem_new(&code, r->classes.n));
-    TRY(mem_new(&j->all.labels, j->n));
+    TRY(mem_new(&code, names->n));
+    TRY(mem_new(codes, j->n));
     for (int64_t i = 0; i < j->n; i++)
-        code[r->labels[j->rows[i]]] = 1;
-    for (int64_t c = 0; c < r->classes.n; c++) {
+        code[of[j->rows[i]]] = 1;
+    for (int64_t c = 0; c < names->n; c++) {
         if (!code[c]) continue;
-        code[c] = (int32_t)j->model->classes.n;
-        TRY(strings_add(&j->model->classes, r->classes.at[c]));
+        code[c] = (int32_t)used->n;
+        TRY(strings_add(used, names->at[c]));
     }
     for (int64_t i = 0; i < j->n; i++)
-        j->all.labels[i] = code[r->labels[j->rows[i]]];
-    if (j->model->classes.n < 2)
-        FAIL(SCW_EDATA, "the training cells have one class only ('%s')", j->model->classes.at[0]);
+        (*codes)[i] = code[of[j->rows[i]]];
 done:
     mem_free(code);
+    return st;
+}
+
+/* Classes and batches of the rows in use. */
+static scw_status set_classes(fit_job *j)
+{
+    scw_status st = SCW_OK;
+    const reference *r = j->ref;
+
+    TRY(used_names(&j->all.labels, &j->model->classes, j, r->labels, &r->classes));
+    if (j->model->classes.n < 2)
+        FAIL(SCW_EDATA, "the training cells have one class only ('%s')", j->model->classes.at[0]);
+    if (!r->batches) goto done;
+    TRY(used_names(&j->all.known_batch, &j->model->batches, j, r->batches, &r->batch_names));
+    if (j->model->batches.n < 2)
+        log_warning(j->hooks, "all training cells are of batch '%s': there is nothing to tell apart",
+                    j->model->batches.at[0]);
+done:
     return st;
 }
 

@@ -84,7 +84,7 @@ static scw_status identify(checkpoint_file *f)
     TRY(put_number(to, "seed", f->request->seed));
     TRY(put_number(to, "threads", (uint64_t)threads_get()));
     TRY(put_hash(to, "data", hash_data(f->ref)));
-    TRY(model_file_options(&options, f->kind, f->options));
+    TRY(model_file_options(&options, f->kind, f->options, f->ref->batches != NULL));
     TRY(model_file_put(to, "options", options));
     f->identity = to;
     to = NULL;

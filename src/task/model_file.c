@@ -5,7 +5,8 @@
  *   format      "scweave-model-1"
  *   version     of the program that wrote it
  *   model       name of the kind
- *   options     JSON object, every option of the kind as text
+ *   options     JSON object, every option of the kind as text; those about batches only where there are
+ *               any, so that other files stay as they were before there were such options
  *   classes     JSON array, in the order of the classifier's outputs
  *   modalities  JSON array of {name, kind, features, transform, target, block_scale, components,
  *               likelihood}; without the last, as older files are, there are no count decoders
@@ -47,7 +48,8 @@ done:
     return st;
 }
 
-scw_status model_file_options(json_t **out, const scw_model_kind *kind, const void *options)
+scw_status model_file_options(json_t **out, const scw_model_kind *kind, const void *options,
+                              bool batches)
 {
     scw_status st = SCW_OK;
 
@@ -55,6 +57,7 @@ scw_status model_file_options(json_t **out, const scw_model_kind *kind, const vo
     TRY(need(*out));
     for (const scw_option *o = kind->options; o->type != SCW_OPTION_END; o++) {
         char *value = NULL;
+        if (!batches && strcmp(o->group, "Batches") == 0) continue;
         TRY(scw_options_get(&value, kind->options, options, o->name));
         int failed = value && json_object_set_new(*out, o->name, json_string(value)) != 0;
         mem_free(value);
@@ -112,7 +115,7 @@ static scw_status build_metadata(json_t **out, const scw_model *m)
     *out = json_pack("{s:s, s:s, s:s}", "format", FORMAT, "version", scw_version(), "model",
                      m->kind->name);
     TRY(need(*out));
-    TRY(model_file_options(&part, m->kind, &m->options));
+    TRY(model_file_options(&part, m->kind, &m->options, m->batches.n > 0));
     TRY(model_file_put(*out, "options", part));
     TRY(strings_to_json(&part, &m->classes));
     TRY(model_file_put(*out, "classes", part));
@@ -516,7 +519,7 @@ scw_status scw_model_describe(char **out_json, const scw_model *m)
     *out_json = NULL;
     all = json_pack("{s:s, s:O}", "model", m->kind->name, "record", m->record);
     TRY(need(all));
-    TRY(model_file_options(&part, m->kind, &m->options));
+    TRY(model_file_options(&part, m->kind, &m->options, m->batches.n > 0));
     if (json_object_set_new(all, "options", part) != 0) TRY(need(NULL));
     TRY(strings_to_json(&part, &m->classes));
     if (json_object_set_new(all, "classes", part) != 0) TRY(need(NULL));

@@ -10,6 +10,7 @@
 #include "prep/pca.h"
 #include "train/align.h"
 #include "train/balance.h"
+#include "train/batch_removal.h"
 #include "train/fit_counts.h"
 #include "train/fit_job.h"
 #include "train/shortcut.h"
@@ -318,6 +319,9 @@ static scw_status build_network(fit_job *j)
     if (continues(j)) return SCW_OK; /* the values come from the checkpoint */
     for (int k = 0; k < j->model->n_modalities; k++)
         TRY(set_projection(j, k));
+    if (j->model->net.config.n_batches > 0 && j->model->options.batch_removal > 0.0)
+        TRY(batch_removal_fit(j->model, &j->all, j->train, j->n_train,
+                              j->model->options.batch_removal));
 done:
     return st;
 }

@@ -366,6 +366,21 @@ done:
     return st;
 }
 
+/* Position of the first of n sorted values that is not below x. */
+static int64_t rank_of(const real *sorted, int64_t n, real x)
+{
+    int64_t low = 0, high = n;
+
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        if (sorted[middle] < x)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* ---------------------------------------------------------------------------------- scores */
 
 /* The normal score of a count: between its distribution's values below and at it. */
@@ -437,6 +452,28 @@ static void centre_scores(const sampler *s, const block *b, int k, real *r, real
     }
 }
 
+/* The new cells' scores [n, F] of a feature keep their order and take the quantiles of the sources'
+ * r [m, F]: what is not normal in the type (two states, doublets) stays, feature by feature. */
+static void take_quantiles(real *out, const real *r, const block *b, int64_t f)
+{
+    PARALLEL_FOR
+    for (int64_t j = 0; j < f; j++) {
+        real sorted[BLOCK_CELLS], order[BLOCK_CELLS];
+        for (int64_t q = 0; q < b->m; q++) sorted[q] = r[q * f + j];
+        for (int64_t i = 0; i < b->n; i++) order[i] = out[i * f + j];
+        qsort(sorted, (size_t)b->m, sizeof *sorted, compare_reals);
+        qsort(order, (size_t)b->n, sizeof *order, compare_reals);
+        for (int64_t i = 0; i < b->n; i++) {
+            const int64_t rank = rank_of(order, b->n, out[i * f + j]);
+            const double at = ((double)rank + 0.5) / (double)b->n * (double)b->m - 0.5;
+            const double inside = fmin(fmax(at, 0.0), (double)(b->m - 1));
+            const int64_t low = (int64_t)inside, high = low + 1 < b->m ? low + 1 : low;
+            out[i * f + j] = (real)((double)sorted[low] +
+                                    (inside - (double)low) * (double)(sorted[high] - sorted[low]));
+        }
+    }
+}
+
 /* out [n, F]: scores of the new cells. `r` [m, F] is scratch for those of the sources. */
 static scw_status draw_scores(real *out, sampler *s, const block *b, int k, real *r)
 {
@@ -465,6 +502,7 @@ static scw_status draw_scores(real *out, sampler *s, const block *b, int k, real
         for (int64_t e = 0; e < b->n * b->m; e++) weight[e] = (real)b->mix[e];
         kernel_gemm(false, false, b->n, f, b->m, weight, r, 0, out);
     }
+    if (s->options.from != SAMPLE_PRIOR) take_quantiles(out, r, b, f);
     PARALLEL_FOR
     for (int64_t i = 0; i < b->n; i++)
         for (int64_t j = 0; j < f; j++)

@@ -22,7 +22,8 @@ FIT = ["fit", "matilda", "set.h5mu", "--label", "cell_type", "--threads", "1", "
        "--modalities", "rna,adt", "--modality-weights", "off", "--library", "10000", "--shortcut-c",
        "10", "--z-dim", "20", "--hidden-rna", "30", "--hidden-joint", "30", "--epochs", "8",
        "--min-steps", "0", "--augmentation", "add", "--balance-epochs", "3",
-       "--calibration-folds", "2", "--count-steps", "20", "--batch-key", "batch"]
+       "--calibration-folds", "2", "--count-steps", "20", "--batch-key", "batch",
+       "--batch-removal", "30"]
 # Where the result does not matter.
 QUICK = [*FIT, "--epochs", "1", "--augmentation", "off", "--calibration-folds", "0"]
 

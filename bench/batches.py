@@ -9,7 +9,7 @@ usage: bench/batches.py SCWEAVE DATA [--seeds 1,2] [--sets bmmc_cite_a,sln_cite,
                         [--way "fit options" ...]
 
 Ways: plain, `annotate --align`, and each --way, which stands for the options after --batch-key; unless
-said, --batch-key alone and with --batch-removal 10. A set of two batches leaves one to train on: there
+said, --batch-key alone and with --batch-removal 30. A set of two batches leaves one to train on: there
 is nothing to learn about batches then, and ways with --batch-key are left out of the first table.
 
 The ceiling is the share of cells whose type the other batches have at all. Mixing: of the 15 nearest
@@ -156,7 +156,7 @@ def main():
             ways.append(rest.pop(0).split())
         else:
             options.append(word)
-    ways = ways or [[], ["--batch-removal", "10"]]
+    ways = ways or [[], ["--batch-removal", "30"]]
     names = ["plain", "--align", *[" ".join(["--batch-key", *way]) for way in ways]]
     print("accuracy / macro-F1 (mixing)\n\n| set | batch left out (cells) | ceiling | " + " | ".join(names) + " |")
     print("|---" * (3 + len(names)) + "|")

@@ -12,6 +12,8 @@
  *              the covariance of (z, r) in the type, so that what the latent explains and what it
  *              leaves stay together. Types of few cells borrow: a share 1 / n of the
  *              variance of z is that of deviations of other types, of r independent noise.
+ *              In each feature the new scores keep their order and take the quantiles of the
+ *              sources' scores, so that what is not normal in the type stays.
  *   posterior  z = mu_i + eps sigma_i of a real cell i, and its depth (Liu et al. 2023); r as above
  *   prior      z ~ N(0, 1), r independent, the depth of any real cell
  *

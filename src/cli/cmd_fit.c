@@ -18,8 +18,8 @@ static const scw_option table[] = {
     {"label", SCW_OPTION_TEXT, offsetof(options, label), NULL, 0, 0, NULL, "KEY", "Training",
      "obs column with the type of each cell; cells without one are left out"},
     {"batch-key", SCW_OPTION_TEXT, offsetof(options, batch_key), NULL, 0, 0, NULL, "KEY", "Training",
-     "obs column with the batch of each cell; the decoders then account for it, and so the latent "
-     "need not"},
+     "obs column with the batch of each cell, for a reference of several: the decoders account for it, "
+     "and settings are chosen that serve a new batch"},
     {"modalities", SCW_OPTION_TEXT, offsetof(options, modalities), NULL, 0, 0, NULL, "NAMES",
      "Training", "comma-separated modalities to use; all unless said"},
     {"seed", SCW_OPTION_INT, offsetof(options, seed), "1", 0, 9e15, NULL, "N", "Training",

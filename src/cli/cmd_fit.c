@@ -8,7 +8,7 @@
 #include "print.h"
 
 typedef struct options {
-    char *label, *modalities, *output, *cv, *checkpoint;
+    char *label, *batch_key, *modalities, *output, *cv, *checkpoint;
     int64_t seed, threads, checkpoint_epochs;
     double checkpoint_minutes;
     int json, resume;
@@ -17,6 +17,9 @@ typedef struct options {
 static const scw_option table[] = {
     {"label", SCW_OPTION_TEXT, offsetof(options, label), NULL, 0, 0, NULL, "KEY", "Training",
      "obs column with the type of each cell; cells without one are left out"},
+    {"batch-key", SCW_OPTION_TEXT, offsetof(options, batch_key), NULL, 0, 0, NULL, "KEY", "Training",
+     "obs column with the batch of each cell, for a reference of several: the decoders account for it, "
+     "and settings are chosen that serve a new batch"},
     {"modalities", SCW_OPTION_TEXT, offsetof(options, modalities), NULL, 0, 0, NULL, "NAMES",
      "Training", "comma-separated modalities to use; all unless said"},
     {"seed", SCW_OPTION_INT, offsetof(options, seed), "1", 0, 9e15, NULL, "N", "Training",
@@ -196,7 +199,8 @@ static int run(cli_run *r)
                                      .checkpoint = o->cv ? NULL : checkpoint,
                                      .checkpoint_minutes = o->checkpoint_minutes,
                                      .checkpoint_epochs = o->checkpoint_epochs,
-                                     .resume = o->resume};
+                                     .resume = o->resume,
+                                     .batch_key = o->batch_key};
     if (result == CLI_OK) result = cli_finish(r, cli_open(&data, r));
     if (result == CLI_OK)
         result = o->cv ? cross_validate(r, data, &request) : train(r, data, &request);

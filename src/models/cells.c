@@ -12,6 +12,7 @@ void cells_clear(cells *c)
         prepared_clear(&c->x[m]);
     mem_free(c->labels);
     mem_free(c->weight);
+    mem_free(c->known_batch);
     mem_free(c->batch);
     for (int m = 0; m < MODEL_MAX_MODALITIES; m++) mem_free(c->shift[m]);
     *c = (cells){0};
@@ -47,6 +48,14 @@ static const real *gather_vector(tape *t, const float *values, const int64_t *ro
     if (!out) return NULL;
     for (int64_t i = 0; i < n; i++)
         out[i] = (real)values[rows[i]];
+    return out;
+}
+
+static const int32_t *gather_codes(tape *t, const int32_t *codes, const int64_t *rows, int64_t n)
+{
+    int32_t *out = codes ? tape_alloc(t, n, sizeof *out) : NULL;
+
+    for (int64_t i = 0; out && i < n; i++) out[i] = codes[rows[i]];
     return out;
 }
 
@@ -107,11 +116,8 @@ void cells_gather(tape *t, const cells *c, const int64_t *rows, int64_t n, model
         x->col_shift = column_vector(t, p->col_shift, x->n_cols);
     }
     batch->weight = gather_vector(t, c->weight, rows, n);
-    if (!c->labels) return;
-    int32_t *labels = tape_alloc(t, n, sizeof *labels);
-    for (int64_t i = 0; labels && i < n; i++)
-        labels[i] = c->labels[rows[i]];
-    batch->labels = labels;
+    batch->labels = gather_codes(t, c->labels, rows, n);
+    batch->batch = gather_codes(t, c->known_batch, rows, n);
 }
 
 /* Background of column j in row i: its value where y is zero. */

@@ -11,6 +11,8 @@ void reference_clear(reference *r)
     mem_free(r->obs);
     mem_free(r->labels);
     strings_clear(&r->classes);
+    mem_free(r->batches);
+    strings_clear(&r->batch_names);
     for (int m = 0; m < MODEL_MAX_MODALITIES; m++) {
         matrix_clear(&r->modality[m].counts);
         mem_free(r->modality[m].present);
@@ -138,5 +140,27 @@ scw_status reference_build(reference *out, const scw_dataset *d, const char *lab
             TRY(add_modality(out, &d->modalities[k], allow_fractional, hooks));
 done:
     if (st != SCW_OK) reference_clear(out);
+    return st;
+}
+
+scw_status reference_set_batches(reference *r, const scw_dataset *d, const char *key)
+{
+    scw_status st = SCW_OK;
+    const column *c = NULL;
+    int32_t *codes = NULL;
+    int64_t n_missing = 0;
+
+    TRY(dataset_obs_column(&c, d, key));
+    TRY(column_classes(c, &codes, &r->batch_names));
+    TRY(mem_new(&r->batches, r->n));
+    for (int64_t i = 0; i < r->n; i++) {
+        r->batches[i] = codes[r->obs[i]];
+        n_missing += r->batches[i] < 0;
+    }
+    if (n_missing > 0)
+        FAIL(SCW_EDATA, "obs['%s']: %lld of %lld labelled cells have no batch; each must name one", key,
+             (long long)n_missing, (long long)r->n);
+done:
+    mem_free(codes);
     return st;
 }

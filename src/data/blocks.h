@@ -21,6 +21,7 @@ typedef struct row_block {
     matrix x;     /* CSR [n, n_cols], canonical, zeros of dense storage dropped. With `exact`, its
                    * values are NULL. */
     double *exact; /* [nnz] what the file stores, for readers that were opened so; else NULL */
+    int64_t n_unsorted, n_repeated; /* rows that had to be sorted; that held a column twice */
     int64_t room_rows, room_values; /* capacity of the buffers */
 } row_block;
 

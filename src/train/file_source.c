@@ -299,6 +299,27 @@ scw_status file_source_status(const file_source *s)
     return s->st == SCW_OK ? SCW_OK : status_fail(s->st, "%s", s->message);
 }
 
+/* Two windows take no more than half of the memory that the modalities may take. */
+static void choose_sizes(file_source_input *in, int64_t block_rows)
+{
+    double room = (double)(DEFAULT_WINDOW * MOST_DEFAULT_BLOCK); /* cells of a window */
+
+    for (int m = 0; m < in->n_modalities; m++) {
+        const row_store *s = in->modality[m]->store;
+        if (!s) continue;
+        double each = (double)s->bytes / (double)(in->modality[m]->x.n_rows + 1) + 1.0;
+        double fit = (double)s->memory_bytes / 4.0 / each;
+        if (fit < room) room = fit;
+    }
+    if (in->block <= 0) {
+        in->block = block_rows < MOST_DEFAULT_BLOCK ? block_rows : MOST_DEFAULT_BLOCK;
+        if ((double)in->block > room / 2.0) in->block = (int64_t)(room / 2.0) + 1;
+    }
+    if (in->window > 0) return;
+    in->window = (int64_t)(room / (double)in->block);
+    if (in->window < 1) in->window = 1;
+}
+
 scw_status file_source_new(file_source **out, const file_source_input *input)
 {
     scw_status st = SCW_OK;
@@ -310,11 +331,7 @@ scw_status file_source_new(file_source **out, const file_source_input *input)
     s->in = *input;
     s->now.index = s->next.index = -1;
     for (int m = 0; m < s->in.n_modalities; m++) TRY(modality_rows(&s->rows[m], s->in.modality[m]));
-    if (s->in.block <= 0) {
-        s->in.block = s->rows[0]->block_rows;
-        if (s->in.block > MOST_DEFAULT_BLOCK) s->in.block = MOST_DEFAULT_BLOCK;
-    }
-    if (s->in.window <= 0) s->in.window = DEFAULT_WINDOW;
+    choose_sizes(&s->in, s->rows[0]->block_rows);
     s->n_blocks = (s->in.n - 1) / s->in.block + 1;
     s->n_windows = (s->n_blocks - 1) / s->in.window + 1;
     TRY(mem_new(&s->blocks, s->n_blocks));

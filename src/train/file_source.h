@@ -28,7 +28,7 @@ typedef struct file_source_input {
     const modality *modality[MODEL_MAX_MODALITIES];
     const transform *prep[MODEL_MAX_MODALITIES]; /* fitted, of the modality's own features */
     int64_t block;  /* cells of a block; 0: as the reader of the first modality has it */
-    int64_t window; /* blocks of a window; 0: 16 */
+    int64_t window; /* blocks of a window; 0: as many as memory allows, up to 32,768 cells */
     uint64_t seed;
 } file_source_input;
 

@@ -41,6 +41,8 @@ typedef struct scw_fit_request {
                                   0: not by time */
     int64_t checkpoint_epochs; /* write it after every so many epochs; 0: not by epochs */
     int resume; /* continue from the checkpoint, if the file is there */
+    int64_t n_cells; /* train on a sample of about so many cells, each class by its share but none below
+                      * 50 (or all it has); 0: on all. The sample is a function of the seed. */
 } scw_fit_request;
 
 /* Train a model on a reference. `options` is the kind's options struct (scw_options_init first).

@@ -12,6 +12,7 @@ typedef struct options {
     int64_t seed, threads, checkpoint_epochs;
     double checkpoint_minutes;
     int json, resume;
+    int64_t cells;
 } options;
 
 static const scw_option table[] = {
@@ -19,6 +20,8 @@ static const scw_option table[] = {
      "obs column with the type of each cell; cells without one are left out"},
     {"modalities", SCW_OPTION_TEXT, offsetof(options, modalities), NULL, 0, 0, NULL, "NAMES",
      "Training", "comma-separated modalities to use; all unless said"},
+    {"cells", SCW_OPTION_INT, offsetof(options, cells), "0", 0, 1e12, NULL, "N", "Training",
+     "train on a sample of about N cells, classes by their share; for files larger than memory; 0: all"},
     {"seed", SCW_OPTION_INT, offsetof(options, seed), "1", 0, 9e15, NULL, "N", "Training",
      "equal seeds give equal models"},
     {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Training",
@@ -196,7 +199,8 @@ static int run(cli_run *r)
                                      .checkpoint = o->cv ? NULL : checkpoint,
                                      .checkpoint_minutes = o->checkpoint_minutes,
                                      .checkpoint_epochs = o->checkpoint_epochs,
-                                     .resume = o->resume};
+                                     .resume = o->resume,
+                                     .n_cells = o->cells};
     if (result == CLI_OK) result = cli_finish(r, cli_open(&data, r));
     if (result == CLI_OK)
         result = o->cv ? cross_validate(r, data, &request) : train(r, data, &request);

@@ -173,6 +173,7 @@ static int check(const cli_run *r, const char *checkpoint)
     if (!o->label) return cli_misuse(r, "--label is missing: the obs column with the cell types");
     if (o->cv) {
         if (o->output) return cli_misuse(r, "--cv writes no model; leave --output out");
+        if (o->cells > 0) return cli_misuse(r, "--cv uses the cells of its table; leave --cells out");
         if (o->resume || o->checkpoint || o->checkpoint_epochs > 0)
             return cli_misuse(r, "--cv keeps no checkpoints; leave --resume and --checkpoint out");
         return CLI_OK;

@@ -43,6 +43,8 @@ typedef struct scw_fit_request {
     int resume; /* continue from the checkpoint, if the file is there */
     const char *batch_key; /* obs column with the batch of each cell, which the decoders then get as an
                               input and the encoders do not; NULL: batches are not told apart */
+    int64_t n_cells; /* train on a sample of about so many cells, each class by its share but none below
+                      * 50 (or all it has); 0: on all. The sample is a function of the seed. */
 } scw_fit_request;
 
 /* Train a model on a reference. `options` is the kind's options struct (scw_options_init first).

@@ -102,5 +102,8 @@ typedef struct matrix_summary {
     int64_t n_empty_rows, n_empty_cols;
 } matrix_summary;
 SCW_CHECKED scw_status matrix_summarise(matrix_summary *out, const matrix *m);
+/* The same of a matrix that comes in parts with the same columns. `seen` [n_cols], 0 at first, marks the
+ * columns that hold something; counting those that do not is left to the caller. *any: false at first. */
+void matrix_summarise_part(matrix_summary *s, uint8_t *seen, bool *any, const matrix *part);
 
 #endif

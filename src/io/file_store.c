@@ -71,7 +71,6 @@ scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t element, int6
         !checked_add(bytes, *bytes, sparse ? pointers : 0))
         FAIL(SCW_EFORMAT, "%s: the declared size overflows", h5_where(element));
 done:
-    if (st == SCW_ENOTFOUND) st = SCW_EFORMAT; /* not something the user named */
     h5_close(&data);
     return st;
 }

@@ -42,7 +42,8 @@ scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind, const scw_
 
     *out = NULL;
     threads_set(request->threads);
-    TRY(reference_build(&ref, data, request->label_key, request->modalities, o->fractional, hooks));
+    TRY(reference_build_sample(&ref, data, request->label_key, request->modalities, o->fractional,
+                               request->n_cells, request->seed, hooks));
     report_classes(&ref, hooks);
     if (request->batch_key) TRY(reference_set_batches(&ref, data, request->batch_key));
     TRY(mem_new(&rows, ref.n));

@@ -35,5 +35,5 @@ static void gather(const void *self, tape *t, const int64_t *entries, int64_t n,
 
 train_source row_source_as_source(const row_source *s)
 {
-    return (train_source){s->n, s, gather};
+    return (train_source){s->n, s, gather, NULL, NULL};
 }

@@ -58,6 +58,30 @@ SCW_API int64_t scw_dataset_modality_n_present(const scw_dataset *dataset, int k
 /* Name of cell i; NULL when out of range. Borrowed. */
 SCW_API const char *scw_dataset_obs_name(const scw_dataset *dataset, int64_t i);
 
+typedef enum scw_compression {
+    SCW_COMPRESSION_KEEP = 0, /* elements as they are stored, new ones with gzip */
+    SCW_COMPRESSION_GZIP,
+    SCW_COMPRESSION_LZF, /* larger and faster; h5py and Debian's anndata read it */
+    SCW_COMPRESSION_NONE
+} scw_compression;
+
+typedef struct scw_convert_options {
+    const char *to;       /* "h5ad", "h5mu", "mtx"; NULL: by the ending of the path, '/' for mtx */
+    const char *modality; /* only this one; NULL: all */
+    int merge;            /* modalities side by side in one matrix, told apart by feature_types */
+    scw_compression compression;
+    const scw_read_options *read; /* NULL: the defaults */
+} scw_convert_options;
+
+/* Write what scw_dataset_open would read as another file, atomically: .h5ad, .h5mu, or a folder with
+ * matrix.mtx.gz, features.tsv.gz and barcodes.tsv.gz. From .h5ad and .h5mu to either of them every
+ * element is copied as it is stored, also those this library does not read; from other formats, and
+ * when files are stacked, numbers keep their type and every bit. `options` NULL: the defaults.
+ * Errors: as scw_dataset_open; SCW_EINVAL (several modalities for one .h5ad). */
+SCW_API SCW_CHECKED scw_status scw_convert(const scw_source *sources, int n_sources,
+                                           const char *path, const scw_convert_options *options,
+                                           const scw_hooks *hooks);
+
 /* Report on files as one JSON document: shapes, encodings, sparsity, value ranges, obs columns with
  * their categories, and `problems` (each with severity, element, text). Reads nothing else than is
  * needed and works on files that scw_dataset_open refuses, as far as they can be read.

@@ -13,7 +13,8 @@
 #include "console.h"
 
 const cli_command *const cli_commands[] = {
-    &cli_cmd_inspect, &cli_cmd_example,  &cli_cmd_fit,   &cli_cmd_annotate,
+    &cli_cmd_inspect,
+    &cli_cmd_convert, &cli_cmd_example,  &cli_cmd_fit,   &cli_cmd_annotate,
     &cli_cmd_embed,   &cli_cmd_markers,  &cli_cmd_simulate, &cli_cmd_umap,
     &cli_cmd_cluster, &cli_cmd_evaluate, &cli_cmd_plot,     &cli_cmd_report,
     &cli_cmd_obs,     &cli_cmd_bench,    &cli_cmd_help,     NULL,
@@ -180,6 +181,20 @@ scw_status cli_open(scw_dataset **out, const cli_run *run)
 
     const scw_read_options options = cli_read_options(run);
     scw_status st = scw_dataset_open(out, sources, n, &options, run->hooks);
+    for (int k = 0; k < room; k++) free(names[k]);
+    free(names);
+    free(sources);
+    return st;
+}
+
+scw_status cli_convert(const cli_run *run, const char *output, const scw_convert_options *how)
+{
+    int room = cli_input_count(run);
+    scw_source *sources = cli_new((size_t)room, sizeof *sources);
+    char **names = cli_new((size_t)room, sizeof *names);
+    int n = list_sources(sources, names, run);
+
+    scw_status st = scw_convert(sources, n, output, how, run->hooks);
     for (int k = 0; k < room; k++) free(names[k]);
     free(names);
     free(sources);

@@ -101,7 +101,7 @@ done:
 }
 
 scw_status dataset_read_as(scw_dataset **out, const input *inputs, const scw_source *sources,
-                           int n_sources, const scw_read_options *options, bool whole,
+                           int n_sources, const scw_read_options *options, read_depth depth,
                            const scw_hooks *hooks)
 {
     static const scw_read_options defaults = {0};
@@ -116,7 +116,7 @@ scw_status dataset_read_as(scw_dataset **out, const input *inputs, const scw_sou
     TRY(mem_new(&files, n_sources));
     for (int k = 0; k < n_sources; k++)
         TRY(read_one(&files[k], d, &inputs[k],
-                     &(read_request){&sources[k], options, whole, hooks}));
+                     &(read_request){&sources[k], options, depth, hooks}));
     d->join = options->join;
     TRY(mem_strdup(&d->var_names, options->var_names));
     TRY(mem_strdup(&d->batch_key, options->batch_key));
@@ -134,7 +134,33 @@ done:
 scw_status dataset_read(scw_dataset **out, const input *inputs, const scw_source *sources,
                         int n_sources, const scw_read_options *options, const scw_hooks *hooks)
 {
-    return dataset_read_as(out, inputs, sources, n_sources, options, false, hooks);
+    return dataset_read_as(out, inputs, sources, n_sources, options, READ_VALUES, hooks);
+}
+
+scw_status dataset_read_again(scw_dataset **out, const scw_dataset *d, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    input *inputs = NULL;
+    scw_source *sources = NULL;
+    const scw_read_options options = {
+        .var_names = d->var_names, .join = d->join, .batch_key = d->batch_key};
+    scw_hooks quiet = hooks ? *hooks : (scw_hooks){0};
+
+    *out = NULL;
+    quiet.log = NULL; /* what there is to say was said the first time */
+    TRY(mem_new(&inputs, d->n_files));
+    TRY(mem_new(&sources, d->n_files));
+    for (int k = 0; k < d->n_files; k++) {
+        const dataset_file *f = &d->files[k];
+        sources[k] = (scw_source){f->path, f->wanted, f->layer, f->batch};
+        TRY(input_open(&inputs[k], f->path));
+    }
+    TRY(dataset_read_as(out, inputs, sources, d->n_files, &options, READ_WHOLE, &quiet));
+done:
+    for (int k = 0; inputs && k < d->n_files; k++) input_close(&inputs[k]);
+    mem_free(inputs);
+    mem_free(sources);
+    return st;
 }
 
 scw_read_options read_share(const scw_read_options *options, int64_t n)

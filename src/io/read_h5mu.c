@@ -165,7 +165,7 @@ scw_status read_h5mu(file_parts *out, const input *in, const read_request *q)
     hid_t mod = 0, file = in->hdf5;
     strings names = {0};
     scw_read_options each = *q->options;
-    const read_request one = {q->source, &each, q->whole, q->hooks};
+    const read_request one = {q->source, &each, q->depth == READ_WHOLE, q->hooks};
     bool found = false;
     int64_t axis;
 

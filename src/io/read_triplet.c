@@ -299,7 +299,7 @@ static scw_status read_members(dataset_part *part, const input *in, const input 
     byte_stream *s = NULL;
 
     TRY(input_stream(&s, in, t->matrix));
-    TRY(read_mtx(&part->m.x, s, true, q->whole, q->hooks));
+    TRY(read_mtx(&part->m.x, s, true, q->depth == READ_WHOLE, q->hooks));
     TRY(t->features ? read_features(&part->m.var, names, t->features, part->m.x.n_cols)
                     : number_names(&part->m.var, part->m.x.n_cols, "feature_"));
     TRY(t->cells ? read_cells(&part->obs, names, t->cells, part->m.x.n_rows)

@@ -29,10 +29,18 @@ typedef enum scw_join {
     SCW_JOIN_REFERENCE  /* those of the first file; what another lacks is 0 */
 } scw_join;
 
+/* What the rows of tables and MatrixMarket files are. */
+typedef enum scw_rows {
+    SCW_ROWS_GUESS = 0, /* of a table what the names tell, else cells; of MatrixMarket features */
+    SCW_ROWS_CELLS,
+    SCW_ROWS_FEATURES
+} scw_rows;
+
 /* How files are read. Zeroed: the defaults. */
 typedef struct scw_read_options {
     const char *var_names; /* column of var that names the features; NULL: their index */
     scw_join join;         /* features of several files of one modality */
+    scw_rows rows;         /* of files that do not say it themselves */
     const char *batch_key; /* obs column that tells such files apart; NULL: "batch" */
     int64_t memory_bytes;  /* what matrices may take; 0: half of the memory that is free. One that takes
                             * more than its share stays in the file and is read in blocks. */

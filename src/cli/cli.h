@@ -49,7 +49,7 @@ typedef struct cli_general {
 /* Options of commands that read data. */
 typedef struct cli_input {
     char *rna, *adt, *atac, *layer, *var_names, *batch_column, *tmp;
-    int join; /* scw_join */
+    int join, rows; /* scw_join, scw_rows */
     int64_t mem;
 } cli_input;
 

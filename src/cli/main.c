@@ -43,6 +43,8 @@ const scw_option cli_input_options[] = {
      "Input", "column of var that names the features, gene_ids say; their index unless said"},
     {"join", SCW_OPTION_CHOICE, offsetof(cli_input, join), "inner", 0, 0, "inner|outer|reference",
      NULL, "Input", "features of several files of one modality: those of all, of any, of the first"},
+    {"rows", SCW_OPTION_CHOICE, offsetof(cli_input, rows), "guess", 0, 0, "guess|cells|features",
+     NULL, "Input", "what the rows of tables and MatrixMarket files are"},
     {"batch-column", SCW_OPTION_TEXT, offsetof(cli_input, batch_column), NULL, 0, 0, NULL, "NAME",
      "Input", "obs column that tells such files apart; batch unless said"},
     {"mem", SCW_OPTION_INT, offsetof(cli_input, mem), "0", 0, 1e15, NULL, "BYTES", "Input",
@@ -166,6 +168,7 @@ scw_read_options cli_read_options(const cli_run *run)
 {
     return (scw_read_options){.var_names = run->input.var_names,
                               .join = (scw_join)run->input.join,
+                              .rows = (scw_rows)run->input.rows,
                               .batch_key = run->input.batch_column,
                               .memory_bytes = run->input.mem,
                               .spill_folder = run->input.tmp,

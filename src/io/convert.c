@@ -397,6 +397,7 @@ done:
     for (int k = 0; c.inputs && k < n_sources; k++) input_close(&c.inputs[k]);
     mem_free(c.inputs);
     mem_free(c.formats);
+    h5_compress_with(H5_GZIP);
     h5_session_end(&session);
     return st;
 }

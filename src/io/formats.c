@@ -17,6 +17,10 @@ static const file_format formats[] = {
     {"10x folder", "a folder or .tar.gz with matrix.mtx, features.tsv and barcodes.tsv", is_triplet,
      read_triplet, false, false},
     {"MatrixMarket", ".mtx", is_mtx, read_mtx_file, false, false},
+    {"loom", ".loom", is_loom, read_loom, false, false},
+    {"Matilda HDF5", "Matilda's .h5", is_matilda, read_matilda, false, false},
+    {"table", ".csv, .tsv, .txt with names and numbers; text also with .gz", is_table, read_table,
+     false, false},
 };
 
 /* How the formats look, for messages. */
@@ -118,6 +122,7 @@ scw_status dataset_read_as(scw_dataset **out, const input *inputs, const scw_sou
         TRY(read_one(&files[k], d, &inputs[k],
                      &(read_request){&sources[k], options, depth, hooks}));
     d->join = options->join;
+    d->rows = options->rows;
     TRY(mem_strdup(&d->var_names, options->var_names));
     TRY(mem_strdup(&d->batch_key, options->batch_key));
     TRY(assemble(d, files, n_sources, options, hooks));
@@ -143,7 +148,7 @@ scw_status dataset_read_again(scw_dataset **out, const scw_dataset *d, const scw
     input *inputs = NULL;
     scw_source *sources = NULL;
     const scw_read_options options = {
-        .var_names = d->var_names, .join = d->join, .batch_key = d->batch_key};
+        .var_names = d->var_names, .join = d->join, .rows = d->rows, .batch_key = d->batch_key};
     scw_hooks quiet = hooks ? *hooks : (scw_hooks){0};
 
     *out = NULL;

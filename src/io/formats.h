@@ -67,6 +67,15 @@ bool is_mtx(const input *in);
 scw_status read_triplet(file_parts *out, const input *in, const read_request *q);
 scw_status read_mtx_file(file_parts *out, const input *in, const read_request *q);
 
+/* read_loom.c: dense matrices of features x cells */
+bool is_loom(const input *in);
+bool is_matilda(const input *in);
+scw_status read_loom(file_parts *out, const input *in, const read_request *q);
+scw_status read_matilda(file_parts *out, const input *in, const read_request *q);
+/* read_table.c */
+bool is_table(const input *in);
+scw_status read_table(file_parts *out, const input *in, const read_request *q);
+
 /* ------------------------------------------------------------------------------- parts.c */
 
 /* Take over one matrix with its cells and features as one modality or, when var['feature_types'] has

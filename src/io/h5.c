@@ -25,7 +25,6 @@ void h5_session_begin(h5_session *s)
     (void)H5Eget_auto2(H5E_DEFAULT, &s->print, &s->user);
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     h5_lzf_register();
-    h5_compress_with(H5_GZIP);
 }
 
 void h5_session_end(h5_session *s)

@@ -124,7 +124,7 @@ SCW_CHECKED scw_status h5_attr_dereference(hid_t *out, hid_t object, const char 
 
 /* ------------------------------------------------------------------------------- writing */
 
-/* How larger arrays are compressed. A session begins with gzip. */
+/* How larger arrays are compressed: gzip unless said, and whoever says so puts it back. */
 typedef enum h5_compression { H5_GZIP = 0, H5_LZF, H5_PLAIN } h5_compression;
 void h5_compress_with(h5_compression how);
 herr_t h5_set_filters(hid_t dcpl, h5_compression how);

@@ -98,7 +98,7 @@ static scw_status create_like(hid_t *out, hid_t to, const char *name, hid_t type
     *out = 0;
     if (space < 0 || dcpl < 0 || H5Pset_obj_track_times(dcpl, 0) < 0 ||
         (how != H5_PLAIN && (H5Pset_chunk(dcpl, info->rank, chunk) < 0 ||
-                             h5_set_filters(dcpl, how) < 0)))
+                             h5_set_filters(dcpl, how, (size_t)chunk[0] * row) < 0)))
         FAIL(SCW_EINTERNAL, "HDF5: %s", h5_reason());
     hid_t made = H5Dcreate2(to, name, type, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
     if (made < 0) FAIL(SCW_EIO, "%s: cannot write '%s': %s", h5_where(to), name, h5_reason());

@@ -127,7 +127,7 @@ SCW_CHECKED scw_status h5_attr_dereference(hid_t *out, hid_t object, const char 
 /* How larger arrays are compressed: gzip unless said, and whoever says so puts it back. */
 typedef enum h5_compression { H5_GZIP = 0, H5_LZF, H5_PLAIN } h5_compression;
 void h5_compress_with(h5_compression how);
-herr_t h5_set_filters(hid_t dcpl, h5_compression how);
+herr_t h5_set_filters(hid_t dcpl, h5_compression how, size_t chunk_bytes);
 
 /* Everything written leaves out time stamps, so equal contents give equal bytes. */
 SCW_CHECKED scw_status h5_make_group(hid_t *out, hid_t parent, const char *name);

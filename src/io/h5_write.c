@@ -17,13 +17,14 @@ void h5_compress_with(h5_compression how)
     compression = how;
 }
 
-herr_t h5_set_filters(hid_t dcpl, h5_compression how)
+herr_t h5_set_filters(hid_t dcpl, h5_compression how, size_t chunk_bytes)
 {
     if (how == H5_PLAIN) return 0;
     if (H5Pset_shuffle(dcpl) < 0) return -1;
     if (how == H5_GZIP) return H5Pset_deflate(dcpl, GZIP_LEVEL);
-    /* h5py's parameters: revision of the filter, version of LZF, bytes of a chunk (set by the filter). */
-    return H5Pset_filter(dcpl, H5_LZF_FILTER, H5Z_FLAG_OPTIONAL, 0, NULL);
+    /* As h5py: revision of the filter, version of LZF, bytes of a chunk. */
+    const unsigned values[3] = {4, 0x105, (unsigned)chunk_bytes};
+    return H5Pset_filter(dcpl, H5_LZF_FILTER, H5Z_FLAG_OPTIONAL, 3, values);
 }
 
 static scw_status cannot_write(hid_t parent, const char *name)
@@ -91,7 +92,9 @@ static scw_status create_dataset(hid_t *out, hid_t parent, const char *name, hid
         TRY(cannot_write(parent, name));
     if (rank && bytes >= COMPRESS_FROM && H5Tget_class(type) != H5T_STRING) {
         chunk_shape(chunk, rank, dims, H5Tget_size(type));
-        if (H5Pset_chunk(dcpl, rank, chunk) < 0 || h5_set_filters(dcpl, compression) < 0)
+        size_t chunk_bytes = H5Tget_size(type);
+        for (int i = 0; i < rank; i++) chunk_bytes *= (size_t)chunk[i];
+        if (H5Pset_chunk(dcpl, rank, chunk) < 0 || h5_set_filters(dcpl, compression, chunk_bytes) < 0)
             TRY(cannot_write(parent, name));
     }
     hid_t dataset = H5Dcreate2(parent, name, type, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);

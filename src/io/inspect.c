@@ -295,8 +295,8 @@ static scw_status look_at_h5mu(const report *r, hid_t file, json_t *modalities)
     st = h5mu_axis(&axis, file);
     TRY(found(r, st, "/"));
     if (st == SCW_OK && axis == 1)
-        TRY(inspect_problem(r->problems, "error", "/", "the modalities share features, not "
-                            "cells (axis 1)"));
+        TRY(inspect_problem(r->problems, "note", "/", "the modalities share features, not cells "
+                            "(axis 1): they are read as batches of one modality"));
     if (h5_find(file, "obs") != H5_ABSENT) {
         TRY(look_at_frame(&obs, r, file, "obs", "cell", "/"));
     } else {

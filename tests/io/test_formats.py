@@ -367,6 +367,25 @@ def check_batches(d):
     expect([r.split("\t")[1] for r in names[:3]] == ["g", "g-1", "g-2"], "features made unique")
 
 
+def check_shared_features(d):
+    """An h5mu of axis 1: batches of one modality."""
+    with h5py.File(d / "axis1.h5mu", "w") as f:
+        f.attrs["encoding-type"], f.attrs["axis"] = "MuData", 1
+        for k, name in enumerate(("first", "second")):
+            a = anndata.AnnData(COUNTS.astype(np.float32) * (k + 1), dtype=np.float32)
+            a.obs_names, a.var_names = CELLS, GENES
+            a.write_h5ad(d / "one.h5ad")
+            with h5py.File(d / "one.h5ad") as g:
+                g.copy("/", f.require_group("mod"), name)
+    convert(d / "axis1.h5mu", d / "a.h5ad", "--merge")
+    a = load(d / "a.h5ad")
+    same(a, sp.vstack([COUNTS, COUNTS * 2]), [f"{c}-{b}" for b in ("first", "second") for c in CELLS],
+         GENES, "axis 1")
+    expect(list(a.obs["batch"]) == ["first"] * N + ["second"] * N, "axis 1: batch")
+    done = run("inspect", d / "axis1.h5mu")
+    expect(done.returncode == 0 and "share features" in done.stdout, f"axis 1: {done.stdout}")
+
+
 # ------------------------------------------------------------------ round trips
 
 def every_encoding(path):
@@ -404,6 +423,18 @@ def check_round_trips(d):
         convert(d / "every.h5ad", d / "copy.h5ad", *options)
         for p in compare_files(d / "every.h5ad", d / "copy.h5ad"):
             expect(False, f"{options}: {p}")
+    filters = {"gzip": "gzip", "lzf": "lzf", "none": None}
+    rows = np.arange(5000 * 20).reshape(5000, 20) % 7
+    flat = anndata.AnnData(rows.astype(np.float32), dtype=np.float32)
+    flat.write_h5ad(d / "flat.h5ad")
+    size = {}
+    for name, kind in filters.items():
+        convert(d / "flat.h5ad", d / "f.h5ad", "--compression", name)
+        with h5py.File(d / "f.h5ad") as f:
+            expect(f["X"].compression == kind, f"compression {name}: {f['X'].compression}")
+            expect(np.array_equal(f["X"][:], rows), f"compression {name}: values")
+            size[name] = f["X"].id.get_storage_size()
+    expect(size["gzip"] < size["none"] / 4 and size["lzf"] < size["none"] / 4, f"sizes {size}")
     convert(d / "every.h5ad", d / "w.h5mu")
     convert(d / "w.h5mu", d / "back.h5ad")
     for p in compare_files(d / "every.h5ad", d / "back.h5ad"):
@@ -508,7 +539,7 @@ def check_refused(d):
                f"{name}: {done.stderr}")
 
 
-for check in (check_tenx, check_triplets, check_mtx, check_loom, check_tables, check_batches,
+for check in (check_tenx, check_triplets, check_mtx, check_loom, check_tables, check_batches, check_shared_features,
               check_round_trips, check_real, check_refused):
     with tempfile.TemporaryDirectory() as folder:
         check(Path(folder))

@@ -346,6 +346,15 @@ def check_batches(d):
         expect(a.obs["day2"].isna().sum() == N, f"join {join}: missing values")
     convert(f"@x={d / 'day1.h5ad'}", f"@y={d / 'day2.h5ad'}", d / "b.h5ad", "--batch-column", "day")
     expect(list(load(d / "b.h5ad").obs["day"].cat.categories) == ["x", "y"], "named batches")
+    # A file with obs over the whole beside one without: cells in the order of the files.
+    convert(d / "day1.h5ad", d / "day1.h5mu")
+    for order in (("day1.h5mu", "day2.h5ad"), ("day2.h5ad", "day1.h5mu")):
+        convert(*(d / f for f in order), d / "b.h5ad")
+        a = load(d / "b.h5ad")
+        batches = [f[:4] for f in order for _ in range(N)]
+        expect(list(a.obs["batch"]) == batches, f"{order}: {list(a.obs['batch'])[:3]}")
+        expect([n.rsplit("-", 1)[1] for n in a.obs_names] == batches and
+               not a.obs["kind"].isna().any(), f"{order}: obs")
     # Ids on one side, symbols on the other.
     a = anndata.read_h5ad(d / "day2.h5ad")
     a.var_names = [i + ".4" for i in a.var["gene_ids"]]

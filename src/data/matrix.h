@@ -75,6 +75,8 @@ SCW_CHECKED scw_status matrix_builder_init(matrix_builder *b, int64_t n_rows, in
 /* row and column in range */
 SCW_CHECKED scw_status matrix_builder_add(matrix_builder *b, int64_t row, int64_t column,
                                           double value);
+/* Make the matrix at least n_rows high. */
+SCW_CHECKED scw_status matrix_builder_grow_rows(matrix_builder *b, int64_t n_rows);
 /* The canonical matrix; the builder is emptied. */
 SCW_CHECKED scw_status matrix_builder_finish(matrix *out, matrix_builder *b);
 void matrix_builder_clear(matrix_builder *b);

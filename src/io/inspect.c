@@ -288,8 +288,8 @@ static scw_status look_at_h5mu(const report *r, hid_t file, json_t *modalities)
     st = h5mu_axis(&axis, file);
     TRY(found(r, st, "/"));
     if (st == SCW_OK && axis == 1)
-        TRY(inspect_problem(r->problems, "error", "/", "the modalities share features, not "
-                            "cells (axis 1)"));
+        TRY(inspect_problem(r->problems, "note", "/", "the modalities share features, not cells "
+                            "(axis 1): they are read as batches of one modality"));
     if (h5_find(file, "obs") != H5_ABSENT) {
         TRY(look_at_frame(&obs, r, file, "obs", "cell", "/"));
     } else {
@@ -330,7 +330,7 @@ static scw_status look_at_parts(const report *r, const input *in, const file_for
     file_parts parts = {0};
     json_t *object, *x, *columns;
 
-    st = format->read(&parts, in, &(read_request){&source, &options, false, r->hooks});
+    st = format->read(&parts, in, &(read_request){&source, &options, READ_VALUES, r->hooks});
     if (st != SCW_OK) {
         TRY(found(r, st, "/"));
         goto done;

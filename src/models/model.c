@@ -208,7 +208,7 @@ static scw_status align_counts(matrix *counts, alignment *a, uint8_t **present,
     const model_modality *x = &m->modality[k];
     matrix rows = {0};
 
-    TRY(alignment_build(a, &x->features, &from->var.index));
+    TRY(alignment_build_var(a, &x->features, &from->var));
     if ((double)a->n_found < m->options.min_coverage * (double)a->n_vars || a->n_found == 0)
         FAIL(SCW_EDATA,
              "modality '%s': the query has %lld of the model's %lld features (%.1f %%), fewer than "
@@ -256,6 +256,7 @@ static scw_status prepare_present(prepared *out, model_coverage *coverage, const
 
     TRY(align_counts(&counts, &a, &present, m, k, from, n));
     coverage->n_found = a.n_found;
+    coverage->column = a.column;
     TRY(transform_apply(out, &m->modality[k].prep, &counts,
                         a.n_found < a.n_vars ? a.has_feature : NULL, present,
                         m->options.file_library));
@@ -282,6 +283,9 @@ static void report_coverage(const scw_model *m, int k, const model_coverage *c,
     if (c->by_kind)
         log_info(hooks, "the query's modality '%s' is taken for the model's '%s'", from->name,
                  name);
+    if (c->column)
+        log_info(hooks, "modality '%s': the model's features are found in the query's var['%s']",
+                 name, c->column);
     if (c->n_found < c->n_vars)
         log_warning(hooks,
                     "modality '%s': %lld of the model's %lld features (%.1f %%) are missing "

@@ -64,6 +64,7 @@ typedef struct model_coverage {
     int64_t n_vars, n_found, n_present; /* features of the model, found; cells with the modality */
     int64_t n_empty;                    /* cells that have it, but none of the model's features */
     bool by_kind;                       /* the modality was found under another name */
+    const char *column;                 /* of the query's var that has the model's features; NULL: the index */
 } model_coverage;
 
 /* The query's cells as the model's input; coverage [n_modalities]. SCW_EDATA when no modality is

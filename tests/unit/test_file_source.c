@@ -138,7 +138,7 @@ static void check_batches(int64_t block, int64_t window, int64_t from)
     assert_int_equal(tape_new(&u), SCW_OK);
     assert_int_equal(file_source_new(&s, &input), SCW_OK);
     train_source source = file_source_as_source(s);
-    const row_source memory = {&all, obs, CELLS};
+    const row_source memory = {.cells = &all, .rows = obs, .n = CELLS};
     train_source wanted = row_source_as_source(&memory);
     for (uint32_t epoch = 0; epoch < 2; epoch++) {
         source.order(source.self, order, rng_make_key(1, RNG_SHUFFLE, 0), epoch);

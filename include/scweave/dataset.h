@@ -29,10 +29,18 @@ typedef enum scw_join {
     SCW_JOIN_REFERENCE  /* those of the first file; what another lacks is 0 */
 } scw_join;
 
+/* What the rows of tables and MatrixMarket files are. */
+typedef enum scw_rows {
+    SCW_ROWS_GUESS = 0, /* of a table what the names tell, else cells; of MatrixMarket features */
+    SCW_ROWS_CELLS,
+    SCW_ROWS_FEATURES
+} scw_rows;
+
 /* How files are read. Zeroed: the defaults. */
 typedef struct scw_read_options {
     const char *var_names; /* column of var that names the features; NULL: their index */
     scw_join join;         /* features of several files of one modality */
+    scw_rows rows;         /* of files that do not say it themselves */
     const char *batch_key; /* obs column that tells such files apart; NULL: "batch" */
     int64_t memory_bytes;  /* what matrices may take; 0: half of the memory that is free. One that takes
                             * more than its share stays in the file and is read in blocks. */
@@ -57,6 +65,30 @@ SCW_API int64_t scw_dataset_modality_n_vars(const scw_dataset *dataset, int k);
 SCW_API int64_t scw_dataset_modality_n_present(const scw_dataset *dataset, int k);
 /* Name of cell i; NULL when out of range. Borrowed. */
 SCW_API const char *scw_dataset_obs_name(const scw_dataset *dataset, int64_t i);
+
+typedef enum scw_compression {
+    SCW_COMPRESSION_KEEP = 0, /* elements as they are stored, new ones with gzip */
+    SCW_COMPRESSION_GZIP,
+    SCW_COMPRESSION_LZF, /* larger and faster; h5py and Debian's anndata read it */
+    SCW_COMPRESSION_NONE
+} scw_compression;
+
+typedef struct scw_convert_options {
+    const char *to;       /* "h5ad", "h5mu", "mtx"; NULL: by the ending of the path, '/' for mtx */
+    const char *modality; /* only this one; NULL: all */
+    int merge;            /* modalities side by side in one matrix, told apart by feature_types */
+    scw_compression compression;
+    const scw_read_options *read; /* NULL: the defaults */
+} scw_convert_options;
+
+/* Write what scw_dataset_open would read as another file, atomically: .h5ad, .h5mu, or a folder with
+ * matrix.mtx.gz, features.tsv.gz and barcodes.tsv.gz. From .h5ad and .h5mu to either of them every
+ * element is copied as it is stored, also those this library does not read; from other formats, and
+ * when files are stacked, numbers keep their type and every bit. `options` NULL: the defaults.
+ * Errors: as scw_dataset_open; SCW_EINVAL (several modalities for one .h5ad). */
+SCW_API SCW_CHECKED scw_status scw_convert(const scw_source *sources, int n_sources,
+                                           const char *path, const scw_convert_options *options,
+                                           const scw_hooks *hooks);
 
 /* Report on files as one JSON document: shapes, encodings, sparsity, value ranges, obs columns with
  * their categories, and `problems` (each with severity, element, text). Reads nothing else than is

@@ -28,9 +28,11 @@ SCW_API SCW_CHECKED scw_status scw_evaluate(char **out_json, const scw_evaluate_
                                             const scw_hooks *hooks);
 
 /* Measure this machine (products in fp32 and bf16 where it can, memory bandwidth) and training steps
- * of the given reference files against it. JSON text, free with scw_free. */
+ * of the given reference files against it: the median step, and the slowest of the quickest tenth,
+ * which other programs disturb least. batch_size 0: that of the settings. JSON text, free with
+ * scw_free. */
 SCW_API SCW_CHECKED scw_status scw_bench(char **out_json, const char *const *paths, int n_paths,
-                                         int threads, const scw_hooks *hooks);
+                                         int64_t batch_size, int threads, const scw_hooks *hooks);
 
 #ifdef __cplusplus
 }

@@ -41,6 +41,10 @@ typedef struct scw_fit_request {
                                   0: not by time */
     int64_t checkpoint_epochs; /* write it after every so many epochs; 0: not by epochs */
     int resume; /* continue from the checkpoint, if the file is there */
+    const char *batch_key; /* obs column with the batch of each cell, which the decoders then get as an
+                              input and the encoders do not; NULL: batches are not told apart */
+    int64_t n_cells; /* train on a sample of about so many cells, each class by its share but none below
+                      * 50 (or all it has); 0: on all. The sample is a function of the seed. */
 } scw_fit_request;
 
 /* Train a model on a reference. `options` is the kind's options struct (scw_options_init first).
@@ -55,8 +59,8 @@ typedef struct scw_fit_request {
  * back to the last sound state with 0.3 of the learning rate, three times at most, with a warning that
  * names the part of the loss and the parameter or feature; then it is SCW_ENUMERIC.
  *
- * Errors: SCW_ENOTFOUND (label key), SCW_EDATA (one class only, no usable cell or feature, values
- * that are not counts, the checkpoint of another fit), SCW_EFORMAT (a damaged checkpoint), SCW_EIO (a
+ * Errors: SCW_ENOTFOUND (label key, batch key), SCW_EDATA (one class only, a labelled cell without a
+ * batch, no usable cell or feature, values that are not counts, the checkpoint of another fit), SCW_EFORMAT (a damaged checkpoint), SCW_EIO (a
  * file that is no checkpoint lies in its place), SCW_ENUMERIC, SCW_ECANCELLED. */
 SCW_API SCW_CHECKED scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind,
                                              const scw_dataset *reference,
@@ -122,6 +126,8 @@ typedef struct scw_simulate_request {
     uint64_t seed;
     int threads;           /* 0: all cores */
     const char *command;   /* recorded in uns['scweave']; may be NULL */
+    const char *batch;     /* for a model that tells batches apart: the batch to draw for; "observed" or
+                              NULL: those of the real cells drawn from; "mean": none in particular */
 } scw_simulate_request;
 
 /* Simulate cells from a model and labelled real cells, and write them as a new .h5mu with the model's
@@ -130,7 +136,8 @@ typedef struct scw_simulate_request {
  * likelihood gaussian, or by an earlier version) gets expected transformed values instead, which a
  * warning and the record say. Equal arguments give equal files. Time grows with cells times features
  * times the smaller of 256 and the type's number of real cells.
- * Errors: SCW_EINVAL (request), SCW_ENOTFOUND (type, label key), SCW_EDATA (type without real cells,
+ * A model that tells batches apart writes the cells' batch too, under the key of its training.
+ * Errors: SCW_EINVAL (request), SCW_ENOTFOUND (type, label key, batch), SCW_EDATA (type without real cells,
  * what scw_model_apply refuses), SCW_EIO; the target is untouched on failure. */
 SCW_API SCW_CHECKED scw_status scw_model_simulate(const scw_model *model,
                                                   const scw_dataset *reference,

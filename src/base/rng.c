@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-#include "base/threads.h"
-
 #define TWO_PI 6.283185307179586476925
 
 static inline void philox_round(uint32_t c[4], uint32_t k0, uint32_t k1)
@@ -65,54 +63,6 @@ uint64_t rng_below(rng_key key, uint32_t step, uint64_t element, uint64_t n)
     block(c, key, step, element);
     uint64_t word = (uint64_t)c[0] << 32 | c[1];
     return (uint64_t)((unsigned __int128)word * n >> 64);
-}
-
-static inline float unit24(uint32_t word)
-{
-    return (float)(word >> 8) * 0x1p-24f;
-}
-
-void rng_fill_normal(float *out, int64_t n, rng_key key, uint32_t step)
-{
-    int64_t n_blocks = (n + 3) / 4;
-    PARALLEL_FOR_IF(n > 16384)
-    for (int64_t b = 0; b < n_blocks; b++) {
-        uint32_t c[4];
-        float v[4];
-        block(c, key, step, (uint64_t)b);
-        for (int h = 0; h < 4; h += 2) {
-            float u = 1.0f - unit24(c[h]); /* (0, 1] */
-            float r = sqrtf(-2.0f * logf(u)), angle = (float)TWO_PI * unit24(c[h + 1]);
-            v[h] = r * cosf(angle);
-            v[h + 1] = r * sinf(angle);
-        }
-        for (int64_t e = 0; e < 4 && 4 * b + e < n; e++) out[4 * b + e] = v[e];
-    }
-}
-
-void rng_fill_uniform(float *out, int64_t n, rng_key key, uint32_t step)
-{
-    int64_t n_blocks = (n + 3) / 4;
-    PARALLEL_FOR_IF(n > 65536)
-    for (int64_t b = 0; b < n_blocks; b++) {
-        uint32_t c[4];
-        block(c, key, step, (uint64_t)b);
-        for (int64_t e = 0; e < 4 && 4 * b + e < n; e++) out[4 * b + e] = unit24(c[e]);
-    }
-}
-
-void rng_fill_keep(float *out, int64_t n, double drop, rng_key key, uint32_t step)
-{
-    int64_t n_blocks = (n + 3) / 4;
-    uint64_t limit = (uint64_t)(drop * 4294967296.0);
-    float keep = (float)(1.0 / (1.0 - drop));
-    PARALLEL_FOR_IF(n > 65536)
-    for (int64_t b = 0; b < n_blocks; b++) {
-        uint32_t c[4];
-        block(c, key, step, (uint64_t)b);
-        for (int64_t e = 0; e < 4 && 4 * b + e < n; e++)
-            out[4 * b + e] = (uint64_t)c[e] < limit ? 0.0f : keep;
-    }
 }
 
 void rng_permutation(int64_t *out, int64_t n, rng_key key, uint32_t step)

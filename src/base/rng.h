@@ -45,13 +45,6 @@ double rng_normal(rng_key key, uint32_t step, uint64_t element);
 /* Uniform integer in [0, n), n > 0, without modulo bias worth speaking of (64-bit multiply). */
 uint64_t rng_below(rng_key key, uint32_t step, uint64_t element, uint64_t n);
 
-/* Bulk: out[e] for elements 0..n-1, in parallel, the same for any number of threads.
- * rng_fill_normal: float Box-Muller, one block gives four numbers.
- * rng_fill_keep: 0 or 1/(1-p), the multiplier of inverted dropout. */
-void rng_fill_normal(float *out, int64_t n, rng_key key, uint32_t step);
-void rng_fill_uniform(float *out, int64_t n, rng_key key, uint32_t step);
-void rng_fill_keep(float *out, int64_t n, double drop, rng_key key, uint32_t step);
-
 /* Random order of 0..n-1 (Fisher-Yates). */
 void rng_permutation(int64_t *out, int64_t n, rng_key key, uint32_t step);
 

@@ -53,7 +53,7 @@ typedef struct cli_general {
 /* Options of commands that read data. */
 typedef struct cli_input {
     char *rna, *adt, *atac, *layer, *var_names, *batch_column, *tmp;
-    int join; /* scw_join */
+    int join, rows; /* scw_join, scw_rows */
     int64_t mem;
 } cli_input;
 
@@ -74,8 +74,9 @@ struct cli_run {
 extern const cli_command *const cli_commands[]; /* ends with NULL */
 extern const scw_option cli_general_options[], cli_input_options[];
 
-extern const cli_command cli_cmd_inspect, cli_cmd_example, cli_cmd_fit, cli_cmd_annotate,
-    cli_cmd_embed, cli_cmd_markers, cli_cmd_simulate, cli_cmd_obs, cli_cmd_umap, cli_cmd_cluster,
+extern const cli_command cli_cmd_inspect, cli_cmd_convert, cli_cmd_example, cli_cmd_fit,
+    cli_cmd_annotate, cli_cmd_embed, cli_cmd_markers, cli_cmd_simulate, cli_cmd_obs, cli_cmd_umap,
+    cli_cmd_cluster,
     cli_cmd_evaluate, cli_cmd_plot, cli_cmd_report, cli_cmd_bench, cli_cmd_help, cli_cmd_qc,
     cli_cmd_filter, cli_cmd_preprocess, cli_cmd_activity;
 
@@ -104,6 +105,9 @@ int cli_finish(const cli_run *run, scw_status status);
 scw_read_options cli_read_options(const cli_run *run);
 /* Open the data sets that the arguments and input options name. */
 SCW_CHECKED scw_status cli_open(scw_dataset **out, const cli_run *run);
+/* Convert the files named, with their options, to `output`. */
+SCW_CHECKED scw_status cli_convert(const cli_run *run, const char *output,
+                                   const scw_convert_options *how);
 /* The library's table that a command takes, and the size of its struct; NULL: none. */
 const scw_option *cli_settings_table(const cli_command *command, size_t *size);
 /* Number of data files named. */

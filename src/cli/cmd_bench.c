@@ -4,11 +4,13 @@
 #include "print.h"
 
 typedef struct options {
-    int64_t threads;
+    int64_t batch_size, threads;
     int json;
 } options;
 
 static const scw_option table[] = {
+    {"batch-size", SCW_OPTION_INT, offsetof(options, batch_size), "0", 0, 100000, NULL, "N", "Bench",
+     "cells in a step; 0: as the settings have it"},
     {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Bench",
      "0: all cores"},
     {"json", SCW_OPTION_BOOL, offsetof(options, json), "off", 0, 0, NULL, NULL, "Bench",
@@ -22,7 +24,7 @@ static int run(cli_run *r)
     char *text = NULL;
 
     scw_status st = scw_bench(&text, (const char *const *)r->arguments, r->n_arguments,
-                              (int)o->threads, r->hooks);
+                              o->batch_size, (int)o->threads, r->hooks);
     int result = cli_finish(r, st);
     if (result == CLI_OK && o->json) (void)puts(text);
     if (result == CLI_OK && !o->json) {
@@ -41,7 +43,8 @@ const cli_command cli_cmd_bench = {
     "measure this machine and the training step on given data against it",
     "[FILE...] [options]",
     "Prints the peak of matrix products and of memory traffic, and, for each reference file, the time "
-    "of a training step beside the time its arithmetic and its traffic would take at those peaks.",
+    "of a training step (the median, and the quickest tenth) beside the time its arithmetic and its "
+    "traffic would take at those peaks.",
     "scweave bench reference.h5mu",
     table,
     sizeof(options),

@@ -8,17 +8,23 @@
 #include "print.h"
 
 typedef struct options {
-    char *label, *modalities, *output, *cv, *checkpoint;
+    char *label, *batch_key, *modalities, *output, *cv, *checkpoint;
     int64_t seed, threads, checkpoint_epochs;
     double checkpoint_minutes;
     int json, resume;
+    int64_t cells;
 } options;
 
 static const scw_option table[] = {
     {"label", SCW_OPTION_TEXT, offsetof(options, label), NULL, 0, 0, NULL, "KEY", "Training",
      "obs column with the type of each cell; cells without one are left out"},
+    {"batch-key", SCW_OPTION_TEXT, offsetof(options, batch_key), NULL, 0, 0, NULL, "KEY", "Training",
+     "obs column with the batch of each cell, for a reference of several: the decoders account for it, "
+     "and settings are chosen that serve a new batch"},
     {"modalities", SCW_OPTION_TEXT, offsetof(options, modalities), NULL, 0, 0, NULL, "NAMES",
      "Training", "comma-separated modalities to use; all unless said"},
+    {"cells", SCW_OPTION_INT, offsetof(options, cells), "0", 0, 1e12, NULL, "N", "Training",
+     "train on a sample of about N cells, classes by their share; for files larger than memory; 0: all"},
     {"seed", SCW_OPTION_INT, offsetof(options, seed), "1", 0, 9e15, NULL, "N", "Training",
      "equal seeds give equal models"},
     {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Training",
@@ -170,6 +176,7 @@ static int check(const cli_run *r, const char *checkpoint)
     if (!o->label) return cli_misuse(r, "--label is missing: the obs column with the cell types");
     if (o->cv) {
         if (o->output) return cli_misuse(r, "--cv writes no model; leave --output out");
+        if (o->cells > 0) return cli_misuse(r, "--cv uses the cells of its table; leave --cells out");
         if (o->resume || o->checkpoint || o->checkpoint_epochs > 0)
             return cli_misuse(r, "--cv keeps no checkpoints; leave --resume and --checkpoint out");
         return CLI_OK;
@@ -196,7 +203,9 @@ static int run(cli_run *r)
                                      .checkpoint = o->cv ? NULL : checkpoint,
                                      .checkpoint_minutes = o->checkpoint_minutes,
                                      .checkpoint_epochs = o->checkpoint_epochs,
-                                     .resume = o->resume};
+                                     .resume = o->resume,
+                                     .batch_key = o->batch_key,
+                                     .n_cells = o->cells};
     if (result == CLI_OK) result = cli_finish(r, cli_open(&data, r));
     if (result == CLI_OK)
         result = o->cv ? cross_validate(r, data, &request) : train(r, data, &request);

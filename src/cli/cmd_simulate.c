@@ -6,7 +6,7 @@
 #include "cli.h"
 
 typedef struct options {
-    char *model, *output, *type, *label, *library;
+    char *model, *output, *type, *label, *library, *batch;
     int64_t n, all_types, seed, threads;
     int from, with_real;
 } options;
@@ -28,6 +28,9 @@ static const scw_option table[] = {
      "cells, as published; prior: no type, labels by the model's classifier"},
     {"library", SCW_OPTION_TEXT, offsetof(options, library), "real", 0, 0, NULL, "real|median|N",
      "Task", "counts in a cell: as the real cells of the type, their median, or N RNA counts"},
+    {"batch", SCW_OPTION_TEXT, offsetof(options, batch), NULL, 0, 0, NULL, "NAME|observed|mean", "Task",
+     "of a model fitted with --batch-key: the batch to simulate; observed (unless said): in the "
+     "proportions of the real cells; mean: none in particular"},
     {"with-real", SCW_OPTION_BOOL, offsetof(options, with_real), "off", 0, 0, NULL, NULL, "Task",
      "write the labelled real cells too (obs simulated: False)"},
     {"label", SCW_OPTION_TEXT, offsetof(options, label), NULL, 0, 0, NULL, "KEY", "Task",
@@ -91,7 +94,8 @@ static int run(cli_run *r)
                                           .label_key = o->label,
                                           .seed = (uint64_t)o->seed,
                                           .threads = (int)o->threads,
-                                          .command = r->record};
+                                          .command = r->record,
+                                          .batch = o->batch};
     scw_status st = scw_model_load(&model, o->model);
     if (st == SCW_OK) st = cli_open(&reference, r);
     if (st == SCW_OK) st = scw_model_simulate(model, reference, &request, o->output, r->hooks);

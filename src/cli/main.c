@@ -13,8 +13,8 @@
 #include "console.h"
 
 const cli_command *const cli_commands[] = {
-    &cli_cmd_inspect, &cli_cmd_qc, &cli_cmd_filter, &cli_cmd_preprocess, &cli_cmd_activity,
-    &cli_cmd_example,  &cli_cmd_fit,   &cli_cmd_annotate,
+    &cli_cmd_inspect, &cli_cmd_convert, &cli_cmd_qc, &cli_cmd_filter, &cli_cmd_preprocess,
+    &cli_cmd_activity, &cli_cmd_example, &cli_cmd_fit, &cli_cmd_annotate,
     &cli_cmd_embed,   &cli_cmd_markers,  &cli_cmd_simulate, &cli_cmd_umap,
     &cli_cmd_cluster, &cli_cmd_evaluate, &cli_cmd_plot,     &cli_cmd_report,
     &cli_cmd_obs,     &cli_cmd_bench,    &cli_cmd_help,     NULL,
@@ -43,6 +43,8 @@ const scw_option cli_input_options[] = {
      "Input", "column of var that names the features, gene_ids say; their index unless said"},
     {"join", SCW_OPTION_CHOICE, offsetof(cli_input, join), "inner", 0, 0, "inner|outer|reference",
      NULL, "Input", "features of several files of one modality: those of all, of any, of the first"},
+    {"rows", SCW_OPTION_CHOICE, offsetof(cli_input, rows), "guess", 0, 0, "guess|cells|features",
+     NULL, "Input", "what the rows of tables and MatrixMarket files are"},
     {"batch-column", SCW_OPTION_TEXT, offsetof(cli_input, batch_column), NULL, 0, 0, NULL, "NAME",
      "Input", "obs column that tells such files apart; batch unless said"},
     {"mem", SCW_OPTION_INT, offsetof(cli_input, mem), "0", 0, 1e15, NULL, "BYTES", "Input",
@@ -166,6 +168,7 @@ scw_read_options cli_read_options(const cli_run *run)
 {
     return (scw_read_options){.var_names = run->input.var_names,
                               .join = (scw_join)run->input.join,
+                              .rows = (scw_rows)run->input.rows,
                               .batch_key = run->input.batch_column,
                               .memory_bytes = run->input.mem,
                               .spill_folder = run->input.tmp,
@@ -181,6 +184,20 @@ scw_status cli_open(scw_dataset **out, const cli_run *run)
 
     const scw_read_options options = cli_read_options(run);
     scw_status st = scw_dataset_open(out, sources, n, &options, run->hooks);
+    for (int k = 0; k < room; k++) free(names[k]);
+    free(names);
+    free(sources);
+    return st;
+}
+
+scw_status cli_convert(const cli_run *run, const char *output, const scw_convert_options *how)
+{
+    int room = cli_input_count(run);
+    scw_source *sources = cli_new((size_t)room, sizeof *sources);
+    char **names = cli_new((size_t)room, sizeof *names);
+    int n = list_sources(sources, names, run);
+
+    scw_status st = scw_convert(sources, n, output, how, run->hooks);
     for (int k = 0; k < room; k++) free(names[k]);
     free(names);
     free(sources);

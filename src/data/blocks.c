@@ -114,6 +114,13 @@ done:
     return st;
 }
 
+static bool is_unsorted(const matrix *x, int64_t from, int64_t to)
+{
+    for (int64_t k = from + 1; k < to; k++)
+        if (x->indices[k] < x->indices[k - 1]) return true;
+    return false;
+}
+
 static int32_t first_outside(const row_block *b, int64_t row)
 {
     int64_t k = b->x.indptr[row];
@@ -128,6 +135,7 @@ scw_status row_block_canonical(row_block *b)
     int verdict;
     int64_t row = 0, longest = 0, at = 0;
 
+    b->n_unsorted = b->n_repeated = 0;
     TRY(judge(&verdict, &row, b));
     if (verdict == ROW_OUT_OF_RANGE)
         FAIL(SCW_EFORMAT, "row %lld has column index %d, expected 0 to %lld",
@@ -139,9 +147,12 @@ scw_status row_block_canonical(row_block *b)
     }
     TRY(mem_new(&scratch, longest));
     for (int64_t i = 0, from = 0; i < b->x.n_rows; i++) {
-        int64_t to = b->x.indptr[i + 1];
+        int64_t to = b->x.indptr[i + 1], kept;
+        b->n_unsorted += is_unsorted(&b->x, from, to);
         b->x.indptr[i] = at;
-        at += to > from ? tidy_row(b, from, to, at, scratch) : 0;
+        kept = to > from ? tidy_row(b, from, to, at, scratch) : 0;
+        b->n_repeated += kept < to - from;
+        at += kept;
         from = to;
     }
     b->x.indptr[b->x.n_rows] = at;

@@ -21,6 +21,7 @@ typedef struct row_block {
     matrix x;     /* CSR [n, n_cols], canonical, zeros of dense storage dropped. With `exact`, its
                    * values are NULL. */
     double *exact; /* [nnz] what the file stores, for readers that were opened so; else NULL */
+    int64_t n_unsorted, n_repeated; /* rows that had to be sorted; that held a column twice */
     int64_t room_rows, room_values; /* capacity of the buffers */
 } row_block;
 
@@ -67,7 +68,7 @@ SCW_CHECKED scw_status block_reader_next(row_block *out, block_reader *r, bool *
 void block_reader_free(block_reader *r); /* NULL-safe */
 
 /* CSR copy of the listed rows, in any order; a row number of -1 gives an empty row. Rows that lie close
- * together are read together, and when they are a run the rows behind it are begun with. SCW_ENOMEM when the result takes more than `most_bytes`. Not for
+ * together are read together. SCW_ENOMEM when the result takes more than `most_bytes`. Not for
  * readers that are `exact`. */
 SCW_CHECKED scw_status block_reader_take(matrix *out, block_reader *r, const int64_t *rows,
                                          int64_t n_rows, int64_t most_bytes);

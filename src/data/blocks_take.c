@@ -102,12 +102,6 @@ static scw_status read_list(matrix *m, block_reader *r, const wanted *list, int6
             append(m, k, &b, list[k].row);
         }
     }
-    /* Whoever takes a run of rows is likely to take the next. */
-    if (n > 0 && list[n - 1].row - list[0].row == n - 1) {
-        int64_t next = list[n - 1].row + 1, left = r->n_rows - next;
-        int64_t most = r->block_rows < n ? r->block_rows : n;
-        block_reader_ahead(r, next, left < most ? left : most);
-    }
 done:
     row_block_clear(&b);
     return st;

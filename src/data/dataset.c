@@ -57,6 +57,15 @@ scw_status modality_rows(block_reader **out, const modality *m)
     return st == SCW_OK ? st : status_prefix(st, "modality '%s'", name_of(m));
 }
 
+/* Whoever takes a run of rows is likely to take the next. */
+static void begin_behind(block_reader *r, const int64_t *rows, int64_t n)
+{
+    if (n < 1 || rows[0] < 0 || rows[n - 1] - rows[0] != n - 1) return;
+    int64_t next = rows[n - 1] + 1, left = r->n_rows - next;
+    int64_t most = r->block_rows < n ? r->block_rows : n;
+    block_reader_ahead(r, next, left < most ? left : most);
+}
+
 scw_status modality_take(matrix *out, const modality *m, const int64_t *rows, int64_t n_rows)
 {
     scw_status st = SCW_OK;
@@ -65,7 +74,8 @@ scw_status modality_take(matrix *out, const modality *m, const int64_t *rows, in
     *out = (matrix){0};
     if (!m->store->reader) TRY(modality_rows(&m->store->reader, m));
     st = block_reader_take(out, m->store->reader, rows, n_rows, m->store->memory_bytes);
-    if (st != SCW_OK) status_prefix(st, "modality '%s'", name_of(m));
+    if (st != SCW_OK) TRY(status_prefix(st, "modality '%s'", name_of(m)));
+    begin_behind(m->store->reader, rows, n_rows);
 done:
     return st;
 }

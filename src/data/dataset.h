@@ -51,6 +51,7 @@ struct scw_dataset {
     int n_files;
     dataset_file *files;
     bool stacked; /* several batches of one modality: no file holds the cells of the set */
+    scw_rows rows;
     scw_join join; /* with these options it was read */
     char *var_names, *batch_key;
 };

@@ -295,6 +295,21 @@ static void summarise_value(matrix_summary *s, float v, bool *any)
     *any = true;
 }
 
+void matrix_summarise_part(matrix_summary *s, uint8_t *seen, bool *any, const matrix *m)
+{
+    for (int64_t i = 0; i < m->n_rows; i++) {
+        int64_t before = s->nnz;
+        int64_t from = m->sparse ? m->indptr[i] : i * m->n_cols;
+        int64_t to = m->sparse ? m->indptr[i + 1] : from + m->n_cols;
+        for (int64_t k = from; k < to; k++) {
+            summarise_value(s, m->values[k], any);
+            if (m->values[k] != 0) seen[m->sparse ? m->indices[k] : k - from] = 1;
+        }
+        if (m->sparse && to - from < m->n_cols) summarise_value(s, 0.0f, any);
+        s->n_empty_rows += s->nnz == before;
+    }
+}
+
 scw_status matrix_summarise(matrix_summary *out, const matrix *m)
 {
     scw_status st = SCW_OK;
@@ -303,17 +318,7 @@ scw_status matrix_summarise(matrix_summary *out, const matrix *m)
 
     *out = (matrix_summary){0};
     TRY(mem_new(&seen, m->n_cols));
-    for (int64_t i = 0; i < m->n_rows; i++) {
-        int64_t before = out->nnz;
-        int64_t from = m->sparse ? m->indptr[i] : i * m->n_cols;
-        int64_t to = m->sparse ? m->indptr[i + 1] : from + m->n_cols;
-        for (int64_t k = from; k < to; k++) {
-            summarise_value(out, m->values[k], &any);
-            if (m->values[k] != 0) seen[m->sparse ? m->indices[k] : k - from] = 1;
-        }
-        if (m->sparse && to - from < m->n_cols) summarise_value(out, 0.0f, &any);
-        out->n_empty_rows += out->nnz == before;
-    }
+    matrix_summarise_part(out, seen, &any, m);
     for (int64_t j = 0; j < m->n_cols; j++) out->n_empty_cols += !seen[j];
 done:
     mem_free(seen);

@@ -75,6 +75,8 @@ SCW_CHECKED scw_status matrix_builder_init(matrix_builder *b, int64_t n_rows, in
 /* row and column in range */
 SCW_CHECKED scw_status matrix_builder_add(matrix_builder *b, int64_t row, int64_t column,
                                           double value);
+/* Make the matrix at least n_rows high. */
+SCW_CHECKED scw_status matrix_builder_grow_rows(matrix_builder *b, int64_t n_rows);
 /* The canonical matrix; the builder is emptied. */
 SCW_CHECKED scw_status matrix_builder_finish(matrix *out, matrix_builder *b);
 void matrix_builder_clear(matrix_builder *b);
@@ -102,5 +104,8 @@ typedef struct matrix_summary {
     int64_t n_empty_rows, n_empty_cols;
 } matrix_summary;
 SCW_CHECKED scw_status matrix_summarise(matrix_summary *out, const matrix *m);
+/* The same of a matrix that comes in parts with the same columns. `seen` [n_cols], 0 at first, marks the
+ * columns that hold something; counting those that do not is left to the caller. *any: false at first. */
+void matrix_summarise_part(matrix_summary *s, uint8_t *seen, bool *any, const matrix *part);
 
 #endif

@@ -57,6 +57,18 @@ done:
     return st;
 }
 
+scw_status matrix_builder_grow_rows(matrix_builder *b, int64_t n_rows)
+{
+    scw_status st = SCW_OK;
+
+    if (n_rows <= b->m.n_rows) return SCW_OK;
+    TRY(mem_resize(&b->m.indptr, n_rows + 1));
+    for (int64_t r = b->m.n_rows + 1; r <= n_rows; r++) b->m.indptr[r] = 0;
+    b->m.n_rows = n_rows;
+done:
+    return st;
+}
+
 /* The rows of the entries so far, which were in order, by their counts. */
 static scw_status begin_unordered(matrix_builder *b)
 {

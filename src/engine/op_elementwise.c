@@ -36,7 +36,7 @@ static tensor *relu_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return x ? op_relu(t, x) : NULL;
 }
 
-const op_spec spec_relu = {"relu", 1, op_shape_same, relu_forward, relu_backward, relu_sample};
+const op_spec spec_relu = {"relu", 1, op_shape_same, relu_forward, relu_backward, relu_sample, false};
 
 tensor *op_relu(tape *t, tensor *x)
 {
@@ -64,7 +64,7 @@ static tensor *exp_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return x ? op_exp(t, x) : NULL;
 }
 
-const op_spec spec_exp = {"exp", 1, op_shape_same, exp_forward, exp_backward, exp_sample};
+const op_spec spec_exp = {"exp", 1, op_shape_same, exp_forward, exp_backward, exp_sample, false};
 
 tensor *op_exp(tape *t, tensor *x)
 {
@@ -106,7 +106,7 @@ static tensor *add_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return sample_pair(t, variant, wrt, n_wrt, &y) ? op_add(t, wrt[0], y) : NULL;
 }
 
-const op_spec spec_add = {"add", 2, op_shape_same, add_forward, add_backward, add_sample};
+const op_spec spec_add = {"add", 2, op_shape_same, add_forward, add_backward, add_sample, false};
 
 tensor *op_add(tape *t, tensor *x, tensor *y)
 {
@@ -135,7 +135,7 @@ static tensor *multiply_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_multiply = {"multiply", 2, op_shape_same, multiply_forward,
-                                 multiply_backward, multiply_sample};
+                                 multiply_backward, multiply_sample, false};
 
 tensor *op_multiply(tape *t, tensor *x, tensor *y)
 {
@@ -164,7 +164,7 @@ static tensor *scale_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_scale = {"scale", 1, op_shape_same, scale_forward, scale_backward,
-                              scale_sample};
+                              scale_sample, false};
 
 tensor *op_scale(tape *t, tensor *x, double scale)
 {
@@ -212,7 +212,7 @@ static tensor *row_scale_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_row_scale = {"row_scale", 1, row_scale_shape, row_scale_forward,
-                                  row_scale_backward, row_scale_sample};
+                                  row_scale_backward, row_scale_sample, false};
 
 tensor *op_row_scale(tape *t, tensor *x, const real *weight)
 {
@@ -266,7 +266,7 @@ static tensor *col_scale_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_col_scale = {"col_scale", 2, col_scale_shape, col_scale_forward,
-                                  col_scale_backward, col_scale_sample};
+                                  col_scale_backward, col_scale_sample, false};
 
 tensor *op_col_scale(tape *t, tensor *x, tensor *weight)
 {

@@ -33,7 +33,7 @@ static tensor *sum_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return op_sum(t, wrt[0]);
 }
 
-const op_spec spec_sum = {"sum", 1, op_shape_scalar, sum_forward, sum_backward, sum_sample};
+const op_spec spec_sum = {"sum", 1, op_shape_scalar, sum_forward, sum_backward, sum_sample, false};
 
 tensor *op_sum(tape *t, tensor *x)
 {
@@ -67,7 +67,7 @@ static tensor *mean_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return s ? op_mean(t, wrt[0]) : NULL;
 }
 
-const op_spec spec_mean = {"mean", 1, mean_shape, mean_forward, mean_backward, mean_sample};
+const op_spec spec_mean = {"mean", 1, mean_shape, mean_forward, mean_backward, mean_sample, false};
 
 tensor *op_mean(tape *t, tensor *x)
 {
@@ -97,7 +97,7 @@ static tensor *sum_squares_sample(tape *t, int variant, tensor **wrt, int *n_wrt
 }
 
 const op_spec spec_sum_squares = {"sum_squares", 1, op_shape_scalar, sum_squares_forward,
-                                    sum_squares_backward, sum_squares_sample};
+                                    sum_squares_backward, sum_squares_sample, false};
 
 tensor *op_sum_squares(tape *t, tensor *x)
 {
@@ -154,7 +154,7 @@ static tensor *gaussian_kl_sample(tape *t, int variant, tensor **wrt, int *n_wrt
 }
 
 const op_spec spec_gaussian_kl = {"gaussian_kl", 2, gaussian_kl_shape, gaussian_kl_forward,
-                                    gaussian_kl_backward, gaussian_kl_sample};
+                                    gaussian_kl_backward, gaussian_kl_sample, false};
 
 tensor *op_gaussian_kl(tape *t, tensor *mu, tensor *logvar)
 {
@@ -186,7 +186,7 @@ static void squared_error_backward(tape *t, op_record *r)
     (void)t;
     if (r->in[0]->grad)
         kernel_affine_squared_error_backward(r->attr.x, r->in[0]->value, r->out->grad[0],
-                                             r->in[0]->grad);
+                                             op_is_fresh(r, 0), r->in[0]->grad);
 }
 
 static tensor *squared_error_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
@@ -201,7 +201,7 @@ static tensor *squared_error_sample(tape *t, int variant, tensor **wrt, int *n_w
 
 const op_spec spec_affine_squared_error = {"affine_squared_error", 1, squared_error_shape,
                                              squared_error_forward, squared_error_backward,
-                                             squared_error_sample};
+                                             squared_error_sample, true};
 
 tensor *op_affine_squared_error(tape *t, tensor *p, const affine_sparse *x)
 {
@@ -215,6 +215,7 @@ tensor *op_affine_squared_error(tape *t, tensor *p, const affine_sparse *x)
 
 typedef struct cross_entropy_state {
     real *log_p;  /* [rows, cols] */
+    real *p;      /* its exponential */
     double total; /* sum of the weights of the rows that count */
 } cross_entropy_state;
 
@@ -260,10 +261,11 @@ static void cross_entropy_forward(tape *t, op_record *r)
     cross_entropy_state *s = tape_alloc(t, 1, sizeof *s);
 
     if (!s) return;
-    *s = (cross_entropy_state){.log_p = op_memory(t, rows * cols)};
+    *s = (cross_entropy_state){.log_p = op_memory(t, rows * cols), .p = op_memory(t, rows * cols)};
     r->saved = s;
-    if (!s->log_p) return;
+    if (!s->log_p || !s->p) return;
     kernel_log_softmax(rows, cols, r->in[0]->value, s->log_p);
+    if (r->out->grad) kernel_exp(rows * cols, s->log_p, s->p);
     for (int64_t i = 0; i < rows; i++) {
         const real *log_p = s->log_p + i * cols;
         double w = row_weight(r, i), all = 0.0;
@@ -284,12 +286,12 @@ static void cross_entropy_backward(tape *t, op_record *r)
 
     (void)t;
     for (int64_t i = 0; i < rows && r->in[0]->grad && s->total > 0.0; i++) {
-        const real *log_p = s->log_p + i * cols;
+        const real *p = s->p + i * cols;
         real *d = r->in[0]->grad + i * cols;
         double w = row_weight(r, i) / s->total * (double)r->out->grad[0];
         if (w == 0.0) continue;
         for (int64_t c = 0; c < cols; c++)
-            d[c] += (real)(w * (target_sum * exp((double)log_p[c]) - share));
+            d[c] += (real)(w * (target_sum * (double)p[c] - share));
         d[r->attr.labels[i]] -= (real)(w * sharp);
     }
 }
@@ -318,7 +320,7 @@ static tensor *cross_entropy_sample(tape *t, int variant, tensor **wrt, int *n_w
 
 const op_spec spec_cross_entropy = {"cross_entropy", 1, cross_entropy_shape,
                                       cross_entropy_forward, cross_entropy_backward,
-                                      cross_entropy_sample};
+                                      cross_entropy_sample, false};
 
 tensor *op_cross_entropy(tape *t, tensor *logits, const int32_t *labels, double smoothing,
                          double smoothing_classes, const real *weight)

@@ -5,13 +5,35 @@
 
 #include "engine/ops.h"
 
-/* ------------------------------------------------------------- batch_norm */
+/* ------------------------------------------------------------- random masks */
+
+/* Multipliers of inverted dropout for n values, random or from given 0/1 ones. NULL after a failure. */
+static real *dropout_mask(tape *t, const op_record *r, int64_t n, double drop)
+{
+    real *keep = op_memory(t, n);
+
+    if (keep && r->attr.given)
+        kernel_scale(n, (real)(1.0 / (1.0 - drop)), r->attr.given, keep);
+    else if (keep)
+        kernel_fill_keep(n, drop, r->attr.key, r->attr.step, keep);
+    return keep;
+}
+
+static bool check_drop(double drop, char *why, size_t size)
+{
+    if (drop >= 0 && drop < 1) return true;
+    (void)snprintf(why, size, "the rate %g is not in [0, 1)", drop);
+    return false;
+}
+
+/* ------------------------------------------------------------- batch_norm
+ * with relu before and dropout after it where asked for; number = eps, momentum, drop. */
 
 /* What the gradient needs: the statistics that were used, and whether they came from the batch (then
  * they depend on x) or were the running ones (constants). */
 typedef struct norm_state {
     bool of_batch;
-    real *mean, *inv_std; /* [cols] */
+    kernel_norm norm;
 } norm_state;
 
 static bool batch_norm_shape(const op_record *r, tensor *out, char *why, size_t size)
@@ -25,70 +47,83 @@ static bool batch_norm_shape(const op_record *r, tensor *out, char *why, size_t 
     }
     out->dim[0] = x->dim[0];
     out->dim[1] = x->dim[1];
-    return true;
+    return check_drop(r->attr.number[2], why, size);
+}
+
+static bool batch_norm_state(tape *t, op_record *r)
+{
+    int64_t rows = r->out->dim[0], cols = r->out->dim[1];
+    bool training = tape_get_mode(t) == TAPE_TRAIN;
+    norm_state *s = tape_alloc(t, 1, sizeof *s);
+
+    if (!s) return false;
+    *s = (norm_state){.of_batch = training && rows > 1,
+                      .norm = {.rows = rows, .cols = cols, .x = r->in[0]->value,
+                               .relu = r->attr.relu, .gamma = r->in[1]->value,
+                               .beta = r->in[2]->value, .eps = (real)r->attr.number[0],
+                               .mean = op_memory(t, cols), .inv_std = op_memory(t, cols)}};
+    r->saved = s;
+    if (!s->norm.mean || !s->norm.inv_std) return false;
+    if (!training || r->attr.number[2] == 0) return true;
+    s->norm.keep = dropout_mask(t, r, rows * cols, r->attr.number[2]);
+    return s->norm.keep != NULL;
 }
 
 static void batch_norm_forward(tape *t, op_record *r)
 {
-    const real *x = r->in[0]->value, *gamma = r->in[1]->value, *beta = r->in[2]->value;
-    int64_t rows = r->out->dim[0], cols = r->out->dim[1];
-    real eps = (real)r->attr.number[0], momentum = (real)r->attr.number[1];
-    norm_state *s = tape_alloc(t, 1, sizeof *s);
-
-    if (!s) return;
-    r->saved = s;
-    s->of_batch = tape_get_mode(t) == TAPE_TRAIN && rows > 1;
-    s->mean = op_memory(t, cols);
-    s->inv_std = op_memory(t, cols);
-    if (!s->mean || !s->inv_std) return;
+    if (!batch_norm_state(t, r)) return;
+    const norm_state *s = r->saved;
     if (s->of_batch) {
-        kernel_batch_norm_train(rows, cols, x, gamma, beta, eps, momentum, r->attr.running_mean,
-                                r->attr.running_var, s->mean, s->inv_std, r->out->value);
+        kernel_batch_norm_train(&s->norm, (real)r->attr.number[1], r->attr.running_mean,
+                                r->attr.running_var, r->out->value);
         return;
     }
-    kernel_batch_norm_eval(rows, cols, x, gamma, beta, eps, r->attr.running_mean,
-                           r->attr.running_var, r->out->value);
-    for (int64_t j = 0; j < cols && r->out->grad; j++) {
-        s->mean[j] = r->attr.running_mean[j];
-        s->inv_std[j] = 1 / real_sqrt(r->attr.running_var[j] + eps);
+    kernel_batch_norm_eval(&s->norm, r->attr.running_mean, r->attr.running_var, r->out->value);
+    for (int64_t j = 0; j < s->norm.cols && r->out->grad; j++) {
+        s->norm.mean[j] = r->attr.running_mean[j];
+        s->norm.inv_std[j] = 1 / real_sqrt(r->attr.running_var[j] + s->norm.eps);
     }
 }
 
-/* y = gamma (x - mean) inv_std + beta with constant statistics. */
-static void fixed_norm_backward(const op_record *r, const norm_state *s)
+/* y = (gamma (x' - mean) inv_std + beta) keep with constant statistics. */
+static void fixed_norm_backward(const op_record *r, const kernel_norm *b, real *d_gamma,
+                                real *d_beta)
 {
-    tensor *x = r->in[0], *gamma = r->in[1], *beta = r->in[2];
-    int64_t cols = r->out->dim[1];
+    real *d_x = r->in[0]->grad;
 
-    for (int64_t i = 0; i < r->out->dim[0]; i++)
-        for (int64_t j = 0; j < cols; j++) {
-            int64_t e = i * cols + j;
-            real g = r->out->grad[e];
-            if (x->grad) x->grad[e] += g * gamma->value[j] * s->inv_std[j];
-            if (gamma->grad) gamma->grad[j] += g * (x->value[e] - s->mean[j]) * s->inv_std[j];
-            if (beta->grad) beta->grad[j] += g;
-        }
+    for (int64_t e = 0; e < b->rows * b->cols; e++) {
+        int64_t j = e % b->cols;
+        bool off = b->relu && b->x[e] <= 0;
+        real g = r->out->grad[e] * (b->keep ? b->keep[e] : 1), x = off ? 0 : b->x[e];
+        real before = d_x && !op_is_fresh(r, 0) ? d_x[e] : 0;
+        if (d_x) d_x[e] = before + (off ? 0 : g * b->gamma[j] * b->inv_std[j]);
+        d_gamma[j] += g * (x - b->mean[j]) * b->inv_std[j];
+        d_beta[j] += g;
+    }
 }
 
 static void batch_norm_backward(tape *t, op_record *r)
 {
     const norm_state *s = r->saved;
-
-    if (!s->of_batch) {
-        fixed_norm_backward(r, s);
-        return;
-    }
     real *d_gamma = op_grad_or_spare(t, r->in[1]), *d_beta = op_grad_or_spare(t, r->in[2]);
+
     if (!d_gamma || !d_beta) return;
-    kernel_batch_norm_backward(r->out->dim[0], r->out->dim[1], r->in[0]->value, r->in[1]->value,
-                               s->mean, s->inv_std, r->out->grad, r->in[0]->grad, d_gamma, d_beta);
+    if (op_is_fresh(r, 1)) memset(d_gamma, 0, (size_t)r->in[1]->size * sizeof(real));
+    if (op_is_fresh(r, 2)) memset(d_beta, 0, (size_t)r->in[2]->size * sizeof(real));
+    if (s->of_batch)
+        kernel_batch_norm_backward(&s->norm, r->out->grad, op_is_fresh(r, 0), r->in[0]->grad,
+                                   d_gamma, d_beta);
+    else
+        fixed_norm_backward(r, &s->norm, d_gamma, d_beta);
 }
 
+/* Plain, with relu, with dropout, with both; from the batch, and of running statistics. */
 static tensor *batch_norm_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 {
     int64_t rows, cols;
+    int way = variant / 2 % 4;
 
-    if (!sample_shape(variant / 2, &rows, &cols)) return NULL;
+    if (!sample_shape(variant / 8, &rows, &cols)) return NULL;
     if (variant % 2) tape_reset(t, TAPE_EVAL_GRAD);
     wrt[0] = sample_input(t, rows, cols, 1);
     wrt[1] = sample_input(t, 1, cols, 2);
@@ -97,17 +132,20 @@ static tensor *batch_norm_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     tensor *mean = sample_input(t, 1, cols, 4), *var = sample_input(t, 1, cols, 5);
     if (!mean || !var) return NULL;
     for (int64_t j = 0; j < cols; j++) var->value[j] = real_fabs(var->value[j]);
-    return op_batch_norm(t, wrt[0], wrt[1], wrt[2], mean->value, var->value, 1e-5, 0.1);
+    op_batch_norm_options o = {.running_mean = mean->value, .running_var = var->value, .eps = 1e-5,
+                         .momentum = 0.1, .relu = way & 1, .drop = way & 2 ? 0.3 : 0.0,
+                         .key = rng_make_key(1, RNG_TEST, 7), .step = 2};
+    return op_batch_norm(t, wrt[0], wrt[1], wrt[2], &o);
 }
 
 const op_spec spec_batch_norm = {"batch_norm", 3, batch_norm_shape, batch_norm_forward,
-                                   batch_norm_backward, batch_norm_sample};
+                                   batch_norm_backward, batch_norm_sample, true};
 
-tensor *op_batch_norm(tape *t, tensor *x, tensor *gamma, tensor *beta, real *running_mean,
-                      real *running_var, double eps, double momentum)
+tensor *op_batch_norm(tape *t, tensor *x, tensor *gamma, tensor *beta, const op_batch_norm_options *o)
 {
-    op_attributes attr = {.running_mean = running_mean, .running_var = running_var,
-                          .number = {eps, momentum}};
+    op_attributes attr = {.running_mean = o->running_mean, .running_var = o->running_var,
+                          .number = {o->eps, o->momentum, o->drop}, .relu = o->relu,
+                          .key = o->key, .step = o->step, .given = o->mask};
     return tape_apply(t, &spec_batch_norm, (tensor *[]){x, gamma, beta}, 3, &attr);
 }
 
@@ -115,28 +153,16 @@ tensor *op_batch_norm(tape *t, tensor *x, tensor *gamma, tensor *beta, real *run
 
 static bool dropout_shape(const op_record *r, tensor *out, char *why, size_t size)
 {
-    if (!(r->attr.number[0] >= 0 && r->attr.number[0] < 1)) {
-        (void)snprintf(why, size, "the rate %g is not in [0, 1)", r->attr.number[0]);
-        return false;
-    }
-    return op_shape_same(r, out, why, size);
+    return check_drop(r->attr.number[0], why, size) && op_shape_same(r, out, why, size);
 }
 
 /* `saved` is the multiplier of each element: 0 or 1 / (1 - drop). */
 static void dropout_forward(tape *t, op_record *r)
 {
-    int64_t n = r->out->size;
-    double drop = r->attr.number[0];
-    real *keep = op_memory(t, n);
+    real *keep = dropout_mask(t, r, r->out->size, r->attr.number[0]);
 
-    if (!keep) return;
     r->saved = keep;
-    if (r->attr.given) {
-        kernel_scale(n, (real)(1.0 / (1.0 - drop)), r->attr.given, keep);
-    } else if (!op_fill_keep(t, keep, n, drop, r->attr.key, r->attr.step)) {
-        return;
-    }
-    kernel_multiply(n, r->in[0]->value, keep, r->out->value);
+    if (keep) kernel_multiply(r->out->size, r->in[0]->value, keep, r->out->value);
 }
 
 static void dropout_backward(tape *t, op_record *r)
@@ -161,7 +187,7 @@ static tensor *dropout_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_dropout = {"dropout", 1, dropout_shape, dropout_forward, dropout_backward,
-                                dropout_sample};
+                                dropout_sample, false};
 
 tensor *op_dropout(tape *t, tensor *x, double drop, rng_key key, uint32_t step, const real *mask)
 {
@@ -205,7 +231,7 @@ static tensor *softmax_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_softmax = {"softmax", 1, op_shape_same, softmax_forward, softmax_backward,
-                                softmax_sample};
+                                softmax_sample, false};
 
 tensor *op_softmax(tape *t, tensor *x)
 {
@@ -227,7 +253,7 @@ static void reparameterise_forward(tape *t, op_record *r)
     }
     real *away = op_memory(t, n), *drawn = r->attr.given ? NULL : op_memory(t, n);
     if (!away || (!r->attr.given && !drawn)) return;
-    if (drawn && !op_fill_normal(t, drawn, n, r->attr.key, r->attr.step)) return;
+    if (drawn) kernel_fill_normal(n, r->attr.key, r->attr.step, drawn);
     kernel_scale(n, (real)0.5, logvar, away);
     kernel_exp(n, away, away);
     kernel_multiply(n, away, drawn ? drawn : r->attr.given, away);
@@ -263,7 +289,7 @@ static tensor *reparameterise_sample(tape *t, int variant, tensor **wrt, int *n_
 }
 
 const op_spec spec_reparameterise = {"reparameterise", 2, op_shape_same, reparameterise_forward,
-                                       reparameterise_backward, reparameterise_sample};
+                                       reparameterise_backward, reparameterise_sample, false};
 
 tensor *op_reparameterise(tape *t, tensor *mu, tensor *logvar, rng_key key, uint32_t step,
                           const real *eps)

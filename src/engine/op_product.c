@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Products: linear (dense input) and affine_linear (affine-sparse input). */
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/ops.h"
 
@@ -40,8 +41,12 @@ static void linear_backward(tape *t, op_record *r)
     int64_t rows = x->dim[0], n_in = w->dim[1], n_out = w->dim[0];
 
     (void)t;
-    if (x->grad) kernel_gemm(false, false, rows, n_in, n_out, g, w->value, 1, x->grad);
-    if (w->grad) kernel_gemm(true, false, n_out, n_in, rows, g, x->value, 1, w->grad);
+    if (x->grad)
+        kernel_gemm(false, false, rows, n_in, n_out, g, w->value, op_is_fresh(r, 0) ? 0 : 1, x->grad);
+    if (w->grad)
+        kernel_gemm(true, false, n_out, n_in, rows, g, x->value, op_is_fresh(r, 1) ? 0 : 1, w->grad);
+    if (bias && bias->grad && op_is_fresh(r, 2))
+        memset(bias->grad, 0, (size_t)n_out * sizeof(real));
     if (bias && bias->grad) kernel_column_sums(rows, n_out, g, bias->grad);
 }
 
@@ -59,7 +64,7 @@ static tensor *linear_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_linear = {"linear", 2, linear_shape, linear_forward, linear_backward,
-                               linear_sample};
+                               linear_sample, true};
 
 tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *bias)
 {
@@ -122,7 +127,7 @@ static tensor *affine_linear_sample(tape *t, int variant, tensor **wrt, int *n_w
 
 const op_spec spec_affine_linear = {"affine_linear", 1, affine_linear_shape,
                                       affine_linear_forward, affine_linear_backward,
-                                      affine_linear_sample};
+                                      affine_linear_sample, false};
 
 tensor *op_affine_linear(tape *t, const affine_sparse *x, tensor *w, tensor *feature_weight)
 {

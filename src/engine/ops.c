@@ -63,39 +63,6 @@ real *op_grad_or_spare(tape *t, tensor *x)
     return spare;
 }
 
-/* ------------------------------------------------------------- random numbers
- * The bulk generators give float. The double build draws the same numbers and widens them. */
-
-static float *float_memory(tape *t, real *out, int64_t n)
-{
-    if (sizeof(real) == sizeof(float)) return (float *)out;
-    return tape_alloc(t, n, sizeof(float));
-}
-
-static void widen(real *out, const float *from, int64_t n)
-{
-    if (sizeof(real) == sizeof(float)) return; /* drawn in place */
-    for (int64_t e = 0; e < n; e++) out[e] = (real)from[e];
-}
-
-bool op_fill_normal(tape *t, real *out, int64_t n, rng_key key, uint32_t step)
-{
-    float *drawn = float_memory(t, out, n);
-    if (!drawn) return false;
-    rng_fill_normal(drawn, n, key, step);
-    widen(out, drawn, n);
-    return true;
-}
-
-bool op_fill_keep(tape *t, real *out, int64_t n, double drop, rng_key key, uint32_t step)
-{
-    float *drawn = float_memory(t, out, n);
-    if (!drawn) return false;
-    rng_fill_keep(drawn, n, drop, key, step);
-    widen(out, drawn, n);
-    return true;
-}
-
 /* ------------------------------------------------------------- samples */
 
 #define SAMPLE_SEED 20240229

@@ -19,6 +19,7 @@ typedef struct op_attributes {
     const real *given;  /* mask, eps or row weights */
     real *running_mean, *running_var;
     double number[3];   /* p, eps, momentum, scale, smoothing, ... */
+    bool relu;
     int64_t from, to;
     rng_key key;
     uint32_t step;
@@ -31,6 +32,7 @@ typedef struct op_record {
     tensor *out;
     op_attributes attr;
     void *saved; /* arena memory of the op's own: what its backward needs beside values */
+    uint32_t fresh; /* bit k: backward is to write in[k]->grad instead of adding to it */
 } op_record;
 
 typedef struct op_spec {
@@ -43,6 +45,9 @@ typedef struct op_spec {
     /* Build a small random instance for the gradient test: sample variants 0.. until it returns
      * NULL. Inputs that get a gradient are created with op_input(..., true) and listed in `wrt`. */
     tensor *(*sample)(tape *t, int variant, tensor **wrt, int *n_wrt);
+    /* backward looks at `fresh`, input by input in their order. For other ops the tape writes zeros
+     * into a gradient before the first addition. */
+    bool writes_fresh;
 } op_spec;
 
 extern const op_spec *const op_table[]; /* every op; ends with NULL */
@@ -65,11 +70,13 @@ tensor *tape_apply(tape *t, const op_spec *op, tensor *const *in, int n_in,
 void tape_fail(tape *t, scw_status code, const char *format, ...) SCW_PRINTF(3, 4);
 /* Arena memory of n values, contents undefined; NULL after a failure, kept on the tape. */
 real *op_memory(tape *t, int64_t n);
+static inline bool op_is_fresh(const op_record *r, int k)
+{
+    return r->fresh >> k & 1;
+}
+
 /* The gradient of x, or zeros in arena memory that take one nobody wants; NULL after a failure. */
 real *op_grad_or_spare(tape *t, tensor *x);
-/* out[e] of the bulk generators of base/rng.h, in either precision; false after a failure. */
-bool op_fill_normal(tape *t, real *out, int64_t n, rng_key key, uint32_t step);
-bool op_fill_keep(tape *t, real *out, int64_t n, double drop, rng_key key, uint32_t step);
 /* Shape rules: as the first input; one number. */
 bool op_shape_same(const op_record *r, tensor *out, char *why, size_t size);
 bool op_shape_scalar(const op_record *r, tensor *out, char *why, size_t size);

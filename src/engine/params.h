@@ -15,7 +15,7 @@ typedef enum param_init_kind {
     PARAM_ZERO = 0,
     PARAM_ONE,
     PARAM_UNIFORM, /* U(low, high) */
-    PARAM_KEEP     /* set by the model after params_build */
+    PARAM_KEEP     /* set by the model after params_build, and a buffer then stays as it is */
 } param_init_kind;
 
 typedef struct param {

@@ -232,6 +232,20 @@ static void begin_grad(const tape *t, tensor *x)
     x->grad_pass = t->pass;
 }
 
+static void begin_inputs(const tape *t, op_record *r)
+{
+    r->fresh = 0;
+    for (int k = 0; k < r->n_in; k++) {
+        tensor *x = r->in[k];
+        if (!r->op->writes_fresh || !x || x->grad_pass == -1 || x->grad_pass == t->pass) {
+            begin_grad(t, x);
+            continue;
+        }
+        r->fresh |= 1u << k;
+        x->grad_pass = t->pass;
+    }
+}
+
 scw_status tape_backward(tape *t, tensor *loss)
 {
     scw_status st = SCW_OK;
@@ -249,7 +263,7 @@ scw_status tape_backward(tape *t, tensor *loss)
     for (int64_t k = t->n - 1; k >= 0; k--) {
         op_record *r = &t->records[k];
         if (r->out->grad_pass != t->pass) continue; /* did not lead to the loss */
-        for (int i = 0; i < r->n_in; i++) begin_grad(t, r->in[i]);
+        begin_inputs(t, r);
         r->op->backward(t, r);
     }
     /* What the walk did not reach has gradient zero, not that of an earlier pass. */

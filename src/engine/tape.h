@@ -65,10 +65,18 @@ tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *bias);
 /* y [B, H] = X diag(feature_weight) w; w [F, H]; feature_weight [F] or NULL; x must outlive the step */
 tensor *op_affine_linear(tape *t, const affine_sparse *x, tensor *w, tensor *feature_weight);
 tensor *op_relu(tape *t, tensor *x);
-/* gamma, beta [cols]; running_* [cols] are buffers, updated in TAPE_TRAIN. Training mode with one row
- * uses the running statistics and leaves them as they are (the variance of one row does not exist). */
-tensor *op_batch_norm(tape *t, tensor *x, tensor *gamma, tensor *beta, real *running_mean,
-                      real *running_var, double eps, double momentum);
+typedef struct op_batch_norm_options {
+    real *running_mean, *running_var; /* [cols] buffers, updated in TAPE_TRAIN */
+    double eps, momentum;
+    bool relu;       /* normalise max(x, 0) */
+    double drop;     /* dropout of the result, as op_dropout */
+    rng_key key;
+    uint32_t step;
+    const real *mask;
+} op_batch_norm_options;
+/* Batch norm, gamma and beta [cols]. Training mode with one row uses the running statistics and leaves
+ * them as they are (the variance of one row does not exist). */
+tensor *op_batch_norm(tape *t, tensor *x, tensor *gamma, tensor *beta, const op_batch_norm_options *options);
 /* Inverted dropout. `mask`: NULL, or given 0/1 values [size] used instead of random ones. */
 tensor *op_dropout(tape *t, tensor *x, double drop, rng_key key, uint32_t step, const real *mask);
 tensor *op_concat(tape *t, tensor *const *x, int n);             /* along cols */

@@ -242,46 +242,75 @@ done:
     return st;
 }
 
-/* The obs frames over whole sets below each other, with the cells of files that have none. */
-static scw_status stack_globals(frame *out, bool *has, assembly *a, const dataset_part *parts,
-                                int n_parts)
+/* A frame over the cells of a file that has none of its own: those of its parts. */
+static scw_status bare_frame(frame *out, const assembly *a, int file)
+{
+    scw_status st = SCW_OK;
+    const file_parts *f = &a->files[file];
+    strings all = {0};
+    name_index index = {0};
+
+    if (f->n_parts == 1) {
+        const frame *only[1] = {&f->parts[0].obs};
+        return frame_stack(out, only, 1);
+    }
+    TRY(mem_strdup(&out->index_name, "_index"));
+    for (int k = 0; k < f->n_parts; k++)
+        for (int64_t i = 0; i < f->parts[k].obs.n_rows; i++)
+            TRY(strings_add(&all, f->parts[k].obs.index.at[i]));
+    TRY(name_index_build(&index, (const char *const *)all.at, all.n, NULL));
+    for (int64_t i = 0; i < all.n; i++)
+        if (name_index_find(&index, all.at[i]) == i) TRY(strings_add(&out->index, all.at[i]));
+    out->n_rows = out->index.n;
+    if (a->stacked) TRY(add_batch(out, a, a->names[file]));
+done:
+    name_index_clear(&index);
+    strings_clear(&all);
+    return st;
+}
+
+/* Only the first of rows with one name. */
+static scw_status first_rows(frame *out, const frame *f)
+{
+    scw_status st = SCW_OK;
+    name_index index = {0};
+    int64_t *rows = NULL, n = 0;
+
+    TRY(mem_new(&rows, f->n_rows));
+    TRY(name_index_build(&index, (const char *const *)f->index.at, f->n_rows, NULL));
+    for (int64_t i = 0; i < f->n_rows; i++)
+        if (name_index_find(&index, f->index.at[i]) == i) rows[n++] = i;
+    TRY(frame_gather(out, f, rows, n));
+done:
+    name_index_clear(&index);
+    mem_free(rows);
+    return st;
+}
+
+/* When a file has a frame over its whole set: such frames of all files, below each other. */
+static scw_status stack_globals(frame *out, bool *has, const assembly *a)
 {
     scw_status st = SCW_OK;
     const frame **all = NULL;
-    name_index index = {0};
-    strings others = {0};
-    frame rest = {0};
-    int n = 0;
+    frame *bare = NULL, stacked = {0};
 
     *out = (frame){0};
     *has = false;
-    TRY(mem_new(&all, a->n + 1));
-    for (int f = 0; f < a->n; f++)
-        if (a->files[f].has_global) all[n++] = &a->files[f].global;
-    if (n == 0) goto done;
-    *has = true;
-    TRY(frame_stack(out, all, n));
-    TRY(name_index_build(&index, (const char *const *)out->index.at, out->n_rows, NULL));
-    for (int k = 0; k < n_parts && a->n > 1; k++)
-        for (int64_t i = 0; i < parts[k].obs.n_rows; i++)
-            if (name_index_find(&index, parts[k].obs.index.at[i]) < 0)
-                TRY(strings_add(&others, parts[k].obs.index.at[i]));
-    name_index_clear(&index);
-    TRY(name_index_build(&index, (const char *const *)others.at, others.n, NULL));
-    for (int64_t i = 0; i < others.n; i++)
-        if (name_index_find(&index, others.at[i]) == i) TRY(strings_add(&rest.index, others.at[i]));
-    rest.n_rows = rest.index.n;
-    if (rest.n_rows == 0) goto done;
-    frame known = *out;
-    *out = (frame){0};
-    const frame *both[2] = {&known, &rest};
-    st = frame_stack(out, both, 2);
-    frame_clear(&known);
+    for (int f = 0; f < a->n; f++) *has |= a->files[f].has_global;
+    if (!*has) goto done;
+    TRY(mem_new(&all, a->n));
+    TRY(mem_new(&bare, a->n));
+    for (int f = 0; f < a->n; f++) {
+        if (!a->files[f].has_global) TRY(bare_frame(&bare[f], a, f));
+        all[f] = a->files[f].has_global ? &a->files[f].global : &bare[f];
+    }
+    TRY(frame_stack(&stacked, all, a->n));
+    TRY(first_rows(out, &stacked));
 done:
-    frame_clear(&rest);
-    name_index_clear(&index);
-    strings_clear(&others);
+    for (int f = 0; bare && f < a->n; f++) frame_clear(&bare[f]);
+    mem_free(bare);
     mem_free(all);
+    frame_clear(&stacked);
     return st;
 }
 
@@ -294,8 +323,8 @@ static scw_status put_together(scw_dataset *d, assembly *a)
     int n = (int)a->modalities.n;
 
     TRY(mem_new(&parts, n));
+    TRY(stack_globals(&global, &has_global, a));
     for (int k = 0; k < n; k++) TRY(stack_modality(&parts[k], a, a->modalities.at[k]));
-    TRY(stack_globals(&global, &has_global, a, parts, n));
     TRY(dataset_join(d, parts, n, has_global ? &global : NULL));
 done:
     for (int k = 0; parts && k < n; k++) dataset_part_clear(&parts[k]);

@@ -104,12 +104,13 @@ scw_status block_reader_of_vectors(block_reader **out, const compressed_vectors 
 
 /* ------------------------------------------------------------------ elements */
 
-static scw_status of_group(block_reader **out, hid_t element, bool by_columns,
+/* turned: rows and columns of a csc element change places. */
+static scw_status of_group(block_reader **out, hid_t element, bool by_columns, bool turned,
                            const block_options *o)
 {
     scw_status st = SCW_OK;
     int64_t shape[2];
-    compressed_vectors v = {.by_columns = by_columns};
+    compressed_vectors v = {.by_columns = by_columns && turned};
 
     TRY(element_sparse_shape(shape, element));
     v.n_major = shape[by_columns];
@@ -141,13 +142,31 @@ scw_status block_reader_of_element(block_reader **out, hid_t element, int64_t n_
     if (h5_kind_of(element) == H5_DATASET)
         TRY(block_reader_of_dense(&r, element, n_cols, &o));
     else
-        TRY(of_group(&r, element, row->read_matrix == element_csc, &o));
+        TRY(of_group(&r, element, row->read_matrix == element_csc, true, &o));
     const int64_t shape[2] = {r->n_rows, r->n_cols};
     TRY(element_check_shape(element, shape, n_rows, n_cols));
     *out = r;
     r = NULL;
 done:
     block_reader_free(r);
+    return st;
+}
+
+scw_status block_reader_as_stored(block_reader **out, bool *by_columns, hid_t element,
+                                  const block_options *options)
+{
+    scw_status st = SCW_OK;
+    const encoding *row;
+    const block_options o = or_defaults(options);
+
+    *out = NULL;
+    TRY(registry_find(&row, element));
+    *by_columns = row->read_matrix == element_csc;
+    if (*by_columns)
+        TRY(of_group(out, element, true, false, &o));
+    else
+        TRY(block_reader_of_element(out, element, -1, -1, &o));
+done:
     return st;
 }
 

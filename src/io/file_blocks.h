@@ -33,6 +33,10 @@ SCW_CHECKED scw_status block_reader_of_element(block_reader **out, hid_t element
 SCW_CHECKED scw_status block_reader_open(block_reader **out, const char *path, const char *element,
                                          int64_t n_rows, int64_t n_cols,
                                          const block_options *options);
+/* As the element is stored: a csc matrix is not turned, its rows here are its columns and *by_columns is
+ * true. Nothing is spilled. */
+SCW_CHECKED scw_status block_reader_as_stored(block_reader **out, bool *by_columns, hid_t element,
+                                              const block_options *options);
 
 /* Three vectors that need not lie together or be named as anndata does. Row i of n_major holds entries
  * indptr[i] .. indptr[i + 1]. by_columns: these "rows" are the columns of the matrix, which comes out

@@ -71,7 +71,6 @@ scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t element, int6
         !checked_add(bytes, *bytes, sparse ? pointers : 0))
         FAIL(SCW_EFORMAT, "%s: the declared size overflows", h5_where(element));
 done:
-    if (st == SCW_ENOTFOUND) st = SCW_EFORMAT; /* not something the user named */
     h5_close(&data);
     return st;
 }
@@ -102,10 +101,11 @@ scw_status file_store_read(modality *m, hid_t element, int64_t n_rows, int64_t n
 {
     scw_status st = SCW_OK;
     const scw_read_options *o = q->options;
+    const bool whole = q->depth == READ_WHOLE;
     int64_t shape[2], bytes;
 
-    if (q->whole || (!o->leave_matrices && o->memory_bytes <= 0))
-        return registry_read_matrix(&m->x, element, n_rows, n_cols, q->whole);
+    if (whole || (!o->leave_matrices && o->memory_bytes <= 0))
+        return registry_read_matrix(&m->x, element, n_rows, n_cols, whole);
     TRY(element_measure(shape, &bytes, element, n_cols));
     TRY(element_check_shape(element, shape, n_rows, n_cols));
     if (!o->leave_matrices && bytes <= o->memory_bytes)

@@ -11,7 +11,7 @@ SCW_CHECKED scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t e
                                        int64_t n_cols);
 
 /* m->x, or m->store with the shape in m->x. q->options->memory_bytes is this matrix's share; 0: all it
- * takes. What is to be written again (q->whole) is read into memory. */
+ * takes. What is to be written again (READ_WHOLE) is read into memory. */
 SCW_CHECKED scw_status file_store_read(modality *m, hid_t element, int64_t n_rows, int64_t n_cols,
                                        const read_request *q);
 

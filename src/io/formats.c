@@ -17,6 +17,10 @@ static const file_format formats[] = {
     {"10x folder", "a folder or .tar.gz with matrix.mtx, features.tsv and barcodes.tsv", is_triplet,
      read_triplet, false, false},
     {"MatrixMarket", ".mtx", is_mtx, read_mtx_file, false, false},
+    {"loom", ".loom", is_loom, read_loom, false, false},
+    {"Matilda HDF5", "Matilda's .h5", is_matilda, read_matilda, false, false},
+    {"table", ".csv, .tsv, .txt with names and numbers; text also with .gz", is_table, read_table,
+     false, false},
 };
 
 /* How the formats look, for messages. */
@@ -101,7 +105,7 @@ done:
 }
 
 scw_status dataset_read_as(scw_dataset **out, const input *inputs, const scw_source *sources,
-                           int n_sources, const scw_read_options *options, bool whole,
+                           int n_sources, const scw_read_options *options, read_depth depth,
                            const scw_hooks *hooks)
 {
     static const scw_read_options defaults = {0};
@@ -116,8 +120,9 @@ scw_status dataset_read_as(scw_dataset **out, const input *inputs, const scw_sou
     TRY(mem_new(&files, n_sources));
     for (int k = 0; k < n_sources; k++)
         TRY(read_one(&files[k], d, &inputs[k],
-                     &(read_request){&sources[k], options, whole, hooks}));
+                     &(read_request){&sources[k], options, depth, hooks}));
     d->join = options->join;
+    d->rows = options->rows;
     TRY(mem_strdup(&d->var_names, options->var_names));
     TRY(mem_strdup(&d->batch_key, options->batch_key));
     TRY(assemble(d, files, n_sources, options, hooks));
@@ -134,7 +139,33 @@ done:
 scw_status dataset_read(scw_dataset **out, const input *inputs, const scw_source *sources,
                         int n_sources, const scw_read_options *options, const scw_hooks *hooks)
 {
-    return dataset_read_as(out, inputs, sources, n_sources, options, false, hooks);
+    return dataset_read_as(out, inputs, sources, n_sources, options, READ_VALUES, hooks);
+}
+
+scw_status dataset_read_again(scw_dataset **out, const scw_dataset *d, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    input *inputs = NULL;
+    scw_source *sources = NULL;
+    const scw_read_options options = {
+        .var_names = d->var_names, .join = d->join, .rows = d->rows, .batch_key = d->batch_key};
+    scw_hooks quiet = hooks ? *hooks : (scw_hooks){0};
+
+    *out = NULL;
+    quiet.log = NULL; /* what there is to say was said the first time */
+    TRY(mem_new(&inputs, d->n_files));
+    TRY(mem_new(&sources, d->n_files));
+    for (int k = 0; k < d->n_files; k++) {
+        const dataset_file *f = &d->files[k];
+        sources[k] = (scw_source){f->path, f->wanted, f->layer, f->batch};
+        TRY(input_open(&inputs[k], f->path));
+    }
+    TRY(dataset_read_as(out, inputs, sources, d->n_files, &options, READ_WHOLE, &quiet));
+done:
+    for (int k = 0; inputs && k < d->n_files; k++) input_close(&inputs[k]);
+    mem_free(inputs);
+    mem_free(sources);
+    return st;
 }
 
 scw_read_options read_share(const scw_read_options *options, int64_t n)

@@ -18,11 +18,17 @@ typedef struct file_parts {
 
 void file_parts_clear(file_parts *f);
 
+typedef enum read_depth {
+    READ_VALUES = 0, /* for computing: matrices of floats */
+    READ_WHOLE,      /* to be written again: matrices with `exact`, and layers and arrays beside X */
+    READ_FRAMES      /* names and columns; matrices have only their shape */
+} read_depth;
+
 /* How a file is to be read. */
 typedef struct read_request {
     const scw_source *source;
     const scw_read_options *options; /* never NULL */
-    bool whole; /* to be written again: matrices with `exact`, and the arrays beside X */
+    read_depth depth; /* READ_FRAMES: only the formats that are native know it */
     const scw_hooks *hooks;
 } read_request;
 
@@ -60,6 +66,15 @@ bool is_triplet(const input *in);
 bool is_mtx(const input *in);
 scw_status read_triplet(file_parts *out, const input *in, const read_request *q);
 scw_status read_mtx_file(file_parts *out, const input *in, const read_request *q);
+
+/* read_loom.c: dense matrices of features x cells */
+bool is_loom(const input *in);
+bool is_matilda(const input *in);
+scw_status read_loom(file_parts *out, const input *in, const read_request *q);
+scw_status read_matilda(file_parts *out, const input *in, const read_request *q);
+/* read_table.c */
+bool is_table(const input *in);
+scw_status read_table(file_parts *out, const input *in, const read_request *q);
 
 /* ------------------------------------------------------------------------------- parts.c */
 
@@ -104,10 +119,12 @@ scw_read_options read_share(const scw_read_options *options, int64_t n);
 SCW_CHECKED scw_status dataset_read(scw_dataset **out, const input *inputs,
                                     const scw_source *sources, int n_sources,
                                     const scw_read_options *options, const scw_hooks *hooks);
-/* The same; `whole`: with exact values and the arrays beside X, for writing. */
 SCW_CHECKED scw_status dataset_read_as(scw_dataset **out, const input *inputs,
                                        const scw_source *sources, int n_sources,
-                                       const scw_read_options *options, bool whole,
+                                       const scw_read_options *options, read_depth depth,
                                        const scw_hooks *hooks);
+/* The files of a set once more, whole. */
+SCW_CHECKED scw_status dataset_read_again(scw_dataset **out, const scw_dataset *d,
+                                          const scw_hooks *hooks);
 
 #endif

@@ -124,6 +124,11 @@ SCW_CHECKED scw_status h5_attr_dereference(hid_t *out, hid_t object, const char 
 
 /* ------------------------------------------------------------------------------- writing */
 
+/* How larger arrays are compressed: gzip unless said, and whoever says so puts it back. */
+typedef enum h5_compression { H5_GZIP = 0, H5_LZF, H5_PLAIN } h5_compression;
+void h5_compress_with(h5_compression how);
+herr_t h5_set_filters(hid_t dcpl, h5_compression how, size_t chunk_bytes);
+
 /* Everything written leaves out time stamps, so equal contents give equal bytes. */
 SCW_CHECKED scw_status h5_make_group(hid_t *out, hid_t parent, const char *name);
 SCW_CHECKED scw_status h5_remove(hid_t parent, const char *name); /* nothing there: fine */
@@ -131,6 +136,9 @@ SCW_CHECKED scw_status h5_remove(hid_t parent, const char *name); /* nothing the
  * memory. *out may be NULL when the identifier is not wanted. */
 SCW_CHECKED scw_status h5_write_array(hid_t *out, hid_t parent, const char *name, hid_t type,
                                       int rank, const int64_t *dim, const void *values);
+/* The same, stored as another type of number. */
+SCW_CHECKED scw_status h5_write_as(hid_t *out, hid_t parent, const char *name, hid_t stored,
+                                   hid_t type, int rank, const int64_t *dim, const void *values);
 SCW_CHECKED scw_status h5_write_bools(hid_t *out, hid_t parent, const char *name, int64_t n,
                                       const uint8_t *values);
 SCW_CHECKED scw_status h5_write_strings(hid_t *out, hid_t parent, const char *name,
@@ -172,7 +180,8 @@ SCW_CHECKED scw_status h5_put_attr_reference(hid_t object, const char *name, hid
 SCW_CHECKED scw_status h5_rename(hid_t parent, const char *name, const char *new_name);
 SCW_CHECKED scw_status h5_copy(hid_t from, const char *name, hid_t to, const char *new_name);
 
-/* The filter h5py calls LZF (number 32000). */
+/* The filter h5py calls LZF. */
+#define H5_LZF_FILTER 32000
 void h5_lzf_register(void);
 
 #endif

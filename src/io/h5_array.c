@@ -8,7 +8,6 @@
 #include "base/threads.h"
 #include "io/h5_decode.h"
 
-#define LZF_FILTER 32000
 #define TRUSTED_CHUNK (64 << 20) /* chunks up to here are not held against their bytes in the file */
 #define MOST_EXPANSION 2000      /* gzip expands at most 1032-fold, LZF 88-fold */
 #define SPAN 65536               /* values that one thread converts at a time */
@@ -70,7 +69,7 @@ static bool know_filters(h5_array *a, hid_t dcpl)
         size_t n_values = 0;
         a->filters[k] = H5Pget_filter2(dcpl, (unsigned)k, &flags, &n_values, NULL, 0, NULL, NULL);
         if (a->filters[k] != H5Z_FILTER_DEFLATE && a->filters[k] != H5Z_FILTER_SHUFFLE &&
-            a->filters[k] != LZF_FILTER)
+            a->filters[k] != H5_LZF_FILTER)
             return false;
     }
     a->n_filters = n;

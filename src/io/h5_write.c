@@ -10,6 +10,23 @@
 #define CHUNK_BYTES (256 * 1024)
 #define GZIP_LEVEL 4
 
+static h5_compression compression = H5_GZIP; /* one thread at a time, see h5.h */
+
+void h5_compress_with(h5_compression how)
+{
+    compression = how;
+}
+
+herr_t h5_set_filters(hid_t dcpl, h5_compression how, size_t chunk_bytes)
+{
+    if (how == H5_PLAIN) return 0;
+    if (H5Pset_shuffle(dcpl) < 0) return -1;
+    if (how == H5_GZIP) return H5Pset_deflate(dcpl, GZIP_LEVEL);
+    /* As h5py: revision of the filter, version of LZF, bytes of a chunk. */
+    const unsigned values[3] = {4, 0x105, (unsigned)chunk_bytes};
+    return H5Pset_filter(dcpl, H5_LZF_FILTER, H5Z_FLAG_OPTIONAL, 3, values);
+}
+
 static scw_status cannot_write(hid_t parent, const char *name)
 {
     return status_fail(SCW_EIO, "%s: cannot write '%s': %s", h5_where(parent), name, h5_reason());
@@ -75,8 +92,9 @@ static scw_status create_dataset(hid_t *out, hid_t parent, const char *name, hid
         TRY(cannot_write(parent, name));
     if (rank && bytes >= COMPRESS_FROM && H5Tget_class(type) != H5T_STRING) {
         chunk_shape(chunk, rank, dims, H5Tget_size(type));
-        if (H5Pset_chunk(dcpl, rank, chunk) < 0 || H5Pset_shuffle(dcpl) < 0 ||
-            H5Pset_deflate(dcpl, GZIP_LEVEL) < 0)
+        size_t chunk_bytes = H5Tget_size(type);
+        for (int i = 0; i < rank; i++) chunk_bytes *= (size_t)chunk[i];
+        if (H5Pset_chunk(dcpl, rank, chunk) < 0 || h5_set_filters(dcpl, compression, chunk_bytes) < 0)
             TRY(cannot_write(parent, name));
     }
     hid_t dataset = H5Dcreate2(parent, name, type, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
@@ -88,9 +106,14 @@ done:
     return st;
 }
 
-/* `type`: in the file and in memory, except for names of HDF5's native types, kept little-endian. */
 scw_status h5_write_array(hid_t *out, hid_t parent, const char *name, hid_t type, int rank,
                           const int64_t *dim, const void *values)
+{
+    return h5_write_as(out, parent, name, type, type, rank, dim, values);
+}
+
+scw_status h5_write_as(hid_t *out, hid_t parent, const char *name, hid_t stored, hid_t type,
+                       int rank, const int64_t *dim, const void *values)
 {
     scw_status st = SCW_OK;
     hid_t dataset = 0;
@@ -98,7 +121,7 @@ scw_status h5_write_array(hid_t *out, hid_t parent, const char *name, hid_t type
 
     if (out) *out = 0;
     for (int i = 0; i < rank; i++) n *= dim[i];
-    TRY(create_dataset(&dataset, parent, name, type, rank, dim));
+    TRY(create_dataset(&dataset, parent, name, stored, rank, dim));
     if (n > 0 && H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
         TRY(cannot_write(parent, name));
     if (out) {

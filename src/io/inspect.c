@@ -89,7 +89,6 @@ static scw_status look_at_matrix(json_t *object, const report *r, hid_t group, i
 {
     scw_status st = SCW_OK;
     hid_t element = 0;
-    matrix m = {0};
     textbuf path = {0};
     json_t *x = NULL;
 
@@ -108,15 +107,9 @@ static scw_status look_at_matrix(json_t *object, const report *r, hid_t group, i
     TRY(inspect_set(object, "x", x));
     TRY(found(r, inspect_encoding(x, element), text_get(&path)));
     if (n_obs < 0 || n_vars < 0) goto done; /* without its axes the shape cannot be trusted */
-    st = registry_read_matrix(&m, element, n_obs, n_vars, false);
-    if (st != SCW_OK) {
-        TRY(found(r, st, text_get(&path)));
-        goto done;
-    }
-    TRY(inspect_values(x, r->problems, &m, text_get(&path)));
-    TRY(found(r, inspect_order(r->problems, element, text_get(&path)), text_get(&path)));
+    st = inspect_matrix(x, r->problems, element, n_obs, n_vars, text_get(&path), r->hooks);
+    TRY(found(r, st, text_get(&path)));
 done:
-    matrix_clear(&m);
     text_clear(&path);
     h5_close(&element);
     return st;
@@ -295,8 +288,8 @@ static scw_status look_at_h5mu(const report *r, hid_t file, json_t *modalities)
     st = h5mu_axis(&axis, file);
     TRY(found(r, st, "/"));
     if (st == SCW_OK && axis == 1)
-        TRY(inspect_problem(r->problems, "error", "/", "the modalities share features, not "
-                            "cells (axis 1)"));
+        TRY(inspect_problem(r->problems, "note", "/", "the modalities share features, not cells "
+                            "(axis 1): they are read as batches of one modality"));
     if (h5_find(file, "obs") != H5_ABSENT) {
         TRY(look_at_frame(&obs, r, file, "obs", "cell", "/"));
     } else {
@@ -337,7 +330,7 @@ static scw_status look_at_parts(const report *r, const input *in, const file_for
     file_parts parts = {0};
     json_t *object, *x, *columns;
 
-    st = format->read(&parts, in, &(read_request){&source, &options, false, r->hooks});
+    st = format->read(&parts, in, &(read_request){&source, &options, READ_VALUES, r->hooks});
     if (st != SCW_OK) {
         TRY(found(r, st, "/"));
         goto done;

@@ -24,12 +24,15 @@ SCW_CHECKED scw_status inspect_labels(bool *any, json_t *problems, const frame *
                                       const char *where);
 /* Encoding, version and type of an element, into `object`. */
 SCW_CHECKED scw_status inspect_encoding(json_t *object, hid_t element);
-/* Object for a matrix that was read: values, sparsity; what is odd about them goes to problems. */
+/* Into the object of a matrix: values, sparsity; what is odd about them goes to problems. A large one is
+ * looked at in parts (inspect_matrix.c). */
+SCW_CHECKED scw_status inspect_matrix(json_t *object, json_t *problems, hid_t element,
+                                      int64_t n_obs, int64_t n_vars, const char *where,
+                                      const scw_hooks *hooks);
+/* The same of a matrix in memory. */
 SCW_CHECKED scw_status inspect_values(json_t *object, json_t *problems, const matrix *m,
                                       const char *where);
 /* The whole report on an open file. */
 SCW_CHECKED scw_status inspect_file(json_t **out, const input *in, const scw_hooks *hooks);
-/* Are the entries of each row (or column) of a sparse element in order? Problem if not. */
-SCW_CHECKED scw_status inspect_order(json_t *problems, hid_t element, const char *where);
 
 #endif

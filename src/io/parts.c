@@ -201,7 +201,7 @@ done:
 
 /* The features of one kind. The columns of obs stay with the first part that asks for them. */
 static scw_status cut_kind(dataset_part *out, dataset_part *whole, const int32_t *code, int32_t kind,
-                           bool first)
+                           bool first, bool values)
 {
     scw_status st = SCW_OK;
     int64_t *from = NULL, n = 0;
@@ -211,7 +211,7 @@ static scw_status cut_kind(dataset_part *out, dataset_part *whole, const int32_t
     for (int64_t j = 0; j < whole->m.var.n_rows; j++)
         if (code[j] == kind) from[n++] = j;
     TRY(frame_gather(&out->m.var, &whole->m.var, from, n));
-    TRY(matrix_select_columns(&out->m.x, &whole->m.x, from, n));
+    if (values) TRY(matrix_select_columns(&out->m.x, &whole->m.x, from, n));
     TRY(take_arrays(out, whole, from, n, first));
     out->obs.n_rows = whole->obs.n_rows;
     TRY(mem_strdup(&out->obs.index_name, whole->obs.index_name));
@@ -242,7 +242,7 @@ static scw_status split(file_parts *out, dataset_part *whole, const strings *kin
         TRY(text_add(&list, "%s%s", k ? ", " : "", kinds->at[k]));
     for (int64_t k = 0; k < kinds->n; k++) {
         if (wanted && strcmp(kinds->at[k], wanted) != 0) continue;
-        TRY(cut_kind(&part, whole, code, (int32_t)k, first));
+        TRY(cut_kind(&part, whole, code, (int32_t)k, first, q->depth != READ_FRAMES));
         TRY(mem_strdup(&part.m.name, kinds->at[k]));
         TRY(append(out, &part));
         first = false;

@@ -83,6 +83,32 @@ done:
 
 /* ------------------------------------------------------------------ reading */
 
+/* The other matrices of the same features; one that cannot be read fails only when it is asked for. */
+static scw_status read_layers(modality *m, hid_t group, const char *chosen)
+{
+    scw_status st = SCW_OK;
+    hid_t layers = 0, element = 0;
+    strings names = {0};
+    matrix x = {0};
+
+    if (h5_find(group, "layers") != H5_GROUP) goto done;
+    TRY(h5_open_group(&layers, group, "layers"));
+    TRY(h5_list(&names, layers));
+    for (int64_t i = 0; i < names.n; i++) {
+        if (chosen && strcmp(names.at[i], chosen) == 0) continue;
+        h5_close(&element);
+        TRY(h5_open(&element, layers, names.at[i]));
+        TRY(registry_read_matrix(&x, element, m->x.n_rows, m->x.n_cols, true));
+        TRY(modality_add_array(m, "layers", names.at[i], &x));
+    }
+done:
+    matrix_clear(&x);
+    strings_clear(&names);
+    h5_close(&element);
+    h5_close(&layers);
+    return st;
+}
+
 scw_status read_anndata(dataset_part *out, hid_t group, const char *layer, const read_request *q)
 {
     scw_status st = SCW_OK;
@@ -93,12 +119,17 @@ scw_status read_anndata(dataset_part *out, hid_t group, const char *layer, const
     *out = (dataset_part){0};
     TRY(read_frame_at(&out->obs, group, "obs", q->hooks));
     if (out->obs.n_rows == 0) FAIL(SCW_EDATA, "%s: has no cells", h5_where(group));
-    TRY(anndata_paths(&x_path, &var_path, group, layer));
+    st = anndata_paths(&x_path, &var_path, group, layer);
+    if (st == SCW_ENOTFOUND && q->depth == READ_FRAMES) st = mem_strdup(&var_path, "var");
+    TRY(st);
     if (layer && strcmp(layer, "X") != 0) TRY(mem_strdup(&m->layer, layer));
     TRY(read_frame_at(&m->var, group, var_path, q->hooks));
     if (m->var.n_rows == 0) FAIL(SCW_EDATA, "%s: has no features", h5_where(group));
+    m->x = (matrix){.n_rows = out->obs.n_rows, .n_cols = m->var.n_rows, .sparse = true};
+    if (q->depth == READ_FRAMES) goto done;
     TRY(h5_open(&element, group, x_path));
     TRY(file_store_read(m, element, out->obs.n_rows, m->var.n_rows, q));
+    if (q->depth == READ_WHOLE && strcmp(var_path, "var") == 0) TRY(read_layers(m, group, layer));
 done:
     mem_free(x_path);
     mem_free(var_path);

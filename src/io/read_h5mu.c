@@ -159,25 +159,40 @@ done:
     return st;
 }
 
+/* Modalities that share features are batches of one modality: each keeps its name as that of the batch. */
+static scw_status as_batch(dataset_part *part)
+{
+    scw_status st = SCW_OK;
+    strings kinds = {0};
+    int32_t *code = NULL;
+
+    TRY(feature_kinds(&kinds, &code, &part->m.var));
+    part->batch = part->m.name;
+    part->m.name = NULL;
+    TRY(mem_strdup(&part->m.name, kinds.at[0]));
+done:
+    mem_free(code);
+    strings_clear(&kinds);
+    return st;
+}
+
 scw_status read_h5mu(file_parts *out, const input *in, const read_request *q)
 {
     scw_status st = SCW_OK;
     hid_t mod = 0, file = in->hdf5;
     strings names = {0};
     scw_read_options each = *q->options;
-    const read_request one = {q->source, &each, q->whole, q->hooks};
+    const read_request one = {q->source, &each, q->depth == READ_WHOLE, q->hooks};
     bool found = false;
     int64_t axis;
 
     TRY(h5mu_axis(&axis, file));
-    if (axis == 1)
-        FAIL(SCW_EUNSUPPORTED, "%s: joins its modalities along features (axis 1)", in->path);
     st = h5_open_group(&mod, file, "mod");
     if (st == SCW_ENOTFOUND) st = SCW_EFORMAT;
     TRY(st);
     TRY(h5mu_modalities(&names, mod));
     if (names.n == 0) FAIL(SCW_EDATA, "%s: has no modalities", h5_where(mod));
-    TRY(read_global(out, file, q->hooks));
+    if (axis != 1) TRY(read_global(out, file, q->hooks));
     TRY(mem_new(&out->parts, names.n));
     if (each.memory_bytes > 0) each.memory_bytes = each.memory_bytes / names.n + 1;
     for (int64_t k = 0; k < names.n; k++) {
@@ -185,6 +200,7 @@ scw_status read_h5mu(file_parts *out, const input *in, const read_request *q)
         TRY(log_check_cancel(q->hooks));
         out->n_parts = (int)k + 1;
         TRY(read_modality(part, mod, names.at[k], &found, &one));
+        if (axis == 1) TRY(as_batch(part));
         if (out->has_global)
             TRY(h5mu_read_map(&part->row_of_obs, file, names.at[k], &part->obs, &out->global,
                               q->hooks));

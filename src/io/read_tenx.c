@@ -146,7 +146,7 @@ scw_status read_tenx(file_parts *out, const input *in, const read_request *q)
     TRY(mem_strdup(&part.obs.index_name, "_index"));
     TRY(read_names(&part.obs.index, group, "barcodes"));
     part.obs.n_rows = part.obs.index.n;
-    TRY(read_counts(&part.m.x, group, part.obs.n_rows, part.m.var.n_rows, q->whole));
+    TRY(read_counts(&part.m.x, group, part.obs.n_rows, part.m.var.n_rows, q->depth == READ_WHOLE));
     TRY(parts_add(out, &part, in->path, q));
 done:
     dataset_part_clear(&part);
@@ -314,10 +314,10 @@ scw_status read_tenx_old(file_parts *out, const input *in, const read_request *q
 
     TRY(list_genomes(&names, in->hdf5));
     TRY(mem_new(&g, names.n));
-    for (int64_t k = 0; k < names.n; k++) TRY(read_genome(&g[k], in->hdf5, names.at[k], q->whole));
+    for (int64_t k = 0; k < names.n; k++) TRY(read_genome(&g[k], in->hdf5, names.at[k], q->depth == READ_WHOLE));
     TRY(list_features(&part.m.var, g, &names));
     TRY(mem_strdup(&part.obs.index_name, "_index"));
-    TRY(join_genomes(&part, g, names.n, q->whole));
+    TRY(join_genomes(&part, g, names.n, q->depth == READ_WHOLE));
     TRY(parts_add(out, &part, in->path, q));
 done:
     for (int64_t k = 0; g && k < names.n; k++) {

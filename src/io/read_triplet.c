@@ -299,7 +299,7 @@ static scw_status read_members(dataset_part *part, const input *in, const input 
     byte_stream *s = NULL;
 
     TRY(input_stream(&s, in, t->matrix));
-    TRY(read_mtx(&part->m.x, s, true, q->whole, q->hooks));
+    TRY(read_mtx(&part->m.x, s, q->options->rows != SCW_ROWS_CELLS, q->depth == READ_WHOLE, q->hooks));
     TRY(t->features ? read_features(&part->m.var, names, t->features, part->m.x.n_cols)
                     : number_names(&part->m.var, part->m.x.n_cols, "feature_"));
     TRY(t->cells ? read_cells(&part->obs, names, t->cells, part->m.x.n_rows)
@@ -348,8 +348,8 @@ scw_status read_mtx_file(file_parts *out, const input *in, const read_request *q
         t.matrix = NULL; /* it is the file itself */
     }
     if (!t.features || !t.cells)
-        log_info(q->hooks, "%s: rows are taken for features, columns for cells; no names of %s lie "
-                 "beside it", in->path, t.features ? "cells" : t.cells ? "features" : "either");
+        log_info(q->hooks, "%s: rows are taken for %s; no names of %s lie beside it", in->path,
+                 q->options->rows == SCW_ROWS_CELLS ? "cells" : "features", t.features ? "cells" : t.cells ? "features" : "either");
     TRY(read_members(&part, in, &folder, &t, q));
     TRY(parts_add(out, &part, in->path, q));
 done:

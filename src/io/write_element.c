@@ -336,18 +336,48 @@ scw_status write_legacy_frame(hid_t parent, const char *name, const frame *f)
 
 /* ------------------------------------------------------------------ matrices and arrays */
 
+/* Little-endian types of files. */
+static hid_t stored_type(number_type t)
+{
+    switch (t) {
+    case NUMBER_F32: return H5T_IEEE_F32LE;
+    case NUMBER_F64: return H5T_IEEE_F64LE;
+    case NUMBER_I8: return H5T_STD_I8LE;
+    case NUMBER_I16: return H5T_STD_I16LE;
+    case NUMBER_I32: return H5T_STD_I32LE;
+    case NUMBER_I64: return H5T_STD_I64LE;
+    case NUMBER_U8: return H5T_STD_U8LE;
+    case NUMBER_U16: return H5T_STD_U16LE;
+    case NUMBER_U32: return H5T_STD_U32LE;
+    case NUMBER_U64: return H5T_STD_U64LE;
+    }
+    return H5T_IEEE_F64LE;
+}
+
+/* Exact values in the type they came in; others are floats. */
+static scw_status write_values(hid_t *out, hid_t parent, const char *name, const matrix *m, int rank,
+                               const int64_t *dim)
+{
+    if (m->exact)
+        return h5_write_as(out, parent, name, stored_type(m->stored), H5T_NATIVE_DOUBLE, rank, dim,
+                           m->exact);
+    return h5_write_array(out, parent, name, H5T_NATIVE_FLOAT, rank, dim, m->values);
+}
+
+/* Indices and pointers are of one type, as scipy has them: 64 bits where 32 do not reach. */
 static scw_status write_csr(hid_t parent, const char *name, const matrix *m)
 {
     scw_status st = SCW_OK;
     hid_t group = 0;
     int64_t shape[2] = {m->n_rows, m->n_cols}, nnz = matrix_nnz(m), n_pointers = m->n_rows + 1;
+    hid_t index = nnz > INT32_MAX ? H5T_STD_I64LE : H5T_STD_I32LE;
 
     TRY(h5_make_group(&group, parent, name));
     TRY(write_encoding(group, "csr_matrix", "0.1.0"));
     TRY(h5_put_attr_ints(group, "shape", shape, 2, false));
-    TRY(h5_write_array(NULL, group, "data", H5T_NATIVE_FLOAT, 1, &nnz, m->values));
-    TRY(h5_write_array(NULL, group, "indices", H5T_NATIVE_INT32, 1, &nnz, m->indices));
-    TRY(h5_write_array(NULL, group, "indptr", H5T_NATIVE_INT64, 1, &n_pointers, m->indptr));
+    TRY(write_values(NULL, group, "data", m, 1, &nnz));
+    TRY(h5_write_as(NULL, group, "indices", index, H5T_NATIVE_INT32, 1, &nnz, m->indices));
+    TRY(h5_write_as(NULL, group, "indptr", index, H5T_NATIVE_INT64, 1, &n_pointers, m->indptr));
 done:
     h5_close(&group);
     return st;
@@ -355,10 +385,16 @@ done:
 
 scw_status write_matrix(hid_t parent, const char *name, const matrix *m)
 {
+    scw_status st = SCW_OK;
     int64_t dim[2] = {m->n_rows, m->n_cols};
+    hid_t d = 0;
 
     if (m->sparse) return write_csr(parent, name, m);
-    return write_encoded_array(parent, name, H5T_NATIVE_FLOAT, 2, dim, m->values);
+    TRY(write_values(&d, parent, name, m, 2, dim));
+    TRY(encode(&d, "array"));
+done:
+    h5_close(&d);
+    return st;
 }
 
 static scw_status write_named_columns(hid_t obsm, const char *name, const results_array *a,

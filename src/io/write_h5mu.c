@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
+#include "io/element.h"
 #include "io/formats.h"
 #include "io/registry.h"
 #include "io/write_element.h"
@@ -302,32 +303,46 @@ done:
     return st;
 }
 
-static scw_status write_modality(hid_t file, const scw_dataset *d, int which)
+/* The content of an annotated matrix, into the root of a file or the group of a modality. */
+static scw_status write_anndata(hid_t group, const modality *m, const frame *obs)
 {
     static const char *const dicts[] = {"layers", "obsm", "obsp", "varm", "varp", "uns"};
     scw_status st = SCW_OK;
-    const modality *m = &d->modalities[which];
-    hid_t mod = 0, group = 0, dict = 0;
-    frame obs = {0};
+    hid_t dict = 0;
     matrix loaded = {0};
     const matrix *x;
 
     TRY(modality_load(&x, &loaded, m));
-    TRY(own_obs(&obs, d, which));
-    TRY(h5_open_group(&mod, file, "mod"));
-    TRY(h5_make_group(&group, mod, m->name));
     TRY(write_encoding(group, "anndata", "0.1.0"));
     TRY(write_matrix(group, "X", x));
-    TRY(write_frame(group, "obs", &obs));
+    TRY(write_frame(group, "obs", obs));
     TRY(write_frame(group, "var", &m->var));
     for (size_t i = 0; i < sizeof dicts / sizeof *dicts; i++) {
         TRY(write_open_dict(&dict, group, dicts[i]));
+        for (int k = 0; k < m->n_arrays; k++) {
+            const modality_array *a = &m->arrays[k];
+            if (strcmp(a->group, dicts[i]) == 0) TRY(write_matrix(dict, a->name, &a->x));
+        }
         h5_close(&dict);
     }
 done:
-    frame_clear(&obs);
     matrix_clear(&loaded);
     h5_close(&dict);
+    return st;
+}
+
+static scw_status write_modality(hid_t file, const scw_dataset *d, int which)
+{
+    scw_status st = SCW_OK;
+    hid_t mod = 0, group = 0;
+    frame obs = {0};
+
+    TRY(own_obs(&obs, d, which));
+    TRY(h5_open_group(&mod, file, "mod"));
+    TRY(h5_make_group(&group, mod, d->modalities[which].name));
+    TRY(write_anndata(group, &d->modalities[which], &obs));
+done:
+    frame_clear(&obs);
     h5_close(&group);
     h5_close(&mod);
     return st;
@@ -346,31 +361,102 @@ done:
     return st;
 }
 
+/* Names of the features as the copied modality holds them. */
+static scw_status copied_var_names(strings *out, hid_t file, const char *name)
+{
+    scw_status st = SCW_OK;
+    hid_t mod = 0, group = 0, var = 0;
+    frame f = {0};
+
+    *out = (strings){0};
+    TRY(h5_open_group(&mod, file, "mod"));
+    TRY(h5_open_group(&group, mod, name));
+    TRY(h5_open(&var, group, "var"));
+    TRY(h5_kind_of(var) == H5_GROUP ? element_frame_index(&f, var)
+                                    : element_records_as_stored(&f, var));
+    *out = f.index;
+    f.index = (strings){0};
+done:
+    frame_clear(&f);
+    h5_close(&var);
+    h5_close(&group);
+    h5_close(&mod);
+    return st;
+}
+
+scw_status h5mu_write_around(hid_t file, const scw_dataset *d)
+{
+    scw_status st = SCW_OK;
+    strings *names = NULL;
+    const strings **borrowed = NULL;
+    frame obs = {0};
+
+    TRY(mem_new(&names, d->n_modalities));
+    TRY(mem_new(&borrowed, d->n_modalities));
+    TRY(h5mu_global_columns(&obs, d));
+    for (int k = 0; k < d->n_modalities; k++) {
+        TRY(copied_var_names(&names[k], file, d->modalities[k].name));
+        borrowed[k] = &names[k];
+    }
+    TRY(h5mu_write_frame_of(file, d, &obs, borrowed));
+done:
+    for (int k = 0; names && k < d->n_modalities; k++) strings_clear(&names[k]);
+    mem_free(names);
+    mem_free(borrowed);
+    mem_free(obs.columns);
+    return st;
+}
+
+scw_status dataset_write_h5mu_into(hid_t file, const scw_dataset *d)
+{
+    scw_status st = SCW_OK;
+    const strings **var_names = NULL;
+    frame obs = {0};
+
+    TRY(mem_new(&var_names, d->n_modalities));
+    for (int k = 0; k < d->n_modalities; k++) var_names[k] = &d->modalities[k].var.index;
+    TRY(h5mu_global_columns(&obs, d));
+    TRY(h5mu_write_frame_of(file, d, &obs, var_names));
+    for (int k = 0; k < d->n_modalities; k++) TRY(write_modality(file, d, k));
+done:
+    mem_free(obs.columns);
+    mem_free(var_names);
+    return st;
+}
+
+/* The one modality's rows are the cells of the set, in its order. */
+scw_status dataset_write_h5ad_into(hid_t file, const scw_dataset *d)
+{
+    scw_status st = SCW_OK;
+    const modality *m = &d->modalities[0];
+    bool in_order = d->n_modalities == 1 && m->x.n_rows == d->n_obs;
+
+    for (int64_t i = 0; in_order && i < d->n_obs; i++) in_order = m->row_of_obs[i] == i;
+    if (!in_order)
+        FAIL(SCW_EINVAL, "%s: a set of %d modalities needs an .h5mu", d->files[0].path,
+             d->n_modalities);
+    TRY(write_anndata(file, m, &d->obs));
+done:
+    return st;
+}
+
 scw_status dataset_write_h5mu(const scw_dataset *d, const char *record, const char *path)
 {
     scw_status st = SCW_OK;
     h5_session session;
     atomic_file f = {0};
     hid_t file = 0;
-    const strings **var_names = NULL;
-    frame obs = {0};
 
     h5_session_begin(&session);
     TRY(atomic_file_begin(&f, path));
-    TRY(mem_new(&var_names, d->n_modalities));
-    for (int k = 0; k < d->n_modalities; k++) var_names[k] = &d->modalities[k].var.index;
-    TRY(h5mu_global_columns(&obs, d));
     TRY(h5_file_create(&file, f.temporary, H5MU_USERBLOCK));
-    TRY(h5mu_write_frame_of(file, d, &obs, var_names));
+    TRY(dataset_write_h5mu_into(file, d));
     TRY(write_uns(file, record));
-    for (int k = 0; k < d->n_modalities; k++) TRY(write_modality(file, d, k));
     TRY(h5_file_finish(&file));
     TRY(h5mu_write_userblock(f.temporary));
     TRY(atomic_file_commit(&f));
 done:
     h5_close(&file);
-    mem_free(obs.columns);
-    mem_free(var_names);
     atomic_file_clear(&f);
     h5_session_end(&session);
     return st;

@@ -14,6 +14,11 @@
 SCW_CHECKED scw_status dataset_write_h5mu(const scw_dataset *d, const char *record,
                                           const char *path);
 
+/* The same into a file that is open; its user block is the caller's. */
+SCW_CHECKED scw_status dataset_write_h5mu_into(hid_t file, const scw_dataset *d);
+/* The same as the root of an .h5ad. SCW_EINVAL when the set has several modalities. */
+SCW_CHECKED scw_status dataset_write_h5ad_into(hid_t file, const scw_dataset *d);
+
 /* Everything of an h5mu but the content of /mod/<name>: attributes, the order of modalities, obs, var
  * and the maps between them. The group /mod is made where absent. `var_names[k]`: features of modality k. */
 SCW_CHECKED scw_status h5mu_write_frame_of(hid_t file, const scw_dataset *d, const frame *obs,
@@ -23,6 +28,8 @@ SCW_CHECKED scw_status h5mu_write_frame_of(hid_t file, const scw_dataset *d, con
 SCW_CHECKED scw_status h5mu_add_maps(hid_t file, const char *name, int64_t n_obs,
                                      const int64_t *row_of_obs, const strings *var_names,
                                      const scw_hooks *hooks);
+/* The same around modalities that are copies of files: their features as they stand there. */
+SCW_CHECKED scw_status h5mu_write_around(hid_t file, const scw_dataset *d);
 /* Write the text into the user block of a closed file. */
 SCW_CHECKED scw_status h5mu_write_userblock(const char *path);
 /* Columns of obs that belong to no single modality: those without a "<modality>:" prefix. Borrowed

@@ -205,6 +205,12 @@ done:
 
 /* ------------------------------------------------------------------ one file, several files */
 
+static bool ends_with(const char *path, const char *ending)
+{
+    size_t n = strlen(path), e = strlen(ending);
+    return n >= e && strcmp(path + n - e, ending) == 0;
+}
+
 static scw_status write_into_copy(const scw_results *r, const scw_dataset *d, const atomic_file *f,
                                   const scw_hooks *hooks)
 {
@@ -223,29 +229,6 @@ static scw_status write_into_copy(const scw_results *r, const scw_dataset *d, co
     release_space(f->temporary);
 done:
     h5_close(&file);
-    return st;
-}
-
-/* Names of the features as the copied modality holds them. */
-static scw_status copied_var_names(strings *out, hid_t file, const char *name)
-{
-    scw_status st = SCW_OK;
-    hid_t mod = 0, group = 0, var = 0;
-    frame f = {0};
-
-    *out = (strings){0};
-    TRY(h5_open_group(&mod, file, "mod"));
-    TRY(h5_open_group(&group, mod, name));
-    TRY(h5_open(&var, group, "var"));
-    TRY(h5_kind_of(var) == H5_GROUP ? element_frame_index(&f, var)
-                                    : element_records_as_stored(&f, var));
-    *out = f.index;
-    f.index = (strings){0};
-done:
-    frame_clear(&f);
-    h5_close(&var);
-    h5_close(&group);
-    h5_close(&mod);
     return st;
 }
 
@@ -269,9 +252,6 @@ static scw_status write_joined(const scw_results *r, const scw_dataset *d, const
 {
     scw_status st = SCW_OK;
     hid_t file = 0, mod = 0;
-    strings *names = NULL;
-    const strings **borrowed = NULL;
-    frame obs = {0};
     struct stat info;
     int64_t bytes = results_bytes(r, d);
 
@@ -280,19 +260,14 @@ static scw_status write_joined(const scw_results *r, const scw_dataset *d, const
             FAIL(SCW_EIO, "%s: cannot open: %s", d->files[k].path, strerror(errno));
         bytes += (int64_t)info.st_size + info.st_size / 8;
     }
-    TRY(mem_new(&names, d->n_files));
-    TRY(mem_new(&borrowed, d->n_files));
-    TRY(h5mu_global_columns(&obs, d));
     TRY(h5_file_create(&file, f->temporary, H5MU_USERBLOCK));
     TRY(reserve_space(f->temporary, f->target, bytes));
     TRY(h5_make_group(&mod, file, "mod"));
     for (int k = 0; k < d->n_files; k++) {
         TRY(log_check_cancel(hooks));
         TRY(copy_modality(mod, &d->files[k]));
-        TRY(copied_var_names(&names[k], file, d->files[k].modality));
-        borrowed[k] = &names[k];
     }
-    TRY(h5mu_write_frame_of(file, d, &obs, borrowed));
+    TRY(h5mu_write_around(file, d));
     TRY(add_results(file, r, d, hooks));
     h5_close(&mod);
     TRY(h5_file_finish(&file));
@@ -301,10 +276,29 @@ static scw_status write_joined(const scw_results *r, const scw_dataset *d, const
 done:
     h5_close(&mod);
     h5_close(&file);
-    for (int k = 0; names && k < d->n_files; k++) strings_clear(&names[k]);
-    mem_free(names);
-    mem_free(borrowed);
-    mem_free(obs.columns);
+    return st;
+}
+
+/* Files of other formats, and batches: the set is read once more with its exact values and written. */
+static scw_status write_anew(const scw_results *r, const scw_dataset *d, const atomic_file *f,
+                             const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    hid_t file = 0;
+    scw_dataset *again = NULL;
+    bool h5ad = ends_with(f->target, ".h5ad");
+
+    TRY(dataset_read_again(&again, d, hooks));
+    if (again->n_obs != d->n_obs)
+        FAIL(SCW_EDATA, "%s: has changed since it was read", d->files[0].path);
+    TRY(h5_file_create(&file, f->temporary, h5ad ? 0 : H5MU_USERBLOCK));
+    TRY(h5ad ? dataset_write_h5ad_into(file, again) : dataset_write_h5mu_into(file, again));
+    TRY(add_results(file, r, d, hooks));
+    TRY(h5_file_finish(&file));
+    if (!h5ad) TRY(h5mu_write_userblock(f->temporary));
+done:
+    h5_close(&file);
+    scw_dataset_free(again);
     return st;
 }
 
@@ -322,16 +316,20 @@ scw_status scw_results_write(const scw_results *results, const scw_dataset *data
              (long long)results->n_obs, (long long)dataset->n_obs);
     if (dataset->n_files < 1)
         FAIL(SCW_EINVAL, "the data set was not read from a file, so there is none to add to");
-    for (int k = 0; k < dataset->n_files; k++)
-        if (!dataset->files[k].native)
-            FAIL(SCW_EUNSUPPORTED, "%s: results go into a copy of the input, and this one is no .h5ad "
-                 "or .h5mu; convert it first", dataset->files[k].path);
+    bool anew = dataset->stacked, one_each = true;
+    for (int k = 0; k < dataset->n_files; k++) {
+        anew |= !dataset->files[k].native;
+        one_each &= dataset->files[k].n_parts == 1;
+    }
     TRY(atomic_file_begin(&f, path));
     bool joined = dataset->n_files > 1;
     for (int64_t k = 0; k < results->n_parts; k++) /* one more modality makes an .h5ad an .h5mu */
         joined |= results->parts[k].row_of_obs && dataset->files[0].modality;
-    TRY(joined ? write_joined(results, dataset, &f, hooks)
-               : write_into_copy(results, dataset, &f, hooks));
+    if (anew || (dataset->n_files > 1 && !one_each))
+        TRY(write_anew(results, dataset, &f, hooks));
+    else
+        TRY(joined ? write_joined(results, dataset, &f, hooks)
+                   : write_into_copy(results, dataset, &f, hooks));
     TRY(atomic_file_commit(&f));
 done:
     atomic_file_clear(&f);

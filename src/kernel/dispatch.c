@@ -24,7 +24,8 @@
     void cpu_fill_elementwise_##isa_(kernel_table *t);                                             \
     void cpu_fill_gemm_##isa_(kernel_table *t);                                                    \
     void cpu_fill_norm_##isa_(kernel_table *t);                                                    \
-    void cpu_fill_optimizer_##isa_(kernel_table *t);
+    void cpu_fill_optimizer_##isa_(kernel_table *t);                                               \
+    void cpu_fill_random_##isa_(kernel_table *t);
 #define ADD_CPU(name_, isa_)                                                                       \
     do {                                                                                           \
         kernel_table *added = add_table(name_);                                                    \
@@ -33,6 +34,7 @@
         cpu_fill_gemm_##isa_(added);                                                               \
         cpu_fill_norm_##isa_(added);                                                               \
         cpu_fill_optimizer_##isa_(added);                                                          \
+        cpu_fill_random_##isa_(added);                                                             \
     } while (0)
 DECLARE_CPU(default)
 #ifdef HAVE_CPU_X86
@@ -58,6 +60,7 @@ static kernel_table *add_table(const char *isa)
     ref_fill_norm(t);
     ref_fill_optimizer(t);
     ref_fill_gemm(t);
+    ref_fill_random(t);
     return t;
 }
 
@@ -165,9 +168,9 @@ double kernel_affine_squared_error(const affine_sparse *x, const real *p)
 }
 
 void kernel_affine_squared_error_backward(const affine_sparse *x, const real *p, real scale,
-                                          real *d_p)
+                                          bool fresh, real *d_p)
 {
-    table()->affine_squared_error_backward(x, p, scale, d_p);
+    table()->affine_squared_error_backward(x, p, scale, fresh, d_p);
 }
 
 void kernel_relu(int64_t n, const real *x, real *y)
@@ -220,6 +223,16 @@ double kernel_sum_squares(int64_t n, const real *x)
     return table()->sum_squares(n, x);
 }
 
+void kernel_fill_keep(int64_t n, double drop, rng_key key, uint32_t step, real *out)
+{
+    table()->fill_keep(n, drop, key, step, out);
+}
+
+void kernel_fill_normal(int64_t n, rng_key key, uint32_t step, real *out)
+{
+    table()->fill_normal(n, key, step, out);
+}
+
 void kernel_add_bias(int64_t rows, int64_t cols, const real *x, const real *bias, real *y)
 {
     table()->add_bias(rows, cols, x, bias, y);
@@ -240,26 +253,22 @@ void kernel_log_softmax(int64_t rows, int64_t cols, const real *x, real *y)
     table()->log_softmax(rows, cols, x, y);
 }
 
-void kernel_batch_norm_train(int64_t rows, int64_t cols, const real *x, const real *gamma,
-                             const real *beta, real eps, real momentum, real *running_mean,
-                             real *running_var, real *mean, real *inv_std, real *y)
+void kernel_batch_norm_train(const kernel_norm *b, real momentum, real *running_mean,
+                             real *running_var, real *y)
 {
-    table()->batch_norm_train(rows, cols, x, gamma, beta, eps, momentum, running_mean, running_var,
-                              mean, inv_std, y);
+    table()->batch_norm_train(b, momentum, running_mean, running_var, y);
 }
 
-void kernel_batch_norm_eval(int64_t rows, int64_t cols, const real *x, const real *gamma,
-                            const real *beta, real eps, const real *running_mean,
-                            const real *running_var, real *y)
+void kernel_batch_norm_eval(const kernel_norm *b, const real *running_mean, const real *running_var,
+                            real *y)
 {
-    table()->batch_norm_eval(rows, cols, x, gamma, beta, eps, running_mean, running_var, y);
+    table()->batch_norm_eval(b, running_mean, running_var, y);
 }
 
-void kernel_batch_norm_backward(int64_t rows, int64_t cols, const real *x, const real *gamma,
-                                const real *mean, const real *inv_std, const real *g, real *d_x,
+void kernel_batch_norm_backward(const kernel_norm *b, const real *g, bool fresh, real *d_x,
                                 real *d_gamma, real *d_beta)
 {
-    table()->batch_norm_backward(rows, cols, x, gamma, mean, inv_std, g, d_x, d_gamma, d_beta);
+    table()->batch_norm_backward(b, g, fresh, d_x, d_gamma, d_beta);
 }
 
 void kernel_adam(int64_t n, real *theta, real *grad, real *m, real *v,
@@ -272,4 +281,9 @@ void kernel_rmsprop(int64_t n, real *theta, real *grad, real *v, double lr, doub
                     double eps)
 {
     table()->rmsprop(n, theta, grad, v, lr, alpha, eps);
+}
+
+void kernel_average(int64_t n, double keep, const real *x, real *average)
+{
+    table()->average(n, keep, x, average);
 }

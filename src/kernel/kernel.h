@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/real.h"
+#include "base/rng.h"
 #include "base/status.h"
 
 /* ------------------------------------------------------------- affine-sparse matrices
@@ -59,9 +60,9 @@ void kernel_affine_backward(const affine_sparse *x, const real *w, const real *w
 
 /* Sum over present rows i and all j of (p_ij - x_ij)^2, p [B, F]; summed in double over fixed blocks. */
 double kernel_affine_squared_error(const affine_sparse *x, const real *p);
-/* d_p [B, F] += scale * 2 (p - x) on present rows. */
+/* d_p [B, F] += scale * 2 (p - x) on present rows; with `fresh` d_p is written, 0 on absent ones. */
 void kernel_affine_squared_error_backward(const affine_sparse *x, const real *p, real scale,
-                                          real *d_p);
+                                          bool fresh, real *d_p);
 
 /* ------------------------------------------------------------- elementwise and reductions */
 
@@ -82,21 +83,40 @@ void kernel_column_sums(int64_t rows, int64_t cols, const real *g, real *d_bias)
 void kernel_softmax(int64_t rows, int64_t cols, const real *x, real *y);
 void kernel_log_softmax(int64_t rows, int64_t cols, const real *x, real *y);
 
-/* Batch norm over the rows of x [rows, cols]; specs: eps inside the root, biased variance for
- * normalising, unbiased for the running one: run = (1 - momentum) * run + momentum * batch.
- * mean, inv_std [cols] are outputs of the training forward and inputs of the backward. */
-void kernel_batch_norm_train(int64_t rows, int64_t cols, const real *x, const real *gamma,
-                             const real *beta, real eps, real momentum, real *running_mean,
-                             real *running_var, real *mean, real *inv_std, real *y);
-void kernel_batch_norm_eval(int64_t rows, int64_t cols, const real *x, const real *gamma,
-                            const real *beta, real eps, const real *running_mean,
-                            const real *running_var, real *y);
-/* Training-mode gradient. All outputs accumulate; d_x may be NULL. */
-void kernel_batch_norm_backward(int64_t rows, int64_t cols, const real *x, const real *gamma,
-                                const real *mean, const real *inv_std, const real *g, real *d_x,
+/* ------------------------------------------------------------- random numbers
+ * Element e of a step is the same for any number of threads (base/rng.h; the bits: ref/random.c). */
+
+/* The multiplier of inverted dropout: 0 with probability p, else 1 / (1 - p). A decision has 16 bits:
+ * p is `drop` rounded to a multiple of 2^-16, so the mean is 1 exactly. */
+void kernel_fill_keep(int64_t n, double drop, rng_key key, uint32_t step, real *out);
+/* Standard normal, from 24-bit uniforms. */
+void kernel_fill_normal(int64_t n, rng_key key, uint32_t step, real *out);
+
+/* Batch norm over the rows of x' = x or max(x, 0), then dropout:
+ *     y = ((x' - mean) inv_std gamma + beta) keep
+ * specs: eps inside the root, biased variance for normalising, unbiased for the running one:
+ * run = (1 - momentum) * run + momentum * batch. */
+typedef struct kernel_norm {
+    int64_t rows, cols;
+    const real *x;            /* [rows, cols] */
+    bool relu;                /* normalise max(x, 0) */
+    const real *gamma, *beta; /* [cols] */
+    real eps;
+    const real *keep;     /* [rows, cols] or NULL: ones */
+    real *mean, *inv_std; /* [cols] outputs of the training forward, inputs of the backward */
+} kernel_norm;
+
+void kernel_batch_norm_train(const kernel_norm *b, real momentum, real *running_mean,
+                             real *running_var, real *y);
+void kernel_batch_norm_eval(const kernel_norm *b, const real *running_mean, const real *running_var,
+                            real *y);
+/* Training-mode gradient of g [rows, cols]. d_gamma, d_beta accumulate; d_x does, or with `fresh` is
+ * written; it may be NULL. */
+void kernel_batch_norm_backward(const kernel_norm *b, const real *g, bool fresh, real *d_x,
                                 real *d_gamma, real *d_beta);
 
-/* ------------------------------------------------------------- optimizers: one fused pass */
+/* ------------------------------------------------------------- optimizers: one fused pass
+ * Serial: train/optimizer.c shares chunks of the block among the threads. */
 
 typedef struct kernel_adam_options {
     double lr, beta1, beta2, eps;
@@ -111,6 +131,8 @@ void kernel_adam(int64_t n, real *theta, real *grad, real *m, real *v,
 /* v <- alpha v + (1 - alpha) g^2; theta -= lr g / (sqrt(v) + eps); grad is set to zero. */
 void kernel_rmsprop(int64_t n, real *theta, real *grad, real *v, double lr, double alpha,
                     double eps);
+/* Running average of values x [n]: average <- keep average + (1 - keep) x. */
+void kernel_average(int64_t n, double keep, const real *x, real *average);
 
 /* Name of the instruction set the CPU kernels use here: "avx512f", "avx2", "default", "ref". */
 const char *kernel_isa(void);

@@ -25,7 +25,7 @@ typedef struct kernel_table {
                             const real *g, real *d_w, real *d_weight, real *scratch);
     double (*affine_squared_error)(const affine_sparse *x, const real *p);
     void (*affine_squared_error_backward)(const affine_sparse *x, const real *p, real scale,
-                                          real *d_p);
+                                          bool fresh, real *d_p);
 
     void (*relu)(int64_t n, const real *x, real *y);
     void (*relu_backward)(int64_t n, const real *y, const real *g, real *d_x);
@@ -37,25 +37,25 @@ typedef struct kernel_table {
     void (*exp)(int64_t n, const real *x, real *y);
     double (*sum)(int64_t n, const real *x);
     double (*sum_squares)(int64_t n, const real *x);
+    void (*fill_keep)(int64_t n, double drop, rng_key key, uint32_t step, real *out);
+    void (*fill_normal)(int64_t n, rng_key key, uint32_t step, real *out);
     void (*add_bias)(int64_t rows, int64_t cols, const real *x, const real *bias, real *y);
     void (*column_sums)(int64_t rows, int64_t cols, const real *g, real *d_bias);
     void (*softmax)(int64_t rows, int64_t cols, const real *x, real *y);
     void (*log_softmax)(int64_t rows, int64_t cols, const real *x, real *y);
 
-    void (*batch_norm_train)(int64_t rows, int64_t cols, const real *x, const real *gamma,
-                             const real *beta, real eps, real momentum, real *running_mean,
-                             real *running_var, real *mean, real *inv_std, real *y);
-    void (*batch_norm_eval)(int64_t rows, int64_t cols, const real *x, const real *gamma,
-                            const real *beta, real eps, const real *running_mean,
-                            const real *running_var, real *y);
-    void (*batch_norm_backward)(int64_t rows, int64_t cols, const real *x, const real *gamma,
-                                const real *mean, const real *inv_std, const real *g, real *d_x,
+    void (*batch_norm_train)(const kernel_norm *b, real momentum, real *running_mean,
+                             real *running_var, real *y);
+    void (*batch_norm_eval)(const kernel_norm *b, const real *running_mean, const real *running_var,
+                            real *y);
+    void (*batch_norm_backward)(const kernel_norm *b, const real *g, bool fresh, real *d_x,
                                 real *d_gamma, real *d_beta);
 
     void (*adam)(int64_t n, real *theta, real *grad, real *m, real *v,
                  const kernel_adam_options *options);
     void (*rmsprop)(int64_t n, real *theta, real *grad, real *v, double lr, double alpha,
                     double eps);
+    void (*average)(int64_t n, double keep, const real *x, real *average);
 } kernel_table;
 
 /* Table number k of those this CPU can run: the best first, ref last; NULL past the end. */
@@ -68,6 +68,14 @@ void ref_fill_elementwise(kernel_table *t);
 void ref_fill_norm(kernel_table *t);
 void ref_fill_optimizer(kernel_table *t);
 void ref_fill_gemm(kernel_table *t);
+void ref_fill_random(kernel_table *t);
+
+/* A 16-bit number below this drops its element. */
+static inline uint32_t kernel_keep_limit(double drop)
+{
+    uint32_t limit = (uint32_t)(drop * 65536.0 + 0.5);
+    return limit < 65535 ? limit : 65535;
+}
 
 /* One implementation of products. False: the case is declined, and C is untouched. */
 typedef struct kernel_gemm_row {

@@ -2,6 +2,7 @@
 #include "models/cells.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 
@@ -11,6 +12,7 @@ void cells_clear(cells *c)
         prepared_clear(&c->x[m]);
     mem_free(c->labels);
     mem_free(c->weight);
+    mem_free(c->known_batch);
     mem_free(c->batch);
     for (int m = 0; m < MODEL_MAX_MODALITIES; m++) mem_free(c->shift[m]);
     *c = (cells){0};
@@ -49,6 +51,14 @@ static const real *gather_vector(tape *t, const float *values, const int64_t *ro
     return out;
 }
 
+static const int32_t *gather_codes(tape *t, const int32_t *codes, const int64_t *rows, int64_t n)
+{
+    int32_t *out = codes ? tape_alloc(t, n, sizeof *out) : NULL;
+
+    for (int64_t i = 0; out && i < n; i++) out[i] = codes[rows[i]];
+    return out;
+}
+
 /* Column vectors are the same for every batch: in the float build they are borrowed as they are. */
 static const real *column_vector(tape *t, const float *values, int64_t n)
 {
@@ -76,11 +86,12 @@ bool cells_gather_counts(tape *t, const matrix *y, const int64_t *rows, int64_t 
     real *values = tape_alloc(t, nnz, sizeof *values);
     if (!indptr || !indices || !values) return false;
     for (int64_t i = 0; i < n; i++) {
+        int64_t from = y->indptr[rows[i]], size = y->indptr[rows[i] + 1] - from;
         indptr[i] = at;
-        for (int64_t e = y->indptr[rows[i]]; e < y->indptr[rows[i] + 1]; e++, at++) {
-            indices[at] = y->indices[e];
-            values[at] = (real)y->values[e];
-        }
+        memcpy(indices + at, y->indices + from, (size_t)size * sizeof *indices);
+        for (int64_t e = 0; e < size; e++)
+            values[at + e] = (real)y->values[from + e];
+        at += size;
     }
     indptr[n] = at;
     *x = (affine_sparse){
@@ -105,11 +116,8 @@ void cells_gather(tape *t, const cells *c, const int64_t *rows, int64_t n, model
         x->col_shift = column_vector(t, p->col_shift, x->n_cols);
     }
     batch->weight = gather_vector(t, c->weight, rows, n);
-    if (!c->labels) return;
-    int32_t *labels = tape_alloc(t, n, sizeof *labels);
-    for (int64_t i = 0; labels && i < n; i++)
-        labels[i] = c->labels[rows[i]];
-    batch->labels = labels;
+    batch->labels = gather_codes(t, c->labels, rows, n);
+    batch->batch = gather_codes(t, c->known_batch, rows, n);
 }
 
 /* Background of column j in row i: its value where y is zero. */

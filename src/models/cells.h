@@ -12,6 +12,7 @@ typedef struct cells {
     prepared x[MODEL_MAX_MODALITIES]; /* n rows each */
     int32_t *labels;                  /* [n] class or -1, owned; NULL: none */
     float *weight;                    /* [n] weight in the classification loss, owned; NULL: ones */
+    int32_t *known_batch; /* [n] batch of the model's, -1: none of them, owned; NULL: all are -1 */
     /* A query that is lined up with the reference (train/align.h); else NULL. */
     int32_t *batch;                     /* [n], owned */
     float *shift[MODEL_MAX_MODALITIES]; /* [batches, K_m] taken from the projected input, owned */

@@ -7,8 +7,8 @@
  *   bernoulli   P(x_ij > 0) = 1 / (1 + exp(-(W z_i + b + log(n_i / n)))), n_i the features present in
  *               the cell, n their mean over the training cells
  *
- * A batch or another covariate of the decoder becomes more columns beside z: `n_in` is then wider and
- * the caller's z has them appended. */
+ * Where batches are told apart, z has their columns appended (models/batch_columns.h) and n_in is that
+ * much wider. */
 #ifndef MODELS_COUNT_HEADS_H
 #define MODELS_COUNT_HEADS_H
 

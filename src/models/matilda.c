@@ -10,7 +10,8 @@
  *   mu     = norm(h A) + sum_m A_m u_m             [d]    block without ReLU; A_m: not published
  *   logvar = norm(h B)                             [d]
  *   z      = mu + eps * exp(logvar / 2)
- *   xhat_m = block(z), or D_m z + d_m              [F_m]  without dropout
+ *   xhat_m = block(z), or D_m z + d_m              [F_m]  without dropout; z is [z; b] where batches
+ *                                                        are known (models/batch_columns.h)
  *   logits = C z + c                               [C]
  *   answer = (C mu + c + sum_m S_m u_m + s) / 2    [C]    with the shortcut, else C mu + c
  *
@@ -34,6 +35,8 @@
 
 #include <stdio.h>
 #include <string.h>
+
+#include "models/batch_columns.h"
 
 /* --------------------------------------------------------------------------- parameters */
 
@@ -103,15 +106,15 @@ done:
 static scw_status add_decoder(matilda_net *net, int m)
 {
     const matilda_config *c = &net->config;
+    const int64_t n_in = c->z_dim + c->n_batches;
     char name[128];
 
     (void)snprintf(name, sizeof name, "decoder.%s", c->modality[m].name);
     if (c->linear_decoder)
-        return nn_linear_add(&net->linear_decoder[m], &net->p, name, c->z_dim,
-                             c->modality[m].n_vars, true, MATILDA_GROUP_DECODER + m,
+        return nn_linear_add(&net->linear_decoder[m], &net->p, name, n_in, c->modality[m].n_vars, true, MATILDA_GROUP_DECODER + m,
                              MATILDA_GROUP_DECODER + m);
     return nn_block_add(&net->decoder[m], &net->p, name,
-                        &(nn_block_options){.n_in = c->z_dim,
+                        &(nn_block_options){.n_in = n_in,
                                             .n_out = c->modality[m].n_vars,
                                             .relu = true,
                                             .group = MATILDA_GROUP_WEIGHT,
@@ -193,8 +196,11 @@ static tensor *first(const matilda_net *net, const nn_pass *pass, const model_ba
 {
     if (net->projection[m] < 0)
         return nn_block_linear_sparse(pass, &net->encoder[m], &batch->x[m], net->feature_weight[m]);
-    tensor *p = op_param(pass->t, pass->p, net->projection[m]);
-    tensor *u = op_affine_linear(pass->t, &batch->x[m], p, NULL);
+    const int64_t width = net->config.modality[m].n_components;
+    tensor *u = batch->projected[m]
+                    ? op_input(pass->t, batch->projected[m], batch->n, width, false)
+                    : op_affine_linear(pass->t, &batch->x[m],
+                                       op_param(pass->t, pass->p, net->projection[m]), NULL);
     if (net->config.input_drop <= 0.0) return u;
     uint32_t stream = (uint32_t)(MATILDA_STREAM_INPUT + m);
     return op_dropout(pass->t, u, net->config.input_drop,
@@ -219,8 +225,24 @@ static tensor *encode(const matilda_net *net, const nn_pass *pass, const model_b
     return h; /* [n, H_m] */
 }
 
-void matilda_decode(const matilda_net *net, const nn_pass *pass, tensor *z, model_outputs *out)
+/* [z; b], or z where the decoders see no batch. */
+static tensor *decoder_input(const matilda_net *net, const nn_pass *pass, tensor *z,
+                             const int32_t *batch)
 {
+    const int64_t n_batches = net->config.n_batches;
+
+    if (n_batches == 0 || !z) return z;
+    real *columns = tape_alloc(pass->t, z->dim[0] * n_batches, sizeof *columns);
+    if (!columns) return NULL;
+    batch_columns(columns, n_batches, batch, z->dim[0], n_batches);
+    tensor *const parts[] = {z, op_input(pass->t, columns, z->dim[0], n_batches, false)};
+    return op_concat(pass->t, parts, 2);
+}
+
+void matilda_decode(const matilda_net *net, const nn_pass *pass, tensor *z, const int32_t *batch,
+                    model_outputs *out)
+{
+    z = decoder_input(net, pass, z, batch);
     for (int m = 0; m < net->config.n_modalities; m++) /* [n, F_m] */
         out->recon[m] = net->config.linear_decoder
                             ? nn_linear_apply(pass, &net->linear_decoder[m], z)
@@ -284,7 +306,7 @@ void matilda_forward_from(const matilda_net *net, const nn_pass *pass, const mod
         out->logits = answer(net, pass, out->logits, v);
     else if (c->classify_mean > 0.0)
         out->mean_logits = nn_linear_apply(pass, &net->classifier, out->mu);
-    if (decode) matilda_decode(net, pass, out->z, out);
+    if (decode) matilda_decode(net, pass, out->z, batch->batch, out);
 }
 
 void matilda_forward(const matilda_net *net, const nn_pass *pass, const model_batch *batch,

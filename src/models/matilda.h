@@ -16,6 +16,7 @@ typedef struct matilda_config {
     int n_modalities;
     matilda_modality modality[MODEL_MAX_MODALITIES];
     int64_t n_classes, z_dim, n_joint; /* C, d, width of the joint encoder */
+    int64_t n_batches;                 /* B that the decoders tell apart, 0: none */
     double drop;                       /* of encoder blocks */
     double latent_drop;         /* of mu and logvar; the authors use 0 with three modalities */
     double input_drop;          /* of the projected input */
@@ -76,8 +77,9 @@ void matilda_first(const matilda_net *net, const nn_pass *pass, const model_batc
                    tensor **v);
 void matilda_forward_from(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
                           tensor *const *v, bool decode, model_outputs *out);
-/* Decode a latent [n, z] into reconstructions. */
-void matilda_decode(const matilda_net *net, const nn_pass *pass, tensor *z, model_outputs *out);
+/* Decode a latent [n, z] into reconstructions; batch as in model_batch. */
+void matilda_decode(const matilda_net *net, const nn_pass *pass, tensor *z, const int32_t *batch,
+                    model_outputs *out);
 /* The loss and its parts: rec, kl, cls. `out` is from matilda_forward with decode. */
 void matilda_loss(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
                   const model_outputs *out, model_losses *losses);

@@ -79,6 +79,10 @@ const scw_option matilda_option_table[] = {
      "fit answers for cells that lack some of two or three modalities too; off: such a cell enters "
      "with what it lacks at the training mean"},
 
+    {"batch-removal", SCW_OPTION_REAL, AT(batch_removal), "0", 0, 1e6, NULL, "WEIGHT", "Batches",
+     "with --batch-key: directions of the input along which the batches of a class lie apart shrink; by "
+     "sqrt(1 + WEIGHT) where that is as far as the cells of a batch scatter (30 is a good start). 0: off"},
+
     {"likelihood", SCW_OPTION_CHOICE, AT(likelihood), "auto", 0, 0, "auto|nb|bernoulli|gaussian",
      "KIND", "Count decoders",
      "decoders for simulate, fitted on the finished latent: nb (negative binomial) counts, "

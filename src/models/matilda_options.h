@@ -34,6 +34,7 @@ typedef struct matilda_options {
     double shortcut_c, whiten, whiten_shrink;
     int modality_weights;
     int subsets; /* paths for cells that lack a modality */
+    double batch_removal; /* with batches: weight of their scatter in what is taken out */
     /* count decoders */
     int likelihood; /* likelihood_choice */
     int64_t count_steps;

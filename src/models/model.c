@@ -85,6 +85,7 @@ void scw_model_free(scw_model *m)
 {
     if (!m) return;
     strings_clear(&m->classes);
+    strings_clear(&m->batches);
     for (int k = 0; k < m->n_modalities; k++) {
         mem_free(m->modality[k].name);
         strings_clear(&m->modality[k].features);
@@ -97,6 +98,29 @@ void scw_model_free(scw_model *m)
     count_heads_clear(&m->counts);
     json_decref(m->record);
     mem_free(m);
+}
+
+int64_t model_n_batches(const scw_model *m)
+{
+    return m->batches.n > 1 ? m->batches.n : 0;
+}
+
+scw_status model_batches(int32_t **out, const scw_model *m, const scw_dataset *d, const char *key)
+{
+    scw_status st = SCW_OK;
+    const column *c = NULL;
+    strings names = {0};
+    name_index index = {0};
+
+    TRY(dataset_obs_column(&c, d, key));
+    TRY(column_classes(c, out, &names));
+    TRY(name_index_build(&index, (const char *const *)m->batches.at, m->batches.n, NULL));
+    for (int64_t i = 0; i < d->n_obs; i++)
+        if ((*out)[i] >= 0) (*out)[i] = (int32_t)name_index_find(&index, names.at[(*out)[i]]);
+done:
+    strings_clear(&names);
+    name_index_clear(&index);
+    return st;
 }
 
 static int64_t hidden_width(const matilda_options *o, modality_kind kind)
@@ -114,6 +138,7 @@ void model_config(const scw_model *m, const int64_t *components, matilda_config 
         .n_modalities = m->n_modalities,
         .n_classes = m->classes.n,
         .z_dim = o->z_dim,
+        .n_batches = model_n_batches(m),
         .n_joint = o->joint,
         .drop = o->dropout,
         /* The authors' three-modality class has no dropout on mu and logvar (specs 3.3). */
@@ -183,7 +208,7 @@ static scw_status align_counts(matrix *counts, alignment *a, uint8_t **present,
     const model_modality *x = &m->modality[k];
     matrix rows = {0};
 
-    TRY(alignment_build(a, &x->features, &from->var.index));
+    TRY(alignment_build_var(a, &x->features, &from->var));
     if ((double)a->n_found < m->options.min_coverage * (double)a->n_vars || a->n_found == 0)
         FAIL(SCW_EDATA,
              "modality '%s': the query has %lld of the model's %lld features (%.1f %%), fewer than "
@@ -231,6 +256,7 @@ static scw_status prepare_present(prepared *out, model_coverage *coverage, const
 
     TRY(align_counts(&counts, &a, &present, m, k, from, n));
     coverage->n_found = a.n_found;
+    coverage->column = a.column;
     TRY(transform_apply(out, &m->modality[k].prep, &counts,
                         a.n_found < a.n_vars ? a.has_feature : NULL, present,
                         m->options.file_library));
@@ -257,6 +283,9 @@ static void report_coverage(const scw_model *m, int k, const model_coverage *c,
     if (c->by_kind)
         log_info(hooks, "the query's modality '%s' is taken for the model's '%s'", from->name,
                  name);
+    if (c->column)
+        log_info(hooks, "modality '%s': the model's features are found in the query's var['%s']",
+                 name, c->column);
     if (c->n_found < c->n_vars)
         log_warning(hooks,
                     "modality '%s': %lld of the model's %lld features (%.1f %%) are missing "

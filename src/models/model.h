@@ -34,6 +34,7 @@ struct scw_model {
     const scw_model_kind *kind;
     matilda_options options;
     strings classes;
+    strings batches; /* of the training cells; fewer than two are not told apart */
     int n_modalities;
     model_modality modality[MODEL_MAX_MODALITIES];
     matilda_net net;
@@ -51,11 +52,19 @@ SCW_CHECKED scw_status model_new(scw_model **out, const scw_model_kind *kind,
  * width of modality k's fitted projection, 0 for none. */
 void model_config(const scw_model *m, const int64_t *components, matilda_config *out);
 
+/* Batches that the model's decoders tell apart: the columns beside the latent in their input. */
+int64_t model_n_batches(const scw_model *m);
+/* Codes of an obs column of the data set as the model's batches, -1 for another name or none; *out is
+ * new [n_obs]. SCW_ENOTFOUND: no such column. */
+SCW_CHECKED scw_status model_batches(int32_t **out, const scw_model *m, const scw_dataset *d,
+                                     const char *key);
+
 /* What a query has of the model's features. */
 typedef struct model_coverage {
     int64_t n_vars, n_found, n_present; /* features of the model, found; cells with the modality */
     int64_t n_empty;                    /* cells that have it, but none of the model's features */
     bool by_kind;                       /* the modality was found under another name */
+    const char *column;                 /* of the query's var that has the model's features; NULL: the index */
 } model_coverage;
 
 /* The query's cells as the model's input; coverage [n_modalities]. SCW_EDATA when no modality is

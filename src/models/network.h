@@ -14,7 +14,9 @@ typedef struct model_batch {
     int64_t n;
     int n_modalities;
     affine_sparse x[MODEL_MAX_MODALITIES]; /* [n, F_m] each */
+    real *projected[MODEL_MAX_MODALITIES]; /* [n, K_m] x_m P_m where it is known, or NULL */
     const int32_t *labels;                 /* [n] class or -1, or NULL */
+    const int32_t *batch;                  /* [n] batch or -1, for the decoders; NULL: none is known */
     const real *weight; /* [n] weight of a cell in the classification loss, or NULL */
     const real *eps;    /* given latent noise [n, z], or NULL: random */
     const real *latent; /* given latent [n, z], for heads on a frozen network; else NULL */

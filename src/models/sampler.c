@@ -1,52 +1,40 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "models/sampler.h"
+#include "models/sampler_block.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/distribution.h"
 #include "base/log.h"
 #include "base/threads.h"
 
-#define BLOCK_CELLS 256    /* cells drawn from as many real ones at a time */
-#define BORROWED 1.0       /* a type counts as if so many cells were added that say nothing of it */
 #define POOL_CELLS 64      /* cells of other types whose deviations are borrowed */
-#define SCORE_LIMIT 5.0    /* a count beyond all expectation is no further out than this */
-#define SMALLEST_MEAN 1e-8
 
-/* Sub-streams of RNG_SIMULATE; 0 is the trainer's (train/balance.c). */
-enum {
-    STREAM_ORDER = 1,
-    STREAM_MIX,
-    STREAM_LATENT,
-    STREAM_POOL,
-    STREAM_DEPTH,
-    STREAM_FILL = 16,                               /* + modality */
-    STREAM_NOISE = STREAM_FILL + MODEL_MAX_MODALITIES /* + modality */
-};
-
-/* One block: n new cells from m real ones. */
-typedef struct block {
-    int32_t class;
-    int64_t n, m;
-    int64_t sources[BLOCK_CELLS];
-    uint32_t step;
-    double share;  /* of the variance that is borrowed */
-    double *mix;   /* [n, m] rows of an orthogonal matrix */
-    real *z;       /* [n, d] */
-    int64_t own[BLOCK_CELLS]; /* posterior: the source of each new cell */
-} block;
-
-static rng_key stream_key(const sampler *s, int stream)
+rng_key sampler_key(const sampler *s, int stream)
 {
     return rng_make_key(s->options.seed, RNG_SIMULATE, (uint32_t)stream);
 }
 
-static int64_t width(const sampler *s)
+int64_t sampler_width(const sampler *s)
 {
     return s->model->options.z_dim;
+}
+
+int32_t sampler_batch_of(const sampler *s, int64_t i)
+{
+    return s->cells->known_batch ? s->cells->known_batch[i] : -1;
+}
+
+double block_gain(const block *b, int64_t m)
+{
+    return m > 1 ? sqrt((1.0 - b->share) * (double)m / (double)(m - 1)) : 0.0;
+}
+
+double block_dot(const double *weight, const double *values, int64_t n)
+{
+    double sum = 0.0;
+    for (int64_t q = 0; q < n; q++) sum += weight[q] * values[q];
+    return sum;
 }
 
 /* ------------------------------------------------------------------------------- real cells */
@@ -54,7 +42,7 @@ static int64_t width(const sampler *s)
 static scw_status posterior_block(sampler *s, int64_t first, int64_t n)
 {
     scw_status st = SCW_OK;
-    const size_t bytes = (size_t)(n * width(s)) * sizeof(real);
+    const size_t bytes = (size_t)(n * sampler_width(s)) * sizeof(real);
     int64_t rows[BLOCK_CELLS];
     model_batch batch;
     model_outputs out;
@@ -65,15 +53,15 @@ static scw_status posterior_block(sampler *s, int64_t first, int64_t n)
     const nn_pass pass = {.t = s->tape, .p = &s->model->net.p};
     matilda_forward(&s->model->net, &pass, &batch, false, &out);
     TRY(tape_status(s->tape));
-    memcpy(s->mu + first * width(s), out.mu->value, bytes);
-    memcpy(s->logvar + first * width(s), out.logvar->value, bytes);
+    memcpy(s->mu + first * sampler_width(s), out.mu->value, bytes);
+    memcpy(s->logvar + first * sampler_width(s), out.logvar->value, bytes);
 done:
     return st;
 }
 
 static void find_class_means(sampler *s)
 {
-    const int64_t d = width(s);
+    const int64_t d = sampler_width(s);
 
     for (int64_t i = 0; i < s->cells->n; i++) {
         int32_t c = s->cells->labels[i];
@@ -93,9 +81,9 @@ scw_status sampler_init(sampler *s, const scw_model *m, const cells *c, const ma
 
     *s = (sampler){.model = m, .cells = c, .counts = counts, .options = *options};
     TRY(tape_new(&s->tape));
-    TRY(mem_new(&s->mu, c->n * width(s)));
-    TRY(mem_new(&s->logvar, c->n * width(s)));
-    TRY(mem_new(&s->class_mean, m->classes.n * width(s)));
+    TRY(mem_new(&s->mu, c->n * sampler_width(s)));
+    TRY(mem_new(&s->logvar, c->n * sampler_width(s)));
+    TRY(mem_new(&s->class_mean, m->classes.n * sampler_width(s)));
     TRY(mem_new(&s->class_size, m->classes.n));
     for (int64_t i = 0; i < c->n; i += BLOCK_CELLS)
         TRY(posterior_block(s, i, c->n - i < BLOCK_CELLS ? c->n - i : BLOCK_CELLS));
@@ -147,26 +135,13 @@ static void orthogonal_rows(double *out, int64_t n, int64_t m, rng_key key, uint
     }
 }
 
-/* What a deviation of the sources is multiplied by: unbiased variance, less what is borrowed. */
-static double own_gain(const block *b, int64_t m)
-{
-    return m > 1 ? sqrt((1.0 - b->share) * (double)m / (double)(m - 1)) : 0.0;
-}
-
-static double dot(const double *weight, const double *values, int64_t n)
-{
-    double sum = 0.0;
-    for (int64_t q = 0; q < n; q++) sum += weight[q] * values[q];
-    return sum;
-}
-
 /* --------------------------------------------------------------------------------- latents */
 
 /* Cells of all types of at least two, for their deviations from the mean of their type. */
 static int64_t draw_pool(const sampler *s, const block *b, int64_t *pool)
 {
     int64_t n = 0;
-    rng_key key = stream_key(s, STREAM_POOL);
+    rng_key key = sampler_key(s, STREAM_POOL);
 
     for (uint64_t tries = 0; tries < 20 * POOL_CELLS && n < POOL_CELLS; tries++) {
         int64_t i = (int64_t)rng_below(key, b->step, tries, (uint64_t)s->cells->n);
@@ -178,9 +153,9 @@ static int64_t draw_pool(const sampler *s, const block *b, int64_t *pool)
 
 static void add_borrowed(const sampler *s, block *b)
 {
-    const int64_t d = width(s);
+    const int64_t d = sampler_width(s);
     int64_t pool[POOL_CELLS], n = draw_pool(s, b, pool);
-    rng_key key = stream_key(s, STREAM_POOL);
+    rng_key key = sampler_key(s, STREAM_POOL);
 
     for (int64_t i = 0; i < b->n; i++)
         for (int64_t q = 0; q < n; q++) {
@@ -196,7 +171,7 @@ static void add_borrowed(const sampler *s, block *b)
 
 static void class_latents(const sampler *s, block *b)
 {
-    const int64_t d = width(s);
+    const int64_t d = sampler_width(s);
     double values[BLOCK_CELLS];
 
     for (int64_t e = 0; e < d; e++) {
@@ -204,19 +179,24 @@ static void class_latents(const sampler *s, block *b)
         for (int64_t q = 0; q < b->m; q++) mean += (double)s->mu[b->sources[q] * d + e];
         mean /= (double)b->m;
         for (int64_t q = 0; q < b->m; q++)
-            values[q] = own_gain(b, b->m) * ((double)s->mu[b->sources[q] * d + e] - mean);
+            values[q] = block_gain(b, b->m) * ((double)s->mu[b->sources[q] * d + e] - mean);
         for (int64_t i = 0; i < b->n; i++)
-            b->z[i * d + e] = (real)(mean + dot(b->mix + i * b->m, values, b->m));
+            b->z[i * d + e] = (real)(mean + block_dot(b->mix + i * b->m, values, b->m));
     }
     add_borrowed(s, b);
 }
 
 static void draw_latents(const sampler *s, block *b)
 {
-    const int64_t d = width(s);
-    rng_key key = stream_key(s, STREAM_LATENT);
+    const int64_t d = sampler_width(s);
+    rng_key key = sampler_key(s, STREAM_LATENT);
 
-    for (int64_t i = 0; i < b->n; i++) b->own[i] = b->sources[i % b->m];
+    for (int64_t i = 0; i < b->n; i++) {
+        b->own[i] = b->sources[i % b->m];
+        b->batch[i] = s->options.batch == SAMPLE_BATCH_OBSERVED ? sampler_batch_of(s, b->own[i])
+                      : s->options.batch == SAMPLE_BATCH_MEAN   ? -1
+                                                                : s->options.batch - 1;
+    }
     if (s->options.from == SAMPLE_CLASS) {
         class_latents(s, b);
         return;
@@ -232,250 +212,6 @@ static void draw_latents(const sampler *s, block *b)
         }
 }
 
-/* ---------------------------------------------------------------------------------- depths */
-
-static bool has(const sampler *s, int k, int64_t i)
-{
-    return (!s->cells->x[k].present || s->cells->x[k].present[i] > 0.0f) && s->depth[k][i] > 0;
-}
-
-static int compare_reals(const void *a, const void *b)
-{
-    real x = *(const real *)a, y = *(const real *)b;
-    return (x > y) - (x < y);
-}
-
-/* Depths of the block's sources that have the modality, sorted; else of all cells that have it. */
-static scw_status known_depths(real **out, int64_t *n, const sampler *s, const block *b, int k)
-{
-    scw_status st = SCW_OK;
-
-    *n = 0;
-    TRY(mem_new(out, s->cells->n));
-    for (int64_t q = 0; q < b->m; q++)
-        if (has(s, k, b->sources[q])) (*out)[(*n)++] = s->depth[k][b->sources[q]];
-    for (int64_t i = 0, none = *n == 0; none && i < s->cells->n; i++)
-        if (has(s, k, i)) (*out)[(*n)++] = s->depth[k][i];
-    if (*n == 0)
-        FAIL(SCW_EDATA, "modality '%s': no cell of the reference has counts of it",
-             s->model->modality[k].name);
-    qsort(*out, (size_t)*n, sizeof **out, compare_reals);
-done:
-    return st;
-}
-
-/* Ranks of the mixed logarithms take the quantiles of the real depths. */
-static void mixed_depths(real *out, const sampler *s, const block *b, int k, const real *sorted,
-                         int64_t n)
-{
-    double values[BLOCK_CELLS], score[BLOCK_CELLS], mean = 0.0, count = 0.0;
-
-    for (int64_t q = 0; q < b->m; q++) {
-        values[q] = has(s, k, b->sources[q]) ? log((double)s->depth[k][b->sources[q]]) : NAN;
-        if (isnan(values[q])) continue;
-        mean += values[q];
-        count++;
-    }
-    for (int64_t q = 0; q < b->m; q++) values[q] = isnan(values[q]) ? 0.0 : values[q] - mean / count;
-    for (int64_t i = 0; i < b->n; i++) /* a little noise orders the cells where all depths agree */
-        score[i] = dot(b->mix + i * b->m, values, b->m) +
-                   1e-9 * rng_normal(stream_key(s, STREAM_DEPTH), b->step,
-                                     (uint64_t)(k * BLOCK_CELLS + i));
-    for (int64_t i = 0; i < b->n; i++) {
-        int64_t rank = 0;
-        for (int64_t o = 0; o < b->n; o++) rank += score[o] < score[i];
-        out[i] = sorted[(2 * rank + 1) * n / (2 * b->n)];
-    }
-}
-
-static scw_status draw_depths(real *out, const sampler *s, const block *b, int k)
-{
-    scw_status st = SCW_OK;
-    const double library = s->options.library;
-    real *sorted = NULL;
-    int64_t n;
-
-    TRY(known_depths(&sorted, &n, s, b, k));
-    if (library == SAMPLE_LIBRARY_REAL && s->options.from == SAMPLE_CLASS) {
-        mixed_depths(out, s, b, k, sorted, n);
-        goto done;
-    }
-    for (int64_t i = 0; i < b->n; i++) {
-        int64_t at = (int64_t)rng_below(stream_key(s, STREAM_DEPTH), b->step,
-                                        (uint64_t)(k * BLOCK_CELLS + i), (uint64_t)n);
-        out[i] = s->options.from == SAMPLE_POSTERIOR && has(s, k, b->own[i])
-                     ? s->depth[k][b->own[i]]
-                     : sorted[at];
-        if (library == SAMPLE_LIBRARY_MEDIAN) out[i] = sorted[n / 2];
-        if (library > 0.0 && s->model->modality[k].kind == MODALITY_RNA) out[i] = (real)library;
-    }
-done:
-    mem_free(sorted);
-    return st;
-}
-
-/* ---------------------------------------------------------------------------------- scores */
-
-/* The normal score of a count: between its distribution's values below and at it. */
-static double score_of(count_kind kind, double x, double mean, double shape, double fill)
-{
-    double low, high;
-
-    if (kind == COUNT_BERNOULLI) {
-        low = x > 0.0 ? 1.0 - mean : 0.0;
-        high = x > 0.0 ? 1.0 : 1.0 - mean;
-    } else {
-        int64_t count = (int64_t)floor(x + 0.5);
-        mean = mean > SMALLEST_MEAN ? mean : SMALLEST_MEAN;
-        high = count_cdf(count, mean, shape);
-        low = count > 0 ? fmax(0.0, high - exp(count_log_pmf(count, mean, shape))) : 0.0;
-    }
-    double r = normal_quantile(low + fill * (high - low));
-    return r < -SCORE_LIMIT ? -SCORE_LIMIT : r > SCORE_LIMIT ? SCORE_LIMIT : r;
-}
-
-static double count_of(count_kind kind, double r, double mean, double shape)
-{
-    double u = normal_cdf(r);
-
-    if (kind == COUNT_BERNOULLI) return u >= 1.0 - mean;
-    u = u < 1.0 - 1e-12 ? u : 1.0 - 1e-12;
-    return (double)count_quantile(u, mean > SMALLEST_MEAN ? mean : SMALLEST_MEAN, shape);
-}
-
-/* r [m, F] of the sources in place of their expected counts; zero where one lacks the modality. */
-static void score_sources(const sampler *s, const block *b, int k, real *r)
-{
-    const count_head *h = &s->model->counts.head[k];
-    const matrix *y = &s->counts[k];
-    const rng_key key = stream_key(s, STREAM_FILL + k);
-
-    PARALLEL_FOR
-    for (int64_t q = 0; q < b->m; q++) {
-        const int64_t i = b->sources[q];
-        int64_t e = y->indptr[i];
-        for (int64_t j = 0; j < h->n_vars; j++) {
-            double x = 0.0, fill = rng_uniform(key, 0, (uint64_t)(i * h->n_vars + j));
-            if (e < y->indptr[i + 1] && y->indices[e] == j) x = (double)y->values[e++];
-            real *at = &r[q * h->n_vars + j];
-            *at = has(s, k, i) ? (real)score_of(h->kind, x, (double)*at, s->shape[k][j], fill)
-                               : 0;
-        }
-    }
-}
-
-/* mean [F] of the sources' scores, shrunk; the sources become deviations, scaled. */
-static void centre_scores(const sampler *s, const block *b, int k, real *r, real *mean)
-{
-    const int64_t f = s->model->counts.head[k].n_vars;
-    int64_t present = 0;
-
-    for (int64_t q = 0; q < b->m; q++) present += has(s, k, b->sources[q]);
-    const double gain = own_gain(b, present);
-    const double n = (double)present;
-    PARALLEL_FOR
-    for (int64_t j = 0; j < f; j++) {
-        double sum = 0.0;
-        for (int64_t q = 0; q < b->m; q++) sum += (double)r[q * f + j];
-        double centre = present > 0 ? sum / n : 0.0;
-        for (int64_t q = 0; q < b->m; q++)
-            if (has(s, k, b->sources[q]))
-                r[q * f + j] = (real)(gain * ((double)r[q * f + j] - centre));
-        mean[j] = (real)(centre * n / (n + BORROWED));
-    }
-}
-
-/* out [n, F]: scores of the new cells. `r` [m, F] is scratch for those of the sources. */
-static scw_status draw_scores(real *out, sampler *s, const block *b, int k, real *r)
-{
-    scw_status st = SCW_OK;
-    const int64_t f = s->model->counts.head[k].n_vars, d = width(s);
-    real *mean = NULL, *weight = NULL, *z = NULL, *depth = NULL;
-    double noise = s->options.from == SAMPLE_PRIOR ? 1.0 : sqrt(b->share);
-    const rng_key key = stream_key(s, STREAM_NOISE + k);
-
-    memset(out, 0, (size_t)(b->n * f) * sizeof *out);
-    TRY(mem_new(&mean, f));
-    if (s->options.from != SAMPLE_PRIOR) {
-        TRY(mem_new(&weight, b->n * b->m));
-        TRY(mem_new(&z, b->m * d));
-        TRY(mem_new(&depth, b->m));
-        for (int64_t q = 0; q < b->m; q++) {
-            memcpy(z + q * d, s->mu + b->sources[q] * d, (size_t)d * sizeof *z);
-            depth[q] = s->depth[k][b->sources[q]];
-        }
-        TRY(count_heads_decode(r, &s->model->counts, k, z, depth, b->m, s->tape));
-        score_sources(s, b, k, r);
-        centre_scores(s, b, k, r, mean);
-        for (int64_t e = 0; e < b->n * b->m; e++) weight[e] = (real)b->mix[e];
-        kernel_gemm(false, false, b->n, f, b->m, weight, r, 0, out);
-    }
-    PARALLEL_FOR
-    for (int64_t i = 0; i < b->n; i++)
-        for (int64_t j = 0; j < f; j++)
-            out[i * f + j] += mean[j] + (real)(noise * rng_normal(key, b->step, (uint64_t)(i * f + j)));
-done:
-    mem_free(mean);
-    mem_free(weight);
-    mem_free(z);
-    mem_free(depth);
-    return st;
-}
-
-/* --------------------------------------------------------------------------------- the rows */
-
-/* Append dense rows [n, F] to a CSR matrix, without their zeros. */
-static scw_status append_sparse(matrix *x, int64_t *room, const real *rows, int64_t first, int64_t n)
-{
-    scw_status st = SCW_OK;
-    int64_t nnz = x->indptr[first];
-    const int64_t f = x->n_cols;
-
-    for (int64_t e = 0; e < n * f; e++) nnz += rows[e] != 0;
-    if (nnz > *room) {
-        *room = nnz + nnz / 2;
-        TRY(mem_resize(&x->indices, *room));
-        TRY(mem_resize(&x->values, *room));
-    }
-    int64_t at = x->indptr[first];
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < f; j++) {
-            if (rows[i * f + j] == 0) continue;
-            x->indices[at] = (int32_t)j;
-            x->values[at++] = (float)rows[i * f + j];
-        }
-        x->indptr[first + i + 1] = at;
-    }
-done:
-    return st;
-}
-
-static scw_status draw_counts(sampled *out, sampler *s, const block *b, int k)
-{
-    scw_status st = SCW_OK;
-    const count_head *h = &s->model->counts.head[k];
-    const int64_t f = h->n_vars;
-    real *r = NULL, *mean = NULL, depth[BLOCK_CELLS];
-
-    TRY(mem_new(&r, b->n * f));
-    TRY(mem_new(&mean, (b->n > b->m ? b->n : b->m) * f));
-    TRY(draw_depths(depth, s, b, k));
-    TRY(draw_scores(r, s, b, k, mean));
-    TRY(count_heads_decode(mean, &s->model->counts, k, b->z, depth, b->n, s->tape));
-    PARALLEL_FOR
-    for (int64_t j = 0; j < f; j++) {
-        double shape = s->shape[k][j];
-        for (int64_t i = 0; i < b->n; i++)
-            r[i * f + j] =
-                (real)count_of(h->kind, (double)r[i * f + j], (double)mean[i * f + j], shape);
-    }
-    TRY(append_sparse(&out->x[k], &out->room[k], r, out->n, b->n));
-done:
-    mem_free(r);
-    mem_free(mean);
-    return st;
-}
-
 /* Without a head: the reconstruction, kept within the range of the sources as the authors do. */
 static scw_status draw_values(sampled *out, sampler *s, const block *b)
 {
@@ -487,7 +223,8 @@ static scw_status draw_values(sampled *out, sampler *s, const block *b)
 
     if (s->options.from != SAMPLE_PRIOR) cells_range(s->cells, b->sources, b->m, &low, &high);
     tape_reset(s->tape, TAPE_EVAL);
-    matilda_decode(&m->net, &pass, op_input(s->tape, b->z, b->n, width(s), false), &outputs);
+    matilda_decode(&m->net, &pass, op_input(s->tape, b->z, b->n, sampler_width(s), false), b->batch,
+                   &outputs);
     TRY(tape_status(s->tape));
     for (int k = 0; k < m->n_modalities; k++) {
         if (s->depth[k]) continue;
@@ -507,12 +244,13 @@ static scw_status label_block(sampled *out, const sampler *s, const block *b)
 
     for (int64_t i = 0; i < b->n; i++) {
         out->label[out->n + i] = b->class;
+        out->batch[out->n + i] = b->batch[i];
         out->source[out->n + i] = s->options.from == SAMPLE_POSTERIOR ? b->own[i] : -1;
     }
     if (s->options.from != SAMPLE_PRIOR) goto done;
     tape_reset(s->tape, TAPE_EVAL);
     tensor *logits = nn_linear_apply(&pass, &s->model->net.classifier,
-                                     op_input(s->tape, b->z, b->n, width(s), false));
+                                     op_input(s->tape, b->z, b->n, sampler_width(s), false));
     TRY(tape_status(s->tape));
     for (int64_t i = 0; i < b->n; i++) {
         int64_t best = 0, n = s->model->classes.n;
@@ -530,14 +268,14 @@ static scw_status draw_block(sampled *out, sampler *s, block *b)
     bool all_heads = true;
 
     b->step = s->n_blocks++;
-    TRY(mem_new(&b->z, b->n * width(s)));
+    TRY(mem_new(&b->z, b->n * sampler_width(s)));
     TRY(mem_new(&b->mix, b->n * b->m));
     if (s->options.from != SAMPLE_PRIOR)
-        orthogonal_rows(b->mix, b->n, b->m, stream_key(s, STREAM_MIX), b->step);
+        orthogonal_rows(b->mix, b->n, b->m, sampler_key(s, STREAM_MIX), b->step);
     draw_latents(s, b);
     for (int k = 0; k < s->model->n_modalities; k++) {
         all_heads = all_heads && s->depth[k];
-        if (s->depth[k]) TRY(draw_counts(out, s, b, k));
+        if (s->depth[k]) TRY(block_draw_counts(out, s, b, k));
     }
     if (!all_heads) TRY(draw_values(out, s, b));
     TRY(label_block(out, s, b));
@@ -558,6 +296,7 @@ static scw_status reserve(sampled *out, const sampler *s, int64_t n)
 
     TRY(mem_resize(&out->label, rows));
     TRY(mem_resize(&out->source, rows));
+    TRY(mem_resize(&out->batch, rows));
     for (int k = 0; k < s->model->n_modalities; k++) {
         matrix *x = &out->x[k];
         if (!x->indptr && s->depth[k]) TRY(matrix_init_csr(x, 0, s->counts[k].n_cols, 0));
@@ -586,7 +325,7 @@ static scw_status list_sources(int64_t **out, int64_t *n, const sampler *s, int3
     TRY(mem_new(out, s->cells->n));
     for (int64_t i = 0; i < s->cells->n; i++)
         if (any ? s->cells->labels[i] >= 0 : s->cells->labels[i] == c) members[(*n)++] = i;
-    rng_permutation(*out, *n, stream_key(s, STREAM_ORDER), any ? 0 : (uint32_t)c);
+    rng_permutation(*out, *n, sampler_key(s, STREAM_ORDER), any ? 0 : (uint32_t)c);
     for (int64_t i = 0; i < *n; i++) (*out)[i] = members[(*out)[i]];
     if (*n == 0)
         FAIL(SCW_EDATA, "the reference has no cell of type '%s'",
@@ -626,5 +365,6 @@ void sampled_clear(sampled *x)
     for (int k = 0; k < MODEL_MAX_MODALITIES; k++) matrix_clear(&x->x[k]);
     mem_free(x->label);
     mem_free(x->source);
+    mem_free(x->batch);
     *x = (sampled){0};
 }

@@ -12,8 +12,13 @@
  *              the covariance of (z, r) in the type, so that what the latent explains and what it
  *              leaves stay together. Types of few cells borrow: a share 1 / n of the
  *              variance of z is that of deviations of other types, of r independent noise.
+ *              In each feature the new scores keep their order and take the quantiles of the
+ *              sources' scores, so that what is not normal in the type stays.
  *   posterior  z = mu_i + eps sigma_i of a real cell i, and its depth (Liu et al. 2023); r as above
  *   prior      z ~ N(0, 1), r independent, the depth of any real cell
+ *
+ * Where the model tells batches apart, a cell is drawn for one: sources are scored under the decoder of
+ * their own batch, new cells are decoded for the one asked for, with depths of its cells.
  *
  * Equal sources, request and seed give equal cells for any number of threads. */
 #ifndef MODELS_SAMPLER_H
@@ -23,12 +28,16 @@
 
 typedef enum sample_from { SAMPLE_CLASS = 0, SAMPLE_POSTERIOR, SAMPLE_PRIOR } sample_from;
 
+#define SAMPLE_BATCH_OBSERVED 0 /* those of the sources */
+#define SAMPLE_BATCH_MEAN (-1)  /* none in particular */
+
 #define SAMPLE_LIBRARY_REAL 0.0
 #define SAMPLE_LIBRARY_MEDIAN (-1.0)
 
 typedef struct sampler_options {
     sample_from from;
     double library; /* REAL: as the real cells; MEDIAN: of the type; else total RNA counts of a cell */
+    int32_t batch;  /* OBSERVED, MEAN, or 1 + the model's batch that cells are drawn for */
     uint64_t seed;
 } sampler_options;
 
@@ -54,6 +63,7 @@ typedef struct sampled {
     int64_t room[MODEL_MAX_MODALITIES]; /* entries allocated */
     int32_t *label;                     /* [n] class */
     int64_t *source;                    /* [n] real cell (posterior), or -1 */
+    int32_t *batch;                     /* [n] of the model's, -1: none in particular */
 } sampled;
 
 /* Borrows model, cells and counts. */

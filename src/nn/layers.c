@@ -68,14 +68,16 @@ tensor *nn_block_after_linear(const nn_pass *pass, const nn_block *b, tensor *h)
     tape *t = pass->t;
     const params *p = pass->p;
 
-    if (b->relu) h = op_relu(t, h);
-    h = op_batch_norm(t, h, op_param(t, p, b->gamma), op_param(t, p, b->beta),
-                      params_value(p, b->running_mean), params_value(p, b->running_var),
-                      BATCH_NORM_EPS, BATCH_NORM_MOMENTUM);
-    if (b->drop <= 0.0) return h;
-    const real *mask = pass->masks ? pass->masks[b->stream] : NULL;
-    return op_dropout(t, h, b->drop, rng_make_key(pass->seed, RNG_DROPOUT, b->stream), pass->step,
-                      mask);
+    op_batch_norm_options o = {.running_mean = params_value(p, b->running_mean),
+                         .running_var = params_value(p, b->running_var),
+                         .eps = BATCH_NORM_EPS,
+                         .momentum = BATCH_NORM_MOMENTUM,
+                         .relu = b->relu,
+                         .drop = b->drop,
+                         .key = rng_make_key(pass->seed, RNG_DROPOUT, b->stream),
+                         .step = pass->step,
+                         .mask = b->drop > 0.0 && pass->masks ? pass->masks[b->stream] : NULL};
+    return op_batch_norm(t, h, op_param(t, p, b->gamma), op_param(t, p, b->beta), &o);
 }
 
 tensor *nn_block_apply(const nn_pass *pass, const nn_block *b, tensor *x)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "data/identity.h"
 
 void alignment_clear(alignment *a)
 {
@@ -91,6 +92,31 @@ done:
     strings_clear(&loose_model);
     strings_clear(&loose_query);
     mem_free(used);
+    if (st != SCW_OK) alignment_clear(out);
+    return st;
+}
+
+scw_status alignment_build_var(alignment *out, const strings *model_names, const frame *query_var)
+{
+    scw_status st = SCW_OK;
+    const frame wanted = {.n_rows = model_names->n, .index = *model_names};
+    features_how how;
+    int64_t *at = NULL;
+
+    TRY(alignment_build(out, model_names, &query_var->index));
+    if (2 * out->n_found >= out->n_vars) return SCW_OK;
+    TRY(mem_new(&at, wanted.n_rows));
+    TRY(features_match(at, &how, &wanted, query_var));
+    if (how.n_found <= out->n_found) goto done;
+    mem_free(out->from);
+    out->from = at;
+    at = NULL;
+    for (int64_t j = 0; j < out->n_vars; j++) out->has_feature[j] = out->from[j] >= 0;
+    out->n_found = how.n_found;
+    out->n_extra = query_var->n_rows - how.n_found;
+    out->column = how.there;
+done:
+    mem_free(at);
     if (st != SCW_OK) alignment_clear(out);
     return st;
 }

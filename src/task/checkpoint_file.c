@@ -40,6 +40,10 @@ static uint64_t hash_data(const reference *r)
         h = hash_text(h, r->classes.at[c]);
     for (int k = 0; k < r->n_modalities; k++)
         h = hash_modality(h, &r->modality[k], r->n);
+    if (!r->batches) return h;
+    h = hash_bytes(h, r->batches, r->n * (int64_t)sizeof *r->batches);
+    for (int64_t b = 0; b < r->batch_names.n; b++)
+        h = hash_text(h, r->batch_names.at[b]);
     return h;
 }
 
@@ -80,7 +84,7 @@ static scw_status identify(checkpoint_file *f)
     TRY(put_number(to, "seed", f->request->seed));
     TRY(put_number(to, "threads", (uint64_t)threads_get()));
     TRY(put_hash(to, "data", hash_data(f->ref)));
-    TRY(model_file_options(&options, f->kind, f->options));
+    TRY(model_file_options(&options, f->kind, f->options, f->ref->batches != NULL));
     TRY(model_file_put(to, "options", options));
     f->identity = to;
     to = NULL;

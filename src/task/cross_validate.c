@@ -455,6 +455,7 @@ scw_status scw_model_cross_validate(char **out_json, const scw_model_kind *kind,
     *out_json = NULL;
     threads_set(request->threads);
     TRY(reference_build(&ref, data, request->label_key, request->modalities, o->fractional, hooks));
+    if (request->batch_key) TRY(reference_set_batches(&ref, data, request->batch_key));
     TRY(splits_read(&s, splits_path, data));
     TRY(mem_new(&folds, s.names.n));
     for (int32_t k = 0; k < s.names.n; k++) {

@@ -65,6 +65,10 @@ scw_status embedding_read(float **values, int64_t *d, const scw_dataset *data, c
              "the data come from several files: name the array '%s' with its modality, "
              "as in %s:%s",
              key, data->modalities[0].name, key);
+    if (data->stacked || !file->native)
+        FAIL(SCW_ENOTFOUND, "%s: %s; write an .h5mu of it with convert, and '%s' there", file->path,
+             data->stacked ? "one of several batches, whose arrays are not joined"
+                           : "a file of this format has no obsm", key);
     TRY(io_read_obsm(values, &n, d, file->path, m && !file->modality ? m->name : NULL, rest));
     if (n != (m ? m->x.n_rows : data->n_obs))
         FAIL(SCW_EFORMAT, "%s: obsm '%s' has %lld rows for %lld cells", file->path, key,

@@ -42,14 +42,19 @@ scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind, const scw_
 
     *out = NULL;
     threads_set(request->threads);
-    TRY(reference_build(&ref, data, request->label_key, request->modalities, o->fractional, hooks));
+    TRY(reference_build_sample(&ref, data, request->label_key, request->modalities, o->fractional,
+                               request->n_cells, request->seed, hooks));
     report_classes(&ref, hooks);
+    if (request->batch_key) TRY(reference_set_batches(&ref, data, request->batch_key));
     TRY(mem_new(&rows, ref.n));
     for (int64_t i = 0; i < ref.n; i++)
         rows[i] = i;
     TRY(checkpoint_file_open(&kept, &plan, request, kind, o, &ref, hooks));
     TRY(fit_model(out, kind, &ref, rows, ref.n, o, request->seed, plan, hooks));
     if (json_object_set_new((*out)->record, "label_key", json_string(request->label_key)) != 0)
+        FAIL(SCW_ENOMEM, "out of memory in the training record");
+    if (request->batch_key &&
+        json_object_set_new((*out)->record, "batch_key", json_string(request->batch_key)) != 0)
         FAIL(SCW_ENOMEM, "out of memory in the training record");
 done:
     checkpoint_file_clear(&kept);

@@ -5,11 +5,13 @@
  *   format      "scweave-model-1"
  *   version     of the program that wrote it
  *   model       name of the kind
- *   options     JSON object, every option of the kind as text
+ *   options     JSON object, every option of the kind as text; those about batches only where there are
+ *               any, so that other files stay as they were before there were such options
  *   classes     JSON array, in the order of the classifier's outputs
  *   modalities  JSON array of {name, kind, features, transform, target, block_scale, components,
  *               likelihood}; without the last, as older files are, there are no count decoders
  *   record      JSON object, how it was trained
+ *   batches     JSON array, of the training cells, in the order of the decoders' columns; not in all
  *   calibration JSON object, how far it can be trusted (task/calibration_file.h); not in all
  *   subsets     JSON array, answers for cells that lack a modality (task/subsets_file.h); likewise */
 #include <stdlib.h>
@@ -46,7 +48,8 @@ done:
     return st;
 }
 
-scw_status model_file_options(json_t **out, const scw_model_kind *kind, const void *options)
+scw_status model_file_options(json_t **out, const scw_model_kind *kind, const void *options,
+                              bool batches)
 {
     scw_status st = SCW_OK;
 
@@ -54,6 +57,7 @@ scw_status model_file_options(json_t **out, const scw_model_kind *kind, const vo
     TRY(need(*out));
     for (const scw_option *o = kind->options; o->type != SCW_OPTION_END; o++) {
         char *value = NULL;
+        if (!batches && strcmp(o->group, "Batches") == 0) continue;
         TRY(scw_options_get(&value, kind->options, options, o->name));
         int failed = value && json_object_set_new(*out, o->name, json_string(value)) != 0;
         mem_free(value);
@@ -111,13 +115,17 @@ static scw_status build_metadata(json_t **out, const scw_model *m)
     *out = json_pack("{s:s, s:s, s:s}", "format", FORMAT, "version", scw_version(), "model",
                      m->kind->name);
     TRY(need(*out));
-    TRY(model_file_options(&part, m->kind, &m->options));
+    TRY(model_file_options(&part, m->kind, &m->options, m->batches.n > 0));
     TRY(model_file_put(*out, "options", part));
     TRY(strings_to_json(&part, &m->classes));
     TRY(model_file_put(*out, "classes", part));
     TRY(modalities_to_json(&part, m));
     TRY(model_file_put(*out, "modalities", part));
     TRY(model_file_put(*out, "record", json_incref(m->record)));
+    if (m->batches.n > 0) {
+        TRY(strings_to_json(&part, &m->batches));
+        TRY(model_file_put(*out, "batches", part));
+    }
     if (m->calibration.n > 0) {
         part = calibration_to_json(&m->calibration);
         TRY(need(part));
@@ -364,7 +372,8 @@ static scw_status check_size(const matilda_config *c, const count_kind *likeliho
     for (int64_t k = 0; k < f->n; k++)
         have += f->tensors[k].size;
     for (int k = 0; k < c->n_modalities; k++)
-        want += c->modality[k].n_vars * c->z_dim * (likelihood[k] == COUNT_NONE ? 1 : 2);
+        want += c->modality[k].n_vars * (c->z_dim + c->n_batches) *
+                (likelihood[k] == COUNT_NONE ? 1 : 2);
     if (want <= have) return SCW_OK;
     return status_fail(SCW_EFORMAT, "%s: the tensors are smaller than the options say", path);
 }
@@ -386,7 +395,8 @@ static scw_status load_counts(scw_model *m, const count_kind *likelihood, const 
         m->options.likelihood = LIKELIHOOD_GAUSSIAN; /* older files do not say so */
         goto done;
     }
-    TRY(count_heads_init(&m->counts, heads, m->n_modalities, m->options.z_dim));
+    TRY(count_heads_init(&m->counts, heads, m->n_modalities,
+                         m->options.z_dim + model_n_batches(m)));
     TRY(load_parameters(&m->counts.p, f, path));
 done:
     return st;
@@ -435,7 +445,7 @@ done:
 static scw_status load_description(scw_model *m, const safetensors_file *f, const char *path)
 {
     scw_status st = SCW_OK;
-    json_t *classes = NULL, *modalities = NULL, *record = NULL, *row;
+    json_t *classes = NULL, *batches = NULL, *modalities = NULL, *record = NULL, *row;
     int64_t components[MODEL_MAX_MODALITIES];
     count_kind likelihood[MODEL_MAX_MODALITIES];
     matilda_config config;
@@ -444,6 +454,8 @@ static scw_status load_description(scw_model *m, const safetensors_file *f, cons
     TRY(load_options(m, f, path));
     TRY(parse_part(&classes, f, path, "classes", true));
     TRY(strings_from_json(&m->classes, classes, path));
+    TRY(parse_optional(&batches, f, path, "batches", true));
+    if (batches) TRY(strings_from_json(&m->batches, batches, path));
     TRY(parse_part(&modalities, f, path, "modalities", true));
     json_array_foreach(modalities, i, row)
     {
@@ -464,6 +476,7 @@ static scw_status load_description(scw_model *m, const safetensors_file *f, cons
     TRY(load_counts(m, likelihood, f, path));
 done:
     json_decref(classes);
+    json_decref(batches);
     json_decref(modalities);
     json_decref(record);
     return st;
@@ -506,10 +519,14 @@ scw_status scw_model_describe(char **out_json, const scw_model *m)
     *out_json = NULL;
     all = json_pack("{s:s, s:O}", "model", m->kind->name, "record", m->record);
     TRY(need(all));
-    TRY(model_file_options(&part, m->kind, &m->options));
+    TRY(model_file_options(&part, m->kind, &m->options, m->batches.n > 0));
     if (json_object_set_new(all, "options", part) != 0) TRY(need(NULL));
     TRY(strings_to_json(&part, &m->classes));
     if (json_object_set_new(all, "classes", part) != 0) TRY(need(NULL));
+    if (m->batches.n > 0) {
+        TRY(strings_to_json(&part, &m->batches));
+        if (json_object_set_new(all, "batches", part) != 0) TRY(need(NULL));
+    }
     TRY(modalities_to_json(&part, m));
     if (json_object_set_new(all, "modalities", part) != 0) TRY(need(NULL));
     if (m->calibration.n > 0 &&

@@ -69,6 +69,36 @@ done:
     return st;
 }
 
+/* Batches of the reference's cells, for a model that tells them apart; what was asked for, in `*asked`. */
+static scw_status find_batches(job *j, int32_t *asked)
+{
+    scw_status st = SCW_OK;
+    const char *name = j->request->batch;
+    const bool mean = name && strcmp(name, "mean") == 0;
+    const char *key = json_string_value(json_object_get(j->m->record, "batch_key"));
+    textbuf list = {0};
+
+    *asked = mean ? SAMPLE_BATCH_MEAN : SAMPLE_BATCH_OBSERVED;
+    if (model_n_batches(j->m) == 0 || !key) {
+        if (name) FAIL(SCW_EINVAL, "the model tells no batches apart (fit --batch-key): leave '%s' out", name);
+        goto done;
+    }
+    st = model_batches(&j->cells.known_batch, j->m, j->ref, key);
+    if (st == SCW_ENOTFOUND && mean) st = SCW_OK; /* sources count as of no batch in particular */
+    if (st != SCW_OK) goto done;
+    if (!name || mean || strcmp(name, "observed") == 0) goto done;
+    for (int64_t b = 0; b < j->m->batches.n; b++) {
+        if (strcmp(j->m->batches.at[b], name) == 0) *asked = 1 + (int32_t)b;
+        TRY(text_add(&list, "%s'%s'", b ? ", " : "", j->m->batches.at[b]));
+    }
+    if (*asked <= 0)
+        FAIL(SCW_ENOTFOUND, "the model knows no batch '%s'; its batches are %s", name,
+             text_get(&list));
+done:
+    text_clear(&list);
+    return st;
+}
+
 /* Cells without any count are no example of anything. */
 static void drop_empty(job *j)
 {
@@ -179,10 +209,11 @@ static scw_status draw(job *j)
 {
     scw_status st = SCW_OK;
     sampler s = {0};
-    const sampler_options options = {.from = (sample_from)j->request->from,
-                                     .library = j->request->library,
-                                     .seed = j->request->seed};
+    sampler_options options = {.from = (sample_from)j->request->from,
+                               .library = j->request->library,
+                               .seed = j->request->seed};
 
+    TRY(find_batches(j, &options.batch));
     TRY(sampler_init(&s, j->m, &j->cells, j->counts, &options));
     if (options.from == SAMPLE_PRIOR) {
         TRY(sampler_draw(&s, &j->drawn, -1, j->request->n, j->hooks));
@@ -198,11 +229,29 @@ done:
 
 /* ------------------------------------------------------------------------------- the file */
 
+static scw_status init_batches(column *c, const job *j, int64_t n)
+{
+    scw_status st = SCW_OK;
+    const char *key = json_string_value(json_object_get(j->m->record, "batch_key"));
+
+    TRY(column_init(c, key, COLUMN_CATEGORICAL, n));
+    TRY(strings_copy(&c->categories, &j->m->batches));
+done:
+    return st;
+}
+
+static int32_t batch_code(const job *j, bool is_real, int64_t at)
+{
+    if (!is_real) return j->drawn.batch[at];
+    return j->cells.known_batch ? j->cells.known_batch[at] : -1;
+}
+
 static scw_status add_obs(scw_dataset *d, const job *j)
 {
     scw_status st = SCW_OK;
     const int64_t n = d->n_obs;
-    column label = {0}, simulated = {0}, source = {0};
+    const bool batches = model_n_batches(j->m) > 0;
+    column batch = {0}, label = {0}, simulated = {0}, source = {0};
     char name[64];
 
     d->obs.n_rows = n;
@@ -210,6 +259,7 @@ static scw_status add_obs(scw_dataset *d, const job *j)
     TRY(column_init(&label, j->label_key, COLUMN_CATEGORICAL, n));
     TRY(strings_copy(&label.categories, &j->m->classes));
     TRY(column_init(&simulated, "simulated", COLUMN_BOOL, n));
+    if (batches) TRY(init_batches(&batch, j, n));
     TRY(column_init(&source, "source_cell", COLUMN_STRING, n));
     for (int64_t i = 0; i < n; i++) {
         const bool is_real = i < j->n_real;
@@ -218,13 +268,16 @@ static scw_status add_obs(scw_dataset *d, const job *j)
         TRY(strings_add(&d->obs.index, is_real ? j->ref->obs.index.at[at] : name));
         label.codes[i] = is_real ? j->cells.labels[at] : j->drawn.label[at];
         simulated.boolean[i] = !is_real;
+        if (batches) batch.codes[i] = batch_code(j, is_real, at);
         const int64_t from = is_real ? -1 : j->drawn.source[at];
         TRY(strings_add(&source.text, from >= 0 ? j->ref->obs.index.at[from] : ""));
     }
     TRY(frame_add(&d->obs, &label));
     TRY(frame_add(&d->obs, &simulated));
+    if (batches) TRY(frame_add(&d->obs, &batch));
     if (j->request->from == SCW_SIMULATE_POSTERIOR) TRY(frame_add(&d->obs, &source));
 done:
+    column_clear(&batch);
     column_clear(&label);
     column_clear(&simulated);
     column_clear(&source);
@@ -300,6 +353,8 @@ static scw_status make_record(char **out, const job *j)
 
     if (!failed && r->command)
         failed |= json_object_set_new(record, "command", json_string(r->command));
+    if (!failed && model_n_batches(j->m) > 0)
+        failed |= json_object_set_new(record, "batch", json_string(r->batch ? r->batch : "observed"));
     for (int k = 0; !failed && k < j->m->n_modalities; k++) {
         count_kind kind = j->m->counts.head[k].kind;
         (void)snprintf(key, sizeof key, "values_%s", j->m->modality[k].name);

@@ -291,5 +291,5 @@ static void gather(const void *self, tape *t, const int64_t *entries, int64_t n,
 
 train_source balance_source_as_source(const balance_source *s)
 {
-    return (train_source){s->plan->n, s, gather};
+    return (train_source){s->plan->n, s, gather, NULL, NULL};
 }

@@ -10,33 +10,15 @@
 #include "prep/pca.h"
 #include "train/align.h"
 #include "train/balance.h"
-#include "train/calibrate.h"
+#include "train/batch_removal.h"
 #include "train/fit_counts.h"
-#include "train/fit_state.h"
+#include "train/fit_job.h"
 #include "train/shortcut.h"
-#include "train/split.h"
 #include "train/subsets.h"
 #include "train/trainer.h"
 
-#define ENOUGH_HELD 1000 /* cells to calibrate on; no more twins are trained then */
-#define HELD_PART 500    /* cells in a part of a large set, */
-#define MOST_PARTS 10    /* which has at most so many parts */
 #define SMALLEST_SPLIT_CLASS                                                                       \
     10 /* classes with fewer cells are not touched by the validation share */
-
-/* Everything of one fit that must be freed. */
-typedef struct fit_job {
-    scw_model *model;
-    const reference *ref;
-    const int64_t *rows; /* of the reference, in use */
-    int64_t n;
-    cells all;                   /* the n rows, prepared */
-    int64_t *train, *validation; /* positions among the n rows */
-    int64_t n_train, n_validation;
-    uint64_t seed;
-    const scw_hooks *hooks;
-    fit_state state; /* what is kept while the fit runs */
-} fit_job;
 
 static void job_clear(fit_job *j)
 {
@@ -87,28 +69,44 @@ done:
 
 /* ---------------------------------------------------------------------------------- classes */
 
-/* Class names and labels of the rows in use. */
-static scw_status set_classes(fit_job *j)
+/* Names that occur among the rows in use, in their order, and the rows' codes of them [n]. */
+static scw_status used_names(int32_t **codes, strings *used, const fit_job *j, const int32_t *of,
+                             const strings *names)
 {
     scw_status st = SCW_OK;
     int32_t *code = NULL;
-    const reference *r = j->ref;
 
-    TRY(mem_new(&code, r->classes.n));
-    TRY(mem_new(&j->all.labels, j->n));
+    TRY(mem_new(&code, names->n));
+    TRY(mem_new(codes, j->n));
     for (int64_t i = 0; i < j->n; i++)
-        code[r->labels[j->rows[i]]] = 1;
-    for (int64_t c = 0; c < r->classes.n; c++) {
+        code[of[j->rows[i]]] = 1;
+    for (int64_t c = 0; c < names->n; c++) {
         if (!code[c]) continue;
-        code[c] = (int32_t)j->model->classes.n;
-        TRY(strings_add(&j->model->classes, r->classes.at[c]));
+        code[c] = (int32_t)used->n;
+        TRY(strings_add(used, names->at[c]));
     }
     for (int64_t i = 0; i < j->n; i++)
-        j->all.labels[i] = code[r->labels[j->rows[i]]];
-    if (j->model->classes.n < 2)
-        FAIL(SCW_EDATA, "the training cells have one class only ('%s')", j->model->classes.at[0]);
+        (*codes)[i] = code[of[j->rows[i]]];
 done:
     mem_free(code);
+    return st;
+}
+
+/* Classes and batches of the rows in use. */
+static scw_status set_classes(fit_job *j)
+{
+    scw_status st = SCW_OK;
+    const reference *r = j->ref;
+
+    TRY(used_names(&j->all.labels, &j->model->classes, j, r->labels, &r->classes));
+    if (j->model->classes.n < 2)
+        FAIL(SCW_EDATA, "the training cells have one class only ('%s')", j->model->classes.at[0]);
+    if (!r->batches) goto done;
+    TRY(used_names(&j->all.known_batch, &j->model->batches, j, r->batches, &r->batch_names));
+    if (j->model->batches.n < 2)
+        log_warning(j->hooks, "all training cells are of batch '%s': there is nothing to tell apart",
+                    j->model->batches.at[0]);
+done:
     return st;
 }
 
@@ -321,6 +319,9 @@ static scw_status build_network(fit_job *j)
     if (continues(j)) return SCW_OK; /* the values come from the checkpoint */
     for (int k = 0; k < j->model->n_modalities; k++)
         TRY(set_projection(j, k));
+    if (j->model->net.config.n_batches > 0 && j->model->options.batch_removal > 0.0)
+        TRY(batch_removal_fit(j->model, &j->all, j->train, j->n_train,
+                              j->model->options.batch_removal));
 done:
     return st;
 }
@@ -431,10 +432,30 @@ static int64_t clamp_epochs(const matilda_options *o, int64_t n)
     return epochs > 1 ? epochs : 1;
 }
 
+/* The projections stay as they are while the network trains, so each cell is projected once: where
+ * that takes no more memory than the non-zeros it stands for. */
+static scw_status project_once(inputs *out, row_source *source, const fit_job *j)
+{
+    scw_status st = SCW_OK;
+    int64_t width = 0, nnz = 0;
+
+    for (int k = 0; k < j->model->n_modalities; k++) {
+        width += j->model->net.config.modality[k].n_components;
+        nnz += matrix_nnz(&j->all.x[k].y);
+    }
+    if (width == 0 || width * j->n > nnz) goto done;
+    TRY(inputs_gather(out, j->model, &j->all, j->train, j->n_train));
+    source->projected = out;
+done:
+    return st;
+}
+
 static scw_status run_stage1(fit_job *j, trainer *t, int64_t epochs)
 {
+    scw_status st = SCW_OK;
     const matilda_options *o = &j->model->options;
-    row_source source = {&j->all, j->train, j->n_train};
+    row_source source = {.cells = &j->all, .rows = j->train, .n = j->n_train};
+    inputs projected = {0};
     train_phase phase = {.name = "stage 1",
                          .source = row_source_as_source(&source),
                          .n_epochs = epochs,
@@ -442,11 +463,15 @@ static scw_status run_stage1(fit_job *j, trainer *t, int64_t epochs)
                          .lr_end = o->lr_end,
                          .warmup = o->warmup,
                          .patience = o->patience};
-    return trainer_run(t, &phase, false);
+
+    TRY(project_once(&projected, &source, j));
+    TRY(trainer_run(t, &phase, false));
+done:
+    inputs_clear(&projected);
+    return st;
 }
 
-/* New weights behind the same projections. */
-static scw_status restart(fit_job *j, uint64_t seed)
+scw_status fit_job_restart(fit_job *j, uint64_t seed)
 {
     scw_status st = SCW_OK;
     matilda_net fresh = {0}, *net = &j->model->net;
@@ -485,7 +510,7 @@ static scw_status run_stage2(fit_job *j, trainer *t)
     if (c && checkpoint_find(c, "simulator"))
         TRY(checkpoint_copy(source.values, c, "simulator", net.p->n_values));
     else if (!o->warm_start)
-        TRY(restart(j, j->seed + 1)); /* as the authors' package */
+        TRY(fit_job_restart(j, j->seed + 1)); /* as the authors' package */
     j->state.simulator = source.values;
     train_phase phase = {.name = "stage 2a",
                          .source = balance_source_as_source(&source),
@@ -531,8 +556,7 @@ done:
     return st;
 }
 
-/* Trains the network as it stands. A twin leaves no record. */
-static scw_status train(fit_job *j, bool twin)
+scw_status fit_job_train(fit_job *j, bool twin)
 {
     scw_status st = SCW_OK;
     const matilda_options *o = &j->model->options;
@@ -567,101 +591,6 @@ done:
     return st;
 }
 
-/* ------------------------------------------------------------------------------ calibration */
-
-/* The model's weights stand aside for a twin's, trained without fold k; what the twin says of that
- * fold is kept. */
-static scw_status add_twin(fit_job *j, const int32_t *fold, int32_t k)
-{
-    scw_status st = SCW_OK;
-    int64_t *held = NULL, n_held = 0;
-
-    TRY(mem_new(&held, j->n));
-    j->n_train = 0;
-    for (int64_t i = 0; i < j->n; i++) {
-        if (fold[i] == k)
-            held[n_held++] = i;
-        else
-            j->train[j->n_train++] = i;
-    }
-    if (n_held == 0 || j->n_train < 2) goto done;
-    if (!fit_state_here(&j->state)) TRY(restart(j, j->seed));
-    if (!fit_state_here(&j->state) && j->state.penalty > 0.0)
-        TRY(shortcut_refit(j->model, j->state.penalty, &j->all, j->train, j->n_train, true));
-    TRY(train(j, true));
-    TRY(subsets_fit(j->model, &j->all, j->train, j->n_train));
-    TRY(held_out_add(&j->state.held, j->model, &j->all, held, n_held, j->train, j->n_train));
-done:
-    mem_free(held);
-    return st;
-}
-
-/* Large sets are cut finer: a twin then misses little, and a part is enough. */
-static int32_t count_parts(const fit_job *j)
-{
-    int64_t fine = j->n / HELD_PART, asked = j->model->options.calibration_folds;
-
-    if (fine > MOST_PARTS) fine = MOST_PARTS;
-    return (int32_t)(fine > asked ? fine : asked);
-}
-
-static scw_status add_twins(fit_job *j)
-{
-    scw_status st = SCW_OK;
-    const int32_t n_folds = count_parts(j);
-    params *p = &j->model->net.p;
-    int32_t *fold = NULL;
-    const scw_hooks *hooks = j->hooks, quiet = {.cancelled = hooks ? hooks->cancelled : NULL,
-                                                .user = hooks ? hooks->user : NULL};
-
-    TRY(mem_new(&fold, j->n));
-    TRY(split_folds(fold, j->all.labels, j->n, j->model->classes.n, n_folds, j->seed + 2));
-    for (int32_t k = 0; k < n_folds; k++, j->state.training++) {
-        if (fit_state_is_past(&j->state)) continue; /* what it said is among the held already */
-        if (j->state.held.answer[0].n >= ENOUGH_HELD) break;
-        log_detail(hooks, "calibration: a twin without part %d of %d", k + 1, n_folds);
-        j->hooks = &quiet;
-        st = add_twin(j, fold, k);
-        j->hooks = hooks;
-        if (st != SCW_OK) goto done;
-    }
-    memcpy(p->value, j->state.finished, (size_t)p->n_values * sizeof(real));
-    j->n_train = j->n;
-    for (int64_t i = 0; i < j->n; i++) j->train[i] = i;
-done:
-    mem_free(fold);
-    return st;
-}
-
-/* The paths for subsets, and the calibration: on the validation share where there is one, else on
- * folds that twins of the model never saw. Twins come first: they use the paths' place. */
-static scw_status calibrate_model(fit_job *j)
-{
-    scw_status st = SCW_OK;
-    const bool twins = j->n_validation == 0 && j->model->options.calibration_folds >= 2;
-    held_out *h = &j->state.held;
-
-    if (twins) {
-        TRY(fit_state_start_held(&j->state, j->n));
-        TRY(add_twins(j));
-    }
-    TRY(subsets_fit(j->model, &j->all, j->train, j->n_train));
-    if (j->n_validation > 0) {
-        TRY(held_out_init(h, j->model, j->n_validation));
-        TRY(held_out_add(h, j->model, &j->all, j->validation, j->n_validation, j->train,
-                         j->n_train));
-    }
-    if (!twins && j->n_validation == 0) goto done;
-    TRY(calibrate(j->model, h, &j->all, j->train, j->n_train));
-    const calibration *k = &j->model->calibration;
-    log_info(j->hooks,
-             "%lld held-out cells: accuracy %.3f, temperature %.2f, calibration error %.3f (%.3f "
-             "without it)",
-             (long long)k->n, k->accuracy, k->temperature, k->ece[1], k->ece[0]);
-done:
-    return st;
-}
-
 scw_status fit_model(scw_model **out, const scw_model_kind *kind, const reference *ref,
                      const int64_t *rows, int64_t n, const matilda_options *options, uint64_t seed,
                      const checkpoint_plan *plan, const scw_hooks *hooks)
@@ -683,10 +612,10 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
     TRY(fit_split(j.train, &j.n_train, j.validation, &j.n_validation, j.all.labels, positions, n,
                   j.model->classes.n, options->validation, seed));
     TRY(prepare_network(&j));
-    if (!fit_state_is_past(&j.state)) TRY(train(&j, false));
+    if (!fit_state_is_past(&j.state)) TRY(fit_job_train(&j, false));
     TRY(fit_state_finish_model(&j.state));
     TRY(subsets_plan(j.model, &j.all, j.train, j.n_train, seed, hooks));
-    TRY(calibrate_model(&j));
+    TRY(fit_job_calibrate(&j));
     if (j.n_validation > 0 && j.state.penalty > 0.0) {
         TRY(shortcut_refit(j.model, j.state.penalty, &j.all, positions, n, false));
         TRY(subsets_fit(j.model, &j.all, positions, n));

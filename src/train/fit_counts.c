@@ -4,13 +4,14 @@
 #include <math.h>
 
 #include "base/alloc.h"
+#include "models/batch_columns.h"
 
 /* Frozen latents and raw counts. */
 typedef struct count_source {
     const scw_model *model;
     const reference *ref;
     const int64_t *rows; /* [n] of the reference */
-    real *latent;        /* [n, d] */
+    real *latent;        /* [n, n_in] with the batch's columns */
     int64_t n;
 } count_source;
 
@@ -63,7 +64,8 @@ static scw_status add_heads(scw_model *m)
             .name = m->modality[k].name,
             .kind = kind_for((likelihood_choice)m->options.likelihood, m->modality[k].kind),
             .n_vars = m->modality[k].features.n};
-    return count_heads_init(&m->counts, heads, m->n_modalities, m->options.z_dim);
+    return count_heads_init(&m->counts, heads, m->n_modalities,
+                            m->options.z_dim + model_n_batches(m));
 }
 
 /* Biases that give each feature its share, or its frequency; the mean depth. */
@@ -101,16 +103,20 @@ static scw_status gather_source(count_source *s, const cells *c, const int64_t *
                                 const int64_t *train)
 {
     scw_status st = SCW_OK;
-    const int64_t d = s->model->counts.n_in;
+    const int64_t d = s->model->options.z_dim, width = s->model->counts.n_in;
     float *mean = NULL;
     int64_t *listed = NULL;
 
     TRY(mem_new(&mean, s->n * d));
     TRY(mem_new(&listed, s->n));
-    TRY(mem_new(&s->latent, s->n * d));
+    TRY(mem_new(&s->latent, s->n * width));
     TRY(model_infer_as(s->model, MODEL_AS_NETWORK, c, train, s->n, NULL, mean));
-    for (int64_t i = 0; i < s->n; i++) listed[i] = rows[train[i]];
-    for (int64_t e = 0; e < s->n * d; e++) s->latent[e] = (real)mean[e];
+    for (int64_t i = 0; i < s->n; i++) {
+        real *to = s->latent + i * width;
+        listed[i] = rows[train[i]];
+        for (int64_t q = 0; q < d; q++) to[q] = (real)mean[i * d + q];
+        if (width > d) batch_columns(to + d, width, c->known_batch + train[i], 1, width - d);
+    }
     s->rows = listed;
     listed = NULL;
 done:

@@ -15,6 +15,7 @@ void inputs_clear(inputs *x)
     mem_free(x->u);
     mem_free((void *)(uintptr_t)x->labels);
     mem_free(x->weight);
+    mem_free(x->batch);
     *x = (inputs){0};
 }
 
@@ -44,7 +45,8 @@ scw_status inputs_gather(inputs *x, const scw_model *m, const cells *c, const in
     *x = (inputs){.n = n};
     for (int k = 0; k < m->n_modalities; k++) {
         x->from[k] = m->net.projection[k] >= 0 ? x->p : -1;
-        x->p += m->net.config.modality[k].n_components;
+        x->width[k] = m->net.config.modality[k].n_components;
+        x->p += x->width[k];
     }
     TRY(tape_new(&t));
     TRY(mem_new(&x->u, n * x->p));
@@ -57,6 +59,10 @@ scw_status inputs_gather(inputs *x, const scw_model *m, const cells *c, const in
         TRY(mem_new(&x->weight, n));
         for (int64_t i = 0; i < n; i++)
             x->weight[i] = c->weight[rows[i]];
+    }
+    if (c->known_batch && model_n_batches(m) > 0) {
+        TRY(mem_new(&x->batch, n));
+        for (int64_t i = 0; i < n; i++) x->batch[i] = c->known_batch[rows[i]];
     }
     for (int64_t row = 0; row < n; row += BLOCK_ROWS) {
         int64_t size = n - row < BLOCK_ROWS ? n - row : BLOCK_ROWS;

@@ -9,11 +9,14 @@ typedef struct inputs {
     int64_t n, p;
     float *u;                           /* [n, p] */
     int64_t from[MODEL_MAX_MODALITIES]; /* first column of a modality, -1: none */
+    int64_t width[MODEL_MAX_MODALITIES];
     const int32_t *labels;              /* [n], owned */
     float *weight;                      /* [n] or NULL: ones */
+    int32_t *batch;                     /* [n] of the model's, or NULL: batches are not told apart */
 } inputs;
 
-/* u = x_m P_m of the listed cells, with their labels (-1 without) and weights. */
+/* u = x_m P_m of the listed cells, with their labels (-1 without), weights and
+ * batches. */
 SCW_CHECKED scw_status inputs_gather(inputs *x, const scw_model *m, const cells *c,
                                      const int64_t *rows, int64_t n);
 void inputs_clear(inputs *x);

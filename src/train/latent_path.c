@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/dense.h"
 #include "base/threads.h"
+#include "models/batch_columns.h"
 
 #define GAIN 3.0            /* standard deviation of the strongest discriminant axis */
 #define REST_GAIN 0.9       /* of the strongest axis of the rest */
@@ -250,19 +251,23 @@ static void soften(scw_model *m)
 
 /* --------------------------------------------------------------------------------- decoders */
 
-/* z [n, d] of cells under the linear path alone. */
-static scw_status path_latent(real **out, const axes *a, const inputs *x)
+/* What the decoders read of cells under the linear path alone: z, and the batch's columns where there
+ * are any, [n, width]. */
+static scw_status path_latent(real **out, const axes *a, int64_t width, const inputs *x,
+                              const cells *c, const int64_t *rows)
 {
     scw_status st = SCW_OK;
 
-    TRY(mem_new(out, x->n * a->d));
+    TRY(mem_new(out, x->n * width));
+    for (int64_t i = 0; i < x->n && width > a->d; i++)
+        batch_columns(*out + i * width + a->d, width, c->known_batch + rows[i], 1, width - a->d);
     PARALLEL_FOR
     for (int64_t i = 0; i < x->n; i++)
         for (int64_t z = 0; z < a->n; z++) {
             double sum = 0.0;
             for (int64_t q = 0; q < a->p; q++)
                 sum += (double)x->u[i * a->p + q] * a->direction[z * a->p + q];
-            (*out)[i * a->d + z] = (real)(a->scale[z] * sum);
+            (*out)[i * width + z] = (real)(a->scale[z] * sum);
         }
 done:
     return st;
@@ -295,12 +300,13 @@ done:
     return st;
 }
 
-/* D_m = X_m^T Z (Z^T Z + ridge)^-1, in blocks of cells so that X is never dense. */
-static scw_status start_decoder(scw_model *m, int k, const real *z, const double *inverse,
-                                const cells *c, const int64_t *rows, int64_t n)
+/* D_m = X_m^T Z (Z^T Z + ridge)^-1, Z [n, d] what the decoders read, in blocks of cells so that X is never dense. */
+static scw_status start_decoder(scw_model *m, int k, const real *z, int64_t d,
+                                const double *inverse, const cells *c, const int64_t *rows,
+                                int64_t n)
 {
     scw_status st = SCW_OK;
-    const int64_t f = m->net.config.modality[k].n_vars, d = m->options.z_dim;
+    const int64_t f = m->net.config.modality[k].n_vars;
     real *product = NULL;
     real *weight = params_value(&m->net.p, m->net.linear_decoder[k].weight); /* [F, d] */
     real *bias = params_value(&m->net.p, m->net.linear_decoder[k].bias);
@@ -337,16 +343,17 @@ scw_status latent_path_set(scw_model *m, const inputs *x, const double *t, const
     axes a = {0};
     real *z = NULL;
     double *inverse = NULL;
+    const int64_t width = m->options.z_dim + m->net.config.n_batches;
 
     TRY(find_axes(&a, m, x, fit));
     store_path(m, &a, x, t);
     store_classifier(m, &a, fit);
     soften(m);
     if (!m->options.linear_decoder) goto done;
-    TRY(path_latent(&z, &a, x));
-    TRY(inverse_gram(&inverse, z, x->n, a.d));
+    TRY(path_latent(&z, &a, width, x, c, rows));
+    TRY(inverse_gram(&inverse, z, x->n, width));
     for (int k = 0; k < m->n_modalities; k++)
-        TRY(start_decoder(m, k, z, inverse, c, rows, x->n));
+        TRY(start_decoder(m, k, z, width, inverse, c, rows, x->n));
 done:
     axes_clear(&a);
     mem_free(z);

@@ -16,17 +16,29 @@ optimizer_options optimizer_defaults(optimizer_kind kind)
 /* Small enough that what a chunk's update leaves in the cache is still there for the average. */
 #define CHUNK 8192
 
-/* Cut the trainable values into chunks of one group each; with `out` NULL they are counted. */
+/* A buffer that keeps its values is its own average. */
+static bool is_fixed(const param *q)
+{
+    return !q->trainable && q->init == PARAM_KEEP;
+}
+
+static bool same_treatment(const param *a, const param *b)
+{
+    return a->trainable == b->trainable && a->group == b->group && is_fixed(a) == is_fixed(b);
+}
+
+/* Cut the values that move into chunks of one group each; with `out` NULL they are counted. */
 static int64_t cut_chunks(optimizer_chunk *out, const params *p)
 {
     int64_t n = 0;
 
-    for (int k = 0; k < p->n && p->at[k].trainable; k++) {
-        bool last = k + 1 == p->n || !p->at[k + 1].trainable;
-        int64_t end = last ? p->n_trainable : p->at[k + 1].offset;
-        for (int64_t from = p->at[k].offset; from < end; from += CHUNK, n++) {
+    for (int k = 0; k < p->n; k++) {
+        const param *q = &p->at[k];
+        while (k + 1 < p->n && same_treatment(q, &p->at[k + 1])) k++;
+        int64_t end = is_fixed(q) ? q->offset : p->at[k].offset + p->at[k].size;
+        for (int64_t from = q->offset; from < end; from += CHUNK, n++) {
             int64_t to = from + CHUNK < end ? from + CHUNK : end;
-            if (out) out[n] = (optimizer_chunk){from, to, p->at[k].group};
+            if (out) out[n] = (optimizer_chunk){from, to, q->group, q->trainable};
         }
     }
     return n;
@@ -73,24 +85,15 @@ static void step_chunk(optimizer *o, params *p, const optimizer_chunk *at, doubl
     kernel_adam(n, p->value + from, p->grad + from, o->m + from, o->v + from, &a);
 }
 
-static void average_values(const optimizer_average *a, const params *p, int64_t from, int64_t to)
-{
-    const real keep = (real)a->keep, give = (real)1 - keep;
-    const real *value = p->value;
-    real *average = a->average;
-
-    for (int64_t i = from; i < to; i++)
-        average[i] = keep * average[i] + give * value[i];
-}
-
 void optimizer_step(optimizer *o, params *p, double lr, const optimizer_average *average)
 {
     o->n_steps++;
     PARALLEL_FOR_IF(o->n_chunks > 2)
     for (int64_t k = 0; k < o->n_chunks; k++) {
         const optimizer_chunk *at = &o->chunks[k];
-        step_chunk(o, p, at, lr);
-        if (average) average_values(average, p, at->from, at->to);
+        if (at->trainable) step_chunk(o, p, at, lr);
+        if (average)
+            kernel_average(at->to - at->from, average->keep, p->value + at->from,
+                           average->average + at->from);
     }
-    if (average) average_values(average, p, p->n_trainable, p->n_values);
 }

@@ -28,6 +28,7 @@ optimizer_options optimizer_defaults(optimizer_kind kind);
 typedef struct optimizer_chunk {
     int64_t from, to;
     int group;
+    bool trainable; /* false: a buffer, which is averaged only */
 } optimizer_chunk;
 
 typedef struct optimizer {

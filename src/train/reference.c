@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "train/reference.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/rng.h"
 
 void reference_clear(reference *r)
 {
     mem_free(r->obs);
     mem_free(r->labels);
     strings_clear(&r->classes);
+    mem_free(r->batches);
+    strings_clear(&r->batch_names);
     for (int m = 0; m < MODEL_MAX_MODALITIES; m++) {
         matrix_clear(&r->modality[m].counts);
         mem_free(r->modality[m].present);
@@ -122,8 +126,71 @@ done:
     return st;
 }
 
+#define LEAST_OF_CLASS 50 /* cells of a class that a sample keeps where there are so many */
+
+typedef struct ticket {
+    double score;
+    int64_t cell;
+} ticket;
+
+static int by_score(const void *a, const void *b)
+{
+    const ticket *x = a, *y = b;
+
+    if (x->score != y->score) return x->score < y->score ? -1 : 1;
+    return (x->cell > y->cell) - (x->cell < y->cell);
+}
+
+/* Marks the cells of one class that a sample keeps: those with the lowest tickets. */
+static void draw_class(uint8_t *keep, ticket *tickets, const reference *r, int32_t class,
+                       int64_t n_cells, uint64_t seed)
+{
+    const rng_key key = rng_make_key(seed, RNG_SAMPLE, 1);
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < r->n; i++)
+        if (r->labels[i] == class)
+            tickets[n++] = (ticket){rng_uniform(key, 0, (uint64_t)r->obs[i]), i};
+    qsort(tickets, (size_t)n, sizeof *tickets, by_score);
+    int64_t share = (int64_t)((double)n_cells * (double)n / (double)r->n + 0.5);
+    if (share < LEAST_OF_CLASS) share = LEAST_OF_CLASS;
+    for (int64_t k = 0; k < n && k < share; k++) keep[tickets[k].cell] = 1;
+}
+
+static scw_status sample_cells(reference *r, int64_t n_cells, uint64_t seed, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    uint8_t *keep = NULL;
+    ticket *tickets = NULL;
+    int64_t n = 0;
+
+    if (n_cells <= 0 || n_cells >= r->n) return SCW_OK;
+    TRY(mem_new(&keep, r->n));
+    TRY(mem_new(&tickets, r->n));
+    for (int64_t c = 0; c < r->classes.n; c++)
+        draw_class(keep, tickets, r, (int32_t)c, n_cells, seed);
+    for (int64_t i = 0; i < r->n; i++) {
+        if (!keep[i]) continue;
+        r->obs[n] = r->obs[i];
+        r->labels[n++] = r->labels[i];
+    }
+    log_info(hooks, "training on a sample of %lld of %lld cells", (long long)n, (long long)r->n);
+    r->n = n;
+done:
+    mem_free(keep);
+    mem_free(tickets);
+    return st;
+}
+
 scw_status reference_build(reference *out, const scw_dataset *d, const char *label_key,
                            const char *modalities, bool allow_fractional, const scw_hooks *hooks)
+{
+    return reference_build_sample(out, d, label_key, modalities, allow_fractional, 0, 0, hooks);
+}
+
+scw_status reference_build_sample(reference *out, const scw_dataset *d, const char *label_key,
+                                  const char *modalities, bool allow_fractional, int64_t n_cells,
+                                  uint64_t seed, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
 
@@ -133,10 +200,33 @@ scw_status reference_build(reference *out, const scw_dataset *d, const char *lab
              "no label column given: name the obs column with the cell types (--label)");
     if (modalities) TRY(check_list(d, modalities));
     TRY(choose_cells(out, d, label_key, modalities, hooks));
+    TRY(sample_cells(out, n_cells, seed, hooks));
     for (int k = 0; k < d->n_modalities; k++)
         if (!modalities || listed(modalities, d->modalities[k].name))
             TRY(add_modality(out, &d->modalities[k], allow_fractional, hooks));
 done:
     if (st != SCW_OK) reference_clear(out);
+    return st;
+}
+
+scw_status reference_set_batches(reference *r, const scw_dataset *d, const char *key)
+{
+    scw_status st = SCW_OK;
+    const column *c = NULL;
+    int32_t *codes = NULL;
+    int64_t n_missing = 0;
+
+    TRY(dataset_obs_column(&c, d, key));
+    TRY(column_classes(c, &codes, &r->batch_names));
+    TRY(mem_new(&r->batches, r->n));
+    for (int64_t i = 0; i < r->n; i++) {
+        r->batches[i] = codes[r->obs[i]];
+        n_missing += r->batches[i] < 0;
+    }
+    if (n_missing > 0)
+        FAIL(SCW_EDATA, "obs['%s']: %lld of %lld labelled cells have no batch; each must name one", key,
+             (long long)n_missing, (long long)r->n);
+done:
+    mem_free(codes);
     return st;
 }

@@ -19,6 +19,8 @@ typedef struct reference {
     int64_t *obs;    /* [n] their positions in the data set */
     int32_t *labels; /* [n] */
     strings classes; /* in code-point order */
+    int32_t *batches;    /* [n] batch of each cell; NULL: not told apart */
+    strings batch_names; /* in code-point order */
     int n_modalities;
     reference_modality modality[MODEL_MAX_MODALITIES];
 } reference;
@@ -28,6 +30,15 @@ typedef struct reference {
 SCW_CHECKED scw_status reference_build(reference *out, const scw_dataset *d, const char *label_key,
                                        const char *modalities, bool allow_fractional,
                                        const scw_hooks *hooks);
+/* Tell the batches of the cells apart by obs column `key`. SCW_ENOTFOUND: no such column; SCW_EDATA: a
+ * cell of the reference has none. */
+SCW_CHECKED scw_status reference_set_batches(reference *r, const scw_dataset *d, const char *key);
+/* The same of about n_cells of the cells (0: all): each class keeps its share, but at least 50 cells or
+ * all it has. Which ones is a function of the seed and of their place in the set. */
+SCW_CHECKED scw_status reference_build_sample(reference *out, const scw_dataset *d,
+                                              const char *label_key, const char *modalities,
+                                              bool allow_fractional, int64_t n_cells, uint64_t seed,
+                                              const scw_hooks *hooks);
 void reference_clear(reference *r);
 
 #endif

@@ -20,7 +20,14 @@
 #define LOWEST_PROBABILITY 1e-6
 #define NO_CLASS_BIAS (-30.0) /* of a class that the regression never saw */
 
-static const double penalties[] = {1.0, 3.0, 10.0, 30.0, 100.0};
+/* The first ones are for new batches, which ask for more caution than new cells. */
+static const double penalties[] = {0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0};
+#define N_CAUTIOUS 2
+/* That logits are divided by where left-out batches judge: a strong penalty may tell types apart better
+ * and yet be too shy. Confidence is calibrated later. */
+static const double temperatures[] = {0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0};
+static const double as_they_are[] = {1.0};
+#define N_TEMPERATURES ((int)(sizeof temperatures / sizeof *temperatures))
 static const double reduced[] = {0.0, 0.3}; /* weights tried for a modality instead of 1 */
 #define N_PENALTIES ((int)(sizeof penalties / sizeof *penalties))
 #define N_REDUCED ((int)(sizeof reduced / sizeof *reduced))
@@ -36,17 +43,20 @@ static scw_status subset(inputs *out, const inputs *x, const int32_t *fold, int3
 
     *out = *x;
     out->u = out->weight = NULL;
+    out->batch = NULL;
     out->labels = NULL;
     out->n = 0;
     TRY(mem_new(&out->u, x->n * x->p));
     TRY(mem_new(&labels, x->n));
     out->labels = labels;
     if (x->weight) TRY(mem_new(&out->weight, x->n));
+    if (x->batch) TRY(mem_new(&out->batch, x->n));
     for (int64_t i = 0; i < x->n; i++) {
         if ((fold[i] == k) != equal) continue;
         for (int64_t j = 0; j < x->p; j++)
             out->u[out->n * x->p + j] = (float)((double)x->u[i * x->p + j] * weights[j]);
         if (x->weight) out->weight[out->n] = x->weight[i];
+        if (x->batch) out->batch[out->n] = x->batch[i];
         labels[out->n++] = x->labels[i];
     }
 done:
@@ -54,13 +64,18 @@ done:
     return st;
 }
 
-/* -log p of each test row's class, into loss (in the order of x's rows with fold == k). */
-static scw_status test_losses(double *loss, const logistic *fit, const inputs *test)
+/* -log p of each test row's class at a temperature, into loss (in the order of x's rows with fold == k).
+ * Where batches judge, a class that none of the others has is no fault of any setting: 0. */
+static scw_status test_losses(double *loss, const logistic *fit, const inputs *train,
+                              const inputs *test, double temperature)
 {
     scw_status st = SCW_OK;
     double *logits = NULL;
+    uint8_t *known = NULL;
     const int64_t classes = fit->n_classes;
 
+    TRY(mem_new(&known, classes));
+    for (int64_t i = 0; i < train->n; i++) known[train->labels[i]] = 1;
     TRY(mem_new(&logits, test->n * classes));
     TRY(logistic_predict_logits(logits, fit, test->u, test->n));
     for (int64_t i = 0; i < test->n; i++) {
@@ -69,27 +84,54 @@ static scw_status test_losses(double *loss, const logistic *fit, const inputs *t
         for (int64_t c = 0; c < classes; c++)
             top = fmax(top, l[c]);
         for (int64_t c = 0; c < classes; c++)
-            sum += exp(l[c] - top);
-        loss[i] = -log(fmax(exp(l[test->labels[i]] - top) / sum, LOWEST_PROBABILITY));
+            sum += exp((l[c] - top) / temperature);
+        double p = exp((l[test->labels[i]] - top) / temperature) / sum;
+        loss[i] = test->batch && !known[test->labels[i]] ? 0.0 : -log(fmax(p, LOWEST_PROBABILITY));
     }
 done:
+    mem_free(known);
     mem_free(logits);
     return st;
 }
 
-/* Losses [N_PENALTIES][n] of all rows for the listed penalties, under modality weights. */
+static double mean(const double *v, int64_t n)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < n; i++)
+        sum += v[i];
+    return sum / (double)n;
+}
+
+/* A row of losses [n] for each setting of the grid: of `all` [n_grid][n_heat][n], that of the best
+ * temperature. */
+static void take_best(double *loss, const double *all, int n_grid, int n_heat, int64_t n)
+{
+    for (int g = 0; g < n_grid; g++) {
+        const double *rows = all + (int64_t)g * n_heat * n, *best = rows;
+        for (int h = 1; h < n_heat; h++)
+            if (mean(rows + h * n, n) < mean(best, n)) best = rows + h * n;
+        memcpy(loss + g * n, best, (size_t)n * sizeof *loss);
+    }
+}
+
+/* Losses [n_grid][n] of all rows for the listed penalties, under modality weights. */
 static scw_status cross_losses(double *loss, const scw_model *m, const inputs *x,
                                const int32_t *fold, const double *weights, const double *c_grid,
                                int n_grid)
 {
     scw_status st = SCW_OK;
     inputs train = {0}, test = {0};
-    double *t = NULL, *part = NULL;
+    const double *heat = x->batch ? temperatures : as_they_are;
+    const int n_heat = x->batch ? N_TEMPERATURES : 1;
+    double *t = NULL, *part = NULL, *all = NULL;
     float *turned = NULL;
     logistic fit = {0}, previous = {0};
 
     TRY(mem_new(&part, x->n));
+    TRY(mem_new(&all, (int64_t)n_grid * n_heat * x->n));
     for (int32_t k = 0; k < FOLDS; k++) {
+        inputs_clear(&train);
+        inputs_clear(&test);
         TRY(subset(&train, x, fold, k, false, weights));
         TRY(subset(&test, x, fold, k, true, weights));
         if (test.n == 0) continue;
@@ -107,38 +149,33 @@ static scw_status cross_losses(double *loss, const scw_model *m, const inputs *x
             o.tolerance = INNER_TOLERANCE * (double)train.n;
             TRY(logistic_fit(&fit, train.u, train.n, train.p, train.labels, (int32_t)m->classes.n,
                              &o));
-            TRY(test_losses(part, &fit, &test));
-            for (int64_t i = 0, at = 0; i < x->n; i++)
-                if (fold[i] == k) loss[g * x->n + i] = part[at++];
+            for (int h = 0; h < n_heat; h++) {
+                double *to = all + ((int64_t)g * n_heat + h) * x->n;
+                TRY(test_losses(part, &fit, &train, &test, heat[h]));
+                for (int64_t i = 0, at = 0; i < x->n; i++)
+                    if (fold[i] == k) to[i] = part[at++];
+            }
             logistic_clear(&previous);
             previous = fit;
             fit = (logistic){0};
         }
         logistic_clear(&previous);
-        inputs_clear(&train);
-        inputs_clear(&test);
         mem_free(t);
         mem_free(turned);
         t = NULL;
         turned = NULL;
     }
+    take_best(loss, all, n_grid, n_heat, x->n);
 done:
     inputs_clear(&train);
     inputs_clear(&test);
     mem_free(t);
     mem_free(part);
+    mem_free(all);
     mem_free(turned);
     logistic_clear(&fit);
     logistic_clear(&previous);
     return st;
-}
-
-static double mean(const double *v, int64_t n)
-{
-    double sum = 0.0;
-    for (int64_t i = 0; i < n; i++)
-        sum += v[i];
-    return sum / (double)n;
 }
 
 /* Is a better than b by more than one standard error of the paired difference? */
@@ -226,9 +263,31 @@ static void trial_set_clear(trial_set *s)
     *s = (trial_set){0};
 }
 
+/* A fold of whole batches each; false where most cells are of types that no other fold has, so that
+ * batches cannot judge. */
+static scw_status batch_folds(bool *usable, int32_t *fold, const inputs *x, int64_t n_classes)
+{
+    scw_status st = SCW_OK;
+    uint32_t *folds = NULL; /* that have the class, a bit each */
+    int64_t n_judged = 0;
+
+    TRY(mem_new(&folds, n_classes));
+    for (int64_t i = 0; i < x->n; i++) {
+        fold[i] = x->batch[i] % FOLDS;
+        folds[x->labels[i]] |= 1u << fold[i];
+    }
+    for (int64_t i = 0; i < x->n; i++)
+        n_judged += (folds[x->labels[i]] & ~(1u << fold[i])) != 0;
+    *usable = 2 * n_judged >= x->n;
+done:
+    mem_free(folds);
+    return st;
+}
+
 static scw_status trial_set_init(trial_set *s, const scw_model *m, const inputs *all, uint64_t seed)
 {
     scw_status st = SCW_OK;
+    bool by_batch = false;
 
     *s = (trial_set){0};
     TRY(thin(&s->x, m, all, seed));
@@ -236,6 +295,10 @@ static scw_status trial_set_init(trial_set *s, const scw_model *m, const inputs 
     TRY(mem_new(&s->ones, s->x.p));
     for (int64_t j = 0; j < s->x.p; j++)
         s->ones[j] = 1.0;
+    if (s->x.batch) TRY(batch_folds(&by_batch, s->fold, &s->x, m->classes.n));
+    if (by_batch) goto done;
+    mem_free(s->x.batch);
+    s->x.batch = NULL;
     TRY(split_folds(s->fold, s->x.labels, s->x.n, m->classes.n, FOLDS, seed));
 done:
     if (st != SCW_OK) trial_set_clear(s);
@@ -249,11 +312,16 @@ scw_status shortcut_judge_inputs(shortcut_choice *out, const scw_model *m, const
     trial_set s = {0};
     double *loss = NULL;
     const bool fixed = m->options.shortcut_c > 0.0;
-    const double *grid = fixed ? &m->options.shortcut_c : penalties;
-    const int n_grid = fixed ? 1 : N_PENALTIES;
+    const double *grid = &m->options.shortcut_c;
+    int n_grid = 1;
 
-    *out = (shortcut_choice){grid[0], INFINITY};
     TRY(trial_set_init(&s, m, all, seed));
+    if (!fixed) {
+        const int first = s.x.batch ? 0 : N_CAUTIOUS;
+        grid = penalties + first;
+        n_grid = N_PENALTIES - first;
+    }
+    *out = (shortcut_choice){grid[0], INFINITY};
     TRY(mem_new(&loss, n_grid * s.x.n));
     TRY(cross_losses(loss, m, &s.x, s.fold, s.ones, grid, n_grid));
     for (int g = 0; g < n_grid; g++) {

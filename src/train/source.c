@@ -1,6 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "train/source.h"
 
+/* Columns of the projected inputs, modality by modality. */
+static bool gather_projected(const inputs *x, tape *t, const int64_t *entries, int64_t n,
+                             model_batch *batch)
+{
+    for (int k = 0; k < batch->n_modalities; k++) {
+        if (x->from[k] < 0) continue;
+        int64_t width = x->width[k];
+        real *out = batch->projected[k] = tape_alloc(t, n * width, sizeof *out);
+        if (!out) return false;
+        for (int64_t i = 0; i < n; i++) {
+            const float *u = x->u + entries[i] * x->p + x->from[k];
+            for (int64_t j = 0; j < width; j++)
+                out[i * width + j] = (real)u[j];
+        }
+    }
+    return true;
+}
+
 static void gather(const void *self, tape *t, const int64_t *entries, int64_t n, model_batch *batch)
 {
     const row_source *s = self;
@@ -11,9 +29,11 @@ static void gather(const void *self, tape *t, const int64_t *entries, int64_t n,
     for (int64_t i = 0; i < n; i++)
         rows[i] = s->rows[entries[i]];
     cells_gather(t, s->cells, rows, n, batch);
+    if (s->projected && batch->n == n && !gather_projected(s->projected, t, entries, n, batch))
+        batch->n = 0;
 }
 
 train_source row_source_as_source(const row_source *s)
 {
-    return (train_source){s->n, s, gather};
+    return (train_source){s->n, s, gather, NULL, NULL};
 }

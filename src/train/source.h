@@ -3,7 +3,9 @@
 #ifndef TRAIN_SOURCE_H
 #define TRAIN_SOURCE_H
 
+#include "base/rng.h"
 #include "models/cells.h"
+#include "train/inputs.h"
 
 typedef struct train_source {
     int64_t n; /* entries */
@@ -11,6 +13,10 @@ typedef struct train_source {
     /* Batch of the listed entries, in the tape's memory. A failure stays on the tape. */
     void (*gather)(const void *self, tape *t, const int64_t *entries, int64_t n,
                    model_batch *batch);
+    /* The order of an epoch's entries, if not any order does; NULL: a random permutation. */
+    void (*order)(const void *self, int64_t *out, rng_key key, uint32_t epoch);
+    /* Why gather left a batch empty, where it is not for lack of memory; NULL: it is. */
+    scw_status (*status)(const void *self);
 } train_source;
 
 /* Rows of prepared cells. */
@@ -18,6 +24,7 @@ typedef struct row_source {
     const cells *cells;
     const int64_t *rows; /* [n] */
     int64_t n;
+    const inputs *projected; /* of these rows; NULL: each batch is projected anew */
 } row_source;
 
 train_source row_source_as_source(const row_source *s);

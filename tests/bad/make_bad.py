@@ -377,9 +377,9 @@ def h5mu(path, change):
         change(f)
 
 
-@case(EUNSUPPORTED, "axis 1", suffix=".h5mu")
-def shared_features(path):
-    h5mu(path, lambda f: f.attrs.__setitem__("axis", 1))
+@case(EFORMAT, "along axis 2", suffix=".h5mu")
+def strange_axis(path):
+    h5mu(path, lambda f: f.attrs.__setitem__("axis", 2))
 
 
 @case(EDATA, "no modalities", suffix=".h5mu")

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """scweave simulate. Usage: test_cli_simulate.py SCWEAVE [unittest arguments]"""
 import os
+import shutil
 
 import h5py
 
 import job
-from job import CLOSING, N_CELLS, SHORT
+from job import CLOSING, N_CELLS, QUICK, SHORT
 from elements import read_elem
 
 
@@ -111,6 +112,33 @@ class Simulate(job.Job):
                    "-o", "x.h5mu")
         self.fails("no/such", *self.simulate("no/such/x.h5mu", "--n", "3"))
         self.assertFalse(os.path.exists(self.path("x.h5mu")))
+
+    def test_batches(self):
+        def fit(data, output):
+            return ["fit", "matilda", data, "--label", "cell_type", "--batch-key", "batch", "-o", output,
+                    *QUICK]
+        self.succeeds(*fit("reference.h5mu", "b.safetensors"))
+        words = ["simulate", "-m", "b.safetensors", "reference.h5mu", "--n", "40", "-o", "s8.h5mu"]
+        for asked, expected in (([], {"batch1", "batch2"}), (["--batch", "batch2"], {"batch2"}),
+                                (["--batch", "mean"], set())):
+            self.succeeds(*words, *asked)
+            _, _, obs, record = self.read("s8.h5mu")
+            self.assertEqual(set(obs["batch"].dropna()), expected)
+            self.assertEqual(record["batch"], asked[1] if asked else "observed")
+        self.fails("knows no batch 'b3'; its batches are 'batch1', 'batch2'", *words, "--batch", "b3")
+        status, _, err = self.run_it(*self.simulate("x.h5mu", "--n", "3", "--batch", "batch1"))
+        self.assertEqual(status, 2)
+        self.assertIn("tells no batches apart", err)
+        self.fails("nonsense", *fit("reference.h5mu", "x.safetensors"), "--batch-key", "nonsense")
+        shutil.copy(self.path("reference.h5mu"), self.path("holes.h5mu"))
+        with h5py.File(self.path("holes.h5mu"), "a") as file:
+            file["obs/batch/codes"][:3] = -1
+        self.fails(f"obs\\['batch'\\]: 3 of {N_CELLS} labelled cells have no batch",
+                   *fit("holes.h5mu", "x.safetensors"))
+        with h5py.File(self.path("holes.h5mu"), "a") as file:
+            file["obs/batch/codes"][:] = 0
+        _, err = self.succeeds(*fit("holes.h5mu", "one.safetensors"))
+        self.assertIn("all training cells are of batch 'batch1'", err)
 
 
 if __name__ == "__main__":

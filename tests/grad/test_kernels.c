@@ -43,7 +43,7 @@ static real *new_values(results *r, int64_t n)
 static real *random_values(results *r, int64_t n, uint32_t stream)
 {
     real *at = new_values(r, n);
-    rng_fill_normal(at, n, rng_make_key(7, RNG_TEST, stream), 0);
+    kernel_fill_normal(n, rng_make_key(7, RNG_TEST, stream), 0, at);
     return at;
 }
 
@@ -104,6 +104,30 @@ static void run_flat(const kernel_table *t, const test_case *c, results *r)
     keep_number(r, "sum_squares", t->sum_squares(n, x));
 }
 
+/* Plain or, in the second round of the shapes, with relu and dropout around it. */
+static void run_norm(const kernel_table *t, kernel_norm *b, bool around, results *r)
+{
+    int64_t cols = b->cols, n = b->rows * cols;
+    real *mask = new_values(r, n), *g = random_values(r, n, 2);
+    real *run_mean = keep(r, "running_mean", random_values(r, cols, 5), cols);
+    real *run_var = keep(r, "running_var", positive_values(r, cols, 6), cols);
+
+    kernel_fill_keep(n, 0.3, rng_make_key(7, RNG_TEST, 16), 0, mask);
+    b->relu = around;
+    b->keep = around ? mask : NULL;
+    t->batch_norm_eval(b, run_mean, run_var, keep(r, "batch_norm_eval", new_values(r, n), n));
+    if (b->rows == 1) return; /* no variance: 1 / sqrt(eps) of rounding noise would be compared */
+    t->batch_norm_train(b, 0.1f, run_mean, run_var,
+                        keep(r, "batch_norm_train", new_values(r, n), n));
+    for (int fresh = 0; fresh < 2; fresh++)
+        t->batch_norm_backward(b, g, fresh, keep(r, "batch_norm d_x", random_values(r, n, 8), n),
+                               keep(r, "batch_norm d_gamma", random_values(r, cols, 9), cols),
+                               keep(r, "batch_norm d_beta", random_values(r, cols, 10), cols));
+    t->batch_norm_backward(b, g, false, NULL,
+                           keep(r, "without d_x: d_gamma", random_values(r, cols, 9), cols),
+                           keep(r, "without d_x: d_beta", random_values(r, cols, 10), cols));
+}
+
 static void run_matrix(const kernel_table *t, const test_case *c, results *r)
 {
     int64_t rows = c->rows, cols = c->cols, n = rows * cols;
@@ -111,8 +135,6 @@ static void run_matrix(const kernel_table *t, const test_case *c, results *r)
     real *gamma = random_values(r, cols, 3), *beta = random_values(r, cols, 4);
     real *mean = keep(r, "batch_norm mean", new_values(r, cols), cols);
     real *inv_std = keep(r, "batch_norm inv_std", new_values(r, cols), cols);
-    real *run_mean = keep(r, "running_mean", random_values(r, cols, 5), cols);
-    real *run_var = keep(r, "running_var", positive_values(r, cols, 6), cols);
 
     memset(mean, 0, (size_t)cols * sizeof *mean);
     memset(inv_std, 0, (size_t)cols * sizeof *inv_std);
@@ -120,18 +142,9 @@ static void run_matrix(const kernel_table *t, const test_case *c, results *r)
     t->column_sums(rows, cols, g, keep(r, "column_sums", random_values(r, cols, 7), cols));
     t->softmax(rows, cols, x, keep(r, "softmax", new_values(r, n), n));
     t->log_softmax(rows, cols, x, keep(r, "log_softmax", new_values(r, n), n));
-    t->batch_norm_eval(rows, cols, x, gamma, beta, 1e-3f, run_mean, run_var,
-                       keep(r, "batch_norm_eval", new_values(r, n), n));
-    if (rows == 1) return; /* no variance: 1 / sqrt(eps) of rounding noise would be compared */
-    t->batch_norm_train(rows, cols, x, gamma, beta, 1e-3f, 0.1f, run_mean, run_var, mean, inv_std,
-                        keep(r, "batch_norm_train", new_values(r, n), n));
-    t->batch_norm_backward(rows, cols, x, gamma, mean, inv_std, g,
-                           keep(r, "batch_norm d_x", random_values(r, n, 8), n),
-                           keep(r, "batch_norm d_gamma", random_values(r, cols, 9), cols),
-                           keep(r, "batch_norm d_beta", random_values(r, cols, 10), cols));
-    t->batch_norm_backward(rows, cols, x, gamma, mean, inv_std, g, NULL,
-                           keep(r, "without d_x: d_gamma", random_values(r, cols, 9), cols),
-                           keep(r, "without d_x: d_beta", random_values(r, cols, 10), cols));
+    kernel_norm b = {.rows = rows, .cols = cols, .x = x, .gamma = gamma, .beta = beta,
+                     .eps = 1e-3f, .mean = mean, .inv_std = inv_std};
+    run_norm(t, &b, c->weighted, r);
 }
 
 static affine_sparse random_affine(results *r, const test_case *c)
@@ -173,7 +186,9 @@ static void run_affine(const kernel_table *t, const test_case *c, results *r)
     t->affine_backward(&x, w, weight, c->h, g, d_w,
                        keep(r, "d_weight", random_values(r, n_weight, 6), n_weight), NULL);
     keep_number(r, "squared_error", t->affine_squared_error(&x, p));
-    t->affine_squared_error_backward(&x, p, 0.3f, keep(r, "d_p", random_values(r, n, 7), n));
+    for (int fresh = 0; fresh < 2; fresh++)
+        t->affine_squared_error_backward(&x, p, 0.3f, fresh,
+                                         keep(r, "d_p", random_values(r, n, 7), n));
 }
 
 static void run_optimizers(const kernel_table *t, const test_case *c, results *r)
@@ -189,6 +204,17 @@ static void run_optimizers(const kernel_table *t, const test_case *c, results *r
     t->rmsprop(n, keep(r, "rmsprop theta", random_values(r, n, 1), n),
                keep(r, "rmsprop grad", random_values(r, n, 2), n),
                keep(r, "rmsprop v", positive_values(r, n, 4), n), 0.02, 0.99, 1e-8);
+    t->average(n, 0.9, random_values(r, n, 1), keep(r, "average", random_values(r, n, 2), n));
+}
+
+static void run_random(const kernel_table *t, const test_case *c, results *r)
+{
+    int64_t n = c->rows * c->cols;
+    rng_key key = rng_make_key(0x123456789ABCDEFu, RNG_TEST, (uint32_t)c->cols);
+
+    t->fill_keep(n, c->weighted ? 0.2 : 0.0, key, 3, keep(r, "fill_keep", new_values(r, n), n));
+    t->fill_keep(n, 0.999999, key, 3, keep(r, "fill_keep, high", new_values(r, n), n));
+    t->fill_normal(n, key, 4, keep(r, "fill_normal", new_values(r, n), n));
 }
 
 /* ------------------------------------------------------------- comparing */
@@ -282,6 +308,36 @@ static void optimizer_kernels(void **state)
     over_shapes(run_optimizers);
 }
 
+static void random_kernels(void **state)
+{
+    (void)state;
+    over_shapes(run_random);
+}
+
+/* Mean and variance within five standard errors; a mask holds 0 and the inverse only. */
+static void moments_of_random_numbers(void **state)
+{
+    enum { N = 100003 };
+    static real x[N];
+    rng_key key = rng_make_key(1, RNG_TEST, 0);
+
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        double mean = kind ? 1.0 : 0.0, variance = kind ? 0.25 : 1.0, sum = 0, squares = 0;
+        if (kind)
+            kernel_fill_keep(N, 0.2, key, 2, x);
+        else
+            kernel_fill_normal(N, key, 0, x);
+        for (int k = 0; k < N; k++) {
+            sum += (double)x[k];
+            squares += ((double)x[k] - mean) * ((double)x[k] - mean);
+            if (kind) assert_true(x[k] == 0 || fabs((double)x[k] - 1.25) < 1e-5);
+        }
+        assert_true(fabs(sum / N - mean) < 5 * sqrt(variance / N));
+        assert_true(fabs(squares / N / variance - 1) < 5 * sqrt(2.0 / N));
+    }
+}
+
 static void affine_kernels(void **state)
 {
     static const test_case cases[] = {
@@ -334,6 +390,7 @@ static void threads_do_not_change_bits(void **state)
     same_bits(run_flat, &c);
     same_bits(run_matrix, &c);
     same_bits(run_optimizers, &c);
+    same_bits(run_random, &c);
     for (int weighted = 0; weighted < 2; weighted++)
         for (int parts = 0; parts < 32; parts += 31) {
             c.parts = parts;
@@ -450,6 +507,8 @@ int main(void)
         cmocka_unit_test(flat_kernels),
         cmocka_unit_test(matrix_kernels),
         cmocka_unit_test(optimizer_kernels),
+        cmocka_unit_test(random_kernels),
+        cmocka_unit_test(moments_of_random_numbers),
         cmocka_unit_test(affine_kernels),
         cmocka_unit_test(threads_do_not_change_bits),
         cmocka_unit_test(products_agree),

@@ -17,12 +17,13 @@ import unittest
 SCWEAVE = os.path.abspath(sys.argv.pop(1))
 PATIENCE = 300
 SEED = 7  # of the moments at which a fit is killed
-# Two stages, two twins that calibrate, count decoders; short epochs.
+# Two stages, two twins that calibrate, count decoders, batches; short epochs.
 FIT = ["fit", "matilda", "set.h5mu", "--label", "cell_type", "--threads", "1", "--components", "8",
        "--modalities", "rna,adt", "--modality-weights", "off", "--library", "10000", "--shortcut-c",
        "10", "--z-dim", "20", "--hidden-rna", "30", "--hidden-joint", "30", "--epochs", "8",
        "--min-steps", "0", "--augmentation", "add", "--balance-epochs", "3",
-       "--calibration-folds", "2", "--count-steps", "20"]
+       "--calibration-folds", "2", "--count-steps", "20", "--batch-key", "batch",
+       "--batch-removal", "30"]
 # Where the result does not matter.
 QUICK = [*FIT, "--epochs", "1", "--augmentation", "off", "--calibration-folds", "0"]
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Random numbers: the published vectors, independence of threads, moments. */
+/* Random numbers: the published vectors, moments. The bulk generators: tests/grad/test_kernels.c. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "base/threads.h"
 
 enum { N = 100003 };
 
@@ -35,27 +34,6 @@ static void test_known_answers(void **state)
     }
 }
 
-static void test_bulk_does_not_depend_on_threads(void **state)
-{
-    static float one[N], many[N];
-    rng_key key = rng_make_key(7, RNG_TEST, 3);
-
-    (void)state;
-    threads_set(1);
-    rng_fill_normal(one, N, key, 5);
-    threads_set(4);
-    rng_fill_normal(many, N, key, 5);
-    assert_memory_equal(one, many, sizeof one);
-    rng_fill_normal(many, N, key, 6);
-    assert_memory_not_equal(one, many, sizeof one);
-    threads_set(1);
-    rng_fill_keep(one, N, 0.3, key, 5);
-    threads_set(4);
-    rng_fill_keep(many, N, 0.3, key, 5);
-    assert_memory_equal(one, many, sizeof one);
-    threads_set(0);
-}
-
 /* Mean and variance within five standard errors. */
 static void assert_moments(const float *x, double mean, double variance)
 {
@@ -74,29 +52,16 @@ static void test_moments(void **state)
     rng_stream s = {key, 9, 0};
 
     (void)state;
-    rng_fill_normal(x, N, key, 0);
+    for (int k = 0; k < N; k++) x[k] = (float)rng_normal(key, 0, (uint64_t)k);
     assert_moments(x, 0.0, 1.0);
-    rng_fill_uniform(x, N, key, 1);
+    for (int k = 0; k < N; k++) x[k] = (float)rng_uniform(key, 1, (uint64_t)k);
     assert_moments(x, 0.5, 1.0 / 12.0);
-    rng_fill_keep(x, N, 0.2, key, 2);
-    assert_moments(x, 1.0, 0.25);
     for (int k = 0; k < N; k++) x[k] = (float)rng_next_gamma(&s, 0.5);
     double sum = 0;
     for (int k = 0; k < N; k++) sum += (double)x[k];
     assert_true(fabs(sum / N - 0.5) < 5 * sqrt(0.5 / N));
     for (int k = 0; k < N; k++) x[k] = (float)rng_next_poisson(&s, 40.0);
     assert_moments(x, 40.0, 40.0);
-}
-
-static void test_keep_is_zero_or_the_inverse(void **state)
-{
-    static float x[N];
-
-    (void)state;
-    rng_fill_keep(x, N, 0.5, rng_make_key(1, RNG_DROPOUT, 0), 0);
-    for (int k = 0; k < N; k++) assert_true(x[k] == 0.0f || x[k] == 2.0f);
-    rng_fill_keep(x, N, 0.0, rng_make_key(1, RNG_DROPOUT, 0), 0);
-    for (int k = 0; k < N; k++) assert_true(x[k] == 1.0f);
 }
 
 static void test_permutation(void **state)
@@ -133,9 +98,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_answers),
-        cmocka_unit_test(test_bulk_does_not_depend_on_threads),
         cmocka_unit_test(test_moments),
-        cmocka_unit_test(test_keep_is_zero_or_the_inverse),
         cmocka_unit_test(test_permutation),
         cmocka_unit_test(test_below),
     };

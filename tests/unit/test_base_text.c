@@ -242,12 +242,30 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
+static void test_names_become_unique(void **state)
+{
+    static const char *const names[] = {"a", "b", "a", "a-1", "a", "b", "c"};
+    static const char *const unique[] = {"a", "b", "a-2", "a-1", "a-3", "b-1", "c"};
+    strings s = {0};
+    int64_t n_changed;
+    (void)state;
+
+    for (int i = 0; i < 7; i++) assert_int_equal(strings_add(&s, names[i]), SCW_OK);
+    assert_int_equal(strings_make_unique(&s, &n_changed), SCW_OK);
+    assert_int_equal(n_changed, 3);
+    for (int i = 0; i < 7; i++) assert_string_equal(s.at[i], unique[i]);
+    assert_int_equal(strings_make_unique(&s, &n_changed), SCW_OK);
+    assert_int_equal(n_changed, 0);
+    strings_clear(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text_grows),
         cmocka_unit_test(test_strings_copy),
         cmocka_unit_test(test_name_index),
+        cmocka_unit_test(test_names_become_unique),
         cmocka_unit_test(test_numbers_are_strict),
         cmocka_unit_test(test_messages_gain_prefixes),
         cmocka_unit_test(test_long_messages_are_cut),

@@ -141,6 +141,76 @@ static void test_summary(void **state)
     }
 }
 
+/* Entries in and out of order, twice the same, with room in the rows. */
+static void test_builder(void **state)
+{
+    static const int64_t entry[][3] = {{0, 2, 1}, {1, 1, 2}, {3, 0, 3}, {1, 0, 4}, {3, 0, 5}, {0, 2, 7}};
+    (void)state;
+    for (int exact = 0; exact < 2; exact++) {
+        for (int sorted = 0; sorted < 2; sorted++) {
+            matrix_builder b;
+            matrix m, t;
+            assert_int_equal(matrix_builder_init(&b, 2, 3, exact), SCW_OK);
+            assert_int_equal(matrix_builder_grow_rows(&b, 5), SCW_OK);
+            for (int k = 0; k < (sorted ? 3 : 6); k++)
+                assert_int_equal(matrix_builder_add(&b, entry[k][0], entry[k][1], (double)entry[k][2]),
+                                 SCW_OK);
+            assert_int_equal(b.major == NULL, sorted);
+            assert_int_equal(matrix_builder_finish(&m, &b), SCW_OK);
+            assert_int_equal(m.n_rows, 5);
+            assert_int_equal(matrix_nnz(&m), sorted ? 3 : 4);
+            assert_int_equal(m.indptr[2] - m.indptr[1], sorted ? 1 : 2);
+            assert_true(matrix_value(&m, 0) == (sorted ? 1 : 8));
+            assert_true(matrix_value(&m, matrix_nnz(&m) - 1) == (sorted ? 3 : 8));
+            assert_int_equal(matrix_transpose(&t, &m), SCW_OK);
+            assert_int_equal(t.n_rows, 3);
+            assert_int_equal(t.indices[matrix_nnz(&t) - 1], 0);
+            assert_true(matrix_value(&t, matrix_nnz(&t) - 1) == (sorted ? 1 : 8));
+            matrix_clear(&m);
+            matrix_clear(&t);
+        }
+    }
+}
+
+static void test_stack(void **state)
+{
+    const int64_t from[] = {2, 0, -1};
+    matrix a, b, all;
+    (void)state;
+    assert_int_equal(matrix_init_dense(&a, 1, 3), SCW_OK);
+    assert_int_equal(matrix_init_csr(&b, 1, 2, 2), SCW_OK);
+    for (int j = 0; j < 3; j++) a.values[j] = (float)j + 1;
+    b.indptr[1] = 2;
+    b.indices[1] = 1;
+    b.values[0] = 5;
+    b.values[1] = 6;
+    a.stored = NUMBER_U8;
+    b.stored = NUMBER_I8;
+    const matrix *parts[] = {&a, &b};
+    const int64_t *to[] = {from, NULL};
+    assert_int_equal(matrix_stack(&all, parts, to, 2, 4), SCW_OK);
+    assert_int_equal(all.n_rows, 2);
+    assert_int_equal(all.n_cols, 4);
+    assert_int_equal(all.stored, NUMBER_I16);
+    assert_int_equal(matrix_nnz(&all), 4);
+    assert_true(all.indices[0] == 0 && matrix_value(&all, 0) == 2);
+    assert_true(all.indices[1] == 2 && matrix_value(&all, 1) == 1);
+    assert_true(all.indices[3] == 1 && matrix_value(&all, 3) == 6);
+    matrix_clear(&a);
+    matrix_clear(&b);
+    matrix_clear(&all);
+}
+
+static void test_number_types(void **state)
+{
+    (void)state;
+    assert_int_equal(number_type_join(NUMBER_F32, NUMBER_I16), NUMBER_F32);
+    assert_int_equal(number_type_join(NUMBER_F32, NUMBER_I32), NUMBER_F64);
+    assert_int_equal(number_type_join(NUMBER_U16, NUMBER_U32), NUMBER_U32);
+    assert_int_equal(number_type_join(NUMBER_I64, NUMBER_U32), NUMBER_I64);
+    assert_int_equal(number_type_join(NUMBER_U32, NUMBER_I8), NUMBER_I64);
+}
+
 static void test_sizes(void **state)
 {
     (void)state;
@@ -158,7 +228,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_canonical), cmocka_unit_test(test_rows),
         cmocka_unit_test(test_columns),   cmocka_unit_test(test_summary),
-        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_sizes),     cmocka_unit_test(test_builder),
+        cmocka_unit_test(test_stack),     cmocka_unit_test(test_number_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,7 +160,8 @@ static void kmeans_keeps_the_best_start(void **state)
     double before = INFINITY, first = 0.0;
     (void)state;
 
-    rng_fill_uniform(x, 400, rng_make_key(6, RNG_TEST, 3), 0);
+    for (int e = 0; e < 400; e++)
+        x[e] = (float)rng_uniform(rng_make_key(6, RNG_TEST, 3), 0, (uint64_t)e);
     for (int starts = 1; starts <= 12; starts++) {
         double inertia[2];
         for (int threads = 1; threads <= 3; threads += 2) {

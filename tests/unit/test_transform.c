@@ -223,12 +223,40 @@ static void test_alignment(void **state)
     strings_clear(&l);
 }
 
+/* A model of Ensembl ids, a query of symbols with versioned ids beside them. */
+static void test_alignment_by_ids(void **state)
+{
+    static const char *const model[] = {"ENSG1", "ENSG2", "ENSG3", NULL};
+    static const char *const names[] = {"B", "A", NULL}, *const ids[] = {"ENSG2.7", "ENSG1.12", NULL};
+    strings m = {0};
+    frame var = {.n_rows = 2};
+    column c = {0};
+    alignment a;
+    (void)state;
+
+    add_all(&m, model);
+    add_all(&var.index, names);
+    assert_int_equal(column_init(&c, "gene_ids", COLUMN_STRING, 2), SCW_OK);
+    add_all(&c.text, ids);
+    assert_int_equal(frame_add(&var, &c), SCW_OK);
+    assert_int_equal(alignment_build_var(&a, &m, &var), SCW_OK);
+    assert_int_equal(a.n_found, 2);
+    assert_int_equal(a.from[0], 1);
+    assert_int_equal(a.from[1], 0);
+    assert_int_equal(a.from[2], -1);
+    assert_int_equal(a.n_extra, 0);
+    assert_string_equal(a.column, "gene_ids");
+    alignment_clear(&a);
+    frame_clear(&var);
+    strings_clear(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matilda_values),     cmocka_unit_test(test_tfidf_values),
         cmocka_unit_test(test_clr_and_unit_variance), cmocka_unit_test(test_query),
         cmocka_unit_test(test_empty_cell),         cmocka_unit_test(test_counts_are_checked),
-        cmocka_unit_test(test_alignment)};
+        cmocka_unit_test(test_alignment),          cmocka_unit_test(test_alignment_by_ids)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,12 +44,6 @@ static inline void axpy(int64_t n, float v, const real *x, real *y)
 
 /* ------------------------------------------------------------- spans of columns */
 
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 #define EACH_SPAN_8(case_)                                                                         \
     case_(1) case_(2) case_(3) case_(4) case_(5) case_(6) case_(7) case_(8)
 #if VEC_MOST == 12
@@ -466,6 +460,8 @@ static void affine_backward(const affine_sparse *x, const real *w, const real *w
 
 #define ERROR_ROWS 256 /* rows whose errors wait on the stack to be added in order */
 
+#define ERROR_COLS 256 /* columns summed in float before the sum moves to double */
+
 /* Sum over all columns with x at its shifts, then set right at the non-zeros:
  * (d - v)^2 - d^2 = v (v - 2 d), d = p - b - t. */
 static double row_error(const affine_sparse *x, int64_t i, const real *p)
@@ -474,18 +470,18 @@ static double row_error(const affine_sparse *x, int64_t i, const real *p)
     const real *t = x->col_shift;
     double total = 0.0;
 
-    if (t) {
-        _Pragma("omp simd reduction(+ : total)")
-        for (int64_t j = 0; j < x->n_cols; j++) {
-            float d = p[j] - (b + t[j]);
-            total += (double)d * (double)d;
+    for (int64_t from = 0; from < x->n_cols; from += ERROR_COLS) {
+        int64_t end = smaller(from + ERROR_COLS, x->n_cols);
+        float sum = 0;
+        if (t) {
+            _Pragma("omp simd reduction(+ : sum)")
+            for (int64_t j = from; j < end; j++)
+                sum += (p[j] - (b + t[j])) * (p[j] - (b + t[j]));
+        } else {
+            _Pragma("omp simd reduction(+ : sum)")
+            for (int64_t j = from; j < end; j++) sum += (p[j] - b) * (p[j] - b);
         }
-    } else {
-        _Pragma("omp simd reduction(+ : total)")
-        for (int64_t j = 0; j < x->n_cols; j++) {
-            float d = p[j] - b;
-            total += (double)d * (double)d;
-        }
+        total += (double)sum;
     }
     for (int64_t at = x->indptr[i]; at < x->indptr[i + 1]; at++) {
         int64_t j = x->indices[at];
@@ -511,25 +507,39 @@ static double affine_squared_error(const affine_sparse *x, const real *p)
     return total;
 }
 
-static void affine_squared_error_backward(const affine_sparse *x, const real *p, real scale,
-                                          real *d_p)
+/* to = [to +] twice (p - background), for columns of one row. */
+static void background_gradient(int64_t n, const real *p, float b, const real *t, float twice,
+                                bool fresh, real *to)
 {
-    const real *t = x->col_shift;
+    if (t && fresh) {
+        CPU_SIMD
+        for (int64_t j = 0; j < n; j++) to[j] = twice * (p[j] - (b + t[j]));
+    } else if (t) {
+        CPU_SIMD
+        for (int64_t j = 0; j < n; j++) to[j] += twice * (p[j] - (b + t[j]));
+    } else if (fresh) {
+        CPU_SIMD
+        for (int64_t j = 0; j < n; j++) to[j] = twice * (p[j] - b);
+    } else {
+        CPU_SIMD
+        for (int64_t j = 0; j < n; j++) to[j] += twice * (p[j] - b);
+    }
+}
+
+static void affine_squared_error_backward(const affine_sparse *x, const real *p, real scale,
+                                          bool fresh, real *d_p)
+{
     float twice = 2 * scale;
 
     PARALLEL_FOR_IF(x->n_rows * x->n_cols > CPU_PARALLEL_MIN)
     for (int64_t i = 0; i < x->n_rows; i++) {
         float a = x->row_scale ? x->row_scale[i] : 1.0f, b = x->row_shift ? x->row_shift[i] : 0.0f;
-        const real *from = p + i * x->n_cols;
         real *to = d_p + i * x->n_cols;
-        if (!present(x, i)) continue;
-        if (t) {
-            CPU_SIMD
-            for (int64_t j = 0; j < x->n_cols; j++) to[j] += twice * (from[j] - (b + t[j]));
-        } else {
-            CPU_SIMD
-            for (int64_t j = 0; j < x->n_cols; j++) to[j] += twice * (from[j] - b);
+        if (!present(x, i)) {
+            if (fresh) memset(to, 0, (size_t)x->n_cols * sizeof *to);
+            continue;
         }
+        background_gradient(x->n_cols, p + i * x->n_cols, b, x->col_shift, twice, fresh, to);
         for (int64_t at = x->indptr[i]; at < x->indptr[i + 1]; at++) {
             int64_t j = x->indices[at];
             to[j] -= twice * (a * x->values[at] * (x->col_scale ? x->col_scale[j] : 1.0f));

@@ -26,6 +26,7 @@ void CPU_NAME(cpu_fill_elementwise)(kernel_table *t);
 void CPU_NAME(cpu_fill_gemm)(kernel_table *t);
 void CPU_NAME(cpu_fill_norm)(kernel_table *t);
 void CPU_NAME(cpu_fill_optimizer)(kernel_table *t);
+void CPU_NAME(cpu_fill_random)(kernel_table *t);
 
 #define CPU_BLOCK 8192         /* elements of one block of a flat loop */
 #define CPU_PARALLEL_MIN 32768 /* elements from which waking the threads pays */
@@ -51,6 +52,13 @@ void CPU_NAME(cpu_fill_optimizer)(kernel_table *t);
 #define VEC_MOST 8
 #endif
 typedef float vec __attribute__((vector_size(4 * VEC_LANES), aligned(4), may_alias));
+
+/* For the short loops over vectors in registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 #define VEC_AT(p_) (*(vec *)(p_))
 #define VEC_READ(p_) (*(const vec *)(p_))

@@ -75,10 +75,11 @@ static double affine_squared_error(const affine_sparse *x, const real *p)
 }
 
 static void affine_squared_error_backward(const affine_sparse *x, const real *p, real scale,
-                                          real *d_p)
+                                          bool fresh, real *d_p)
 {
     for (int64_t i = 0; i < x->n_rows; i++) {
         int64_t cursor = x->indptr[i];
+        for (int64_t j = 0; j < x->n_cols && fresh; j++) d_p[i * x->n_cols + j] = 0;
         if (!present(x, i)) continue;
         for (int64_t j = 0; j < x->n_cols; j++) {
             int64_t e = i * x->n_cols + j;

@@ -36,8 +36,16 @@ static void rmsprop(int64_t n, real *theta, real *grad, real *v, double lr, doub
     }
 }
 
+static void update_average(int64_t n, double keep, const real *x, real *average)
+{
+    real kept = (real)keep, given = 1 - kept;
+
+    for (int64_t i = 0; i < n; i++) average[i] = kept * average[i] + given * x[i];
+}
+
 void ref_fill_optimizer(kernel_table *t)
 {
     t->adam = adam;
     t->rmsprop = rmsprop;
+    t->average = update_average;
 }

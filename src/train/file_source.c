@@ -5,8 +5,8 @@
 
 #include "base/alloc.h"
 
+#define DEFAULT_BLOCK 512
 #define DEFAULT_WINDOW 16
-#define MOST_DEFAULT_BLOCK 2048 /* smaller blocks mix better, and a window of them is enough */
 
 typedef struct loaded {
     matrix counts[MODEL_MAX_MODALITIES];
@@ -299,25 +299,26 @@ scw_status file_source_status(const file_source *s)
     return s->st == SCW_OK ? SCW_OK : status_fail(s->st, "%s", s->message);
 }
 
-/* Two windows take no more than half of the memory that the modalities may take. */
-static void choose_sizes(file_source_input *in, int64_t block_rows)
+/* Sizes do not depend on the memory there is: else the order would, and with it the model. */
+static scw_status choose_sizes(file_source_input *in)
 {
-    double room = (double)(DEFAULT_WINDOW * MOST_DEFAULT_BLOCK); /* cells of a window */
+    scw_status st = SCW_OK;
 
+    if (in->block <= 0) in->block = DEFAULT_BLOCK;
+    if (in->window <= 0) in->window = DEFAULT_WINDOW;
     for (int m = 0; m < in->n_modalities; m++) {
         const row_store *s = in->modality[m]->store;
         if (!s) continue;
-        double each = (double)s->bytes / (double)(in->modality[m]->x.n_rows + 1) + 1.0;
-        double fit = (double)s->memory_bytes / 4.0 / each;
-        if (fit < room) room = fit;
+        double each = (double)s->bytes / (double)(in->modality[m]->x.n_rows + 1);
+        double windows = 2.0 * each * (double)in->block * (double)in->window;
+        if (windows > (double)s->memory_bytes)
+            FAIL(SCW_ENOMEM, "modality '%s': two windows of %lld cells take about %.0f MB, more than "
+                 "the %lld MB it has; allow more with --mem", in->modality[m]->name,
+                 (long long)(in->block * in->window), windows / 1e6,
+                 (long long)(s->memory_bytes / 1000000));
     }
-    if (in->block <= 0) {
-        in->block = block_rows < MOST_DEFAULT_BLOCK ? block_rows : MOST_DEFAULT_BLOCK;
-        if ((double)in->block > room / 2.0) in->block = (int64_t)(room / 2.0) + 1;
-    }
-    if (in->window > 0) return;
-    in->window = (int64_t)(room / (double)in->block);
-    if (in->window < 1) in->window = 1;
+done:
+    return st;
 }
 
 scw_status file_source_new(file_source **out, const file_source_input *input)
@@ -331,7 +332,7 @@ scw_status file_source_new(file_source **out, const file_source_input *input)
     s->in = *input;
     s->now.index = s->next.index = -1;
     for (int m = 0; m < s->in.n_modalities; m++) TRY(modality_rows(&s->rows[m], s->in.modality[m]));
-    choose_sizes(&s->in, s->rows[0]->block_rows);
+    TRY(choose_sizes(&s->in));
     s->n_blocks = (s->in.n - 1) / s->in.block + 1;
     s->n_windows = (s->n_blocks - 1) / s->in.window + 1;
     TRY(mem_new(&s->blocks, s->n_blocks));

@@ -27,14 +27,15 @@ typedef struct file_source_input {
     int n_modalities;
     const modality *modality[MODEL_MAX_MODALITIES];
     const transform *prep[MODEL_MAX_MODALITIES]; /* fitted, of the modality's own features */
-    int64_t block;  /* cells of a block; 0: as the reader of the first modality has it */
-    int64_t window; /* blocks of a window; 0: as many as memory allows, up to 32,768 cells */
+    int64_t block;  /* cells of a block; 0: 512 */
+    int64_t window; /* blocks of a window; 0: 16 */
     uint64_t seed;
 } file_source_input;
 
 typedef struct file_source file_source;
 
-/* What `input` points to must outlive the source. */
+/* What `input` points to must outlive the source. SCW_ENOMEM: two windows do not fit in the memory of a
+ * modality whose matrix is in its file. */
 SCW_CHECKED scw_status file_source_new(file_source **out, const file_source_input *input);
 void file_source_free(file_source *s); /* NULL-safe */
 /* gather wants entries in the order of the source's `order`. */

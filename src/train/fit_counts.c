@@ -137,7 +137,7 @@ static scw_status run(scw_model *m, const count_source *s, uint64_t seed, fit_st
                              .optimizer = optimizer_defaults(OPTIMIZER_ADAMW)};
     int64_t per_epoch = (s->n + o->batch_size - 1) / o->batch_size;
     train_phase phase = {.name = "count decoders",
-                         .source = {s->n, s, gather},
+                         .source = {.n = s->n, .self = s, .gather = gather},
                          .n_epochs = (o->count_steps + per_epoch - 1) / per_epoch,
                          .lr = o->count_lr};
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Matrices read in blocks are those that h5py and scipy see, whatever the storage, the size of a block, the
 order of reading and the memory; files that lie are refused."""
+import json
 import subprocess
 import sys
 import tempfile
@@ -240,8 +241,25 @@ def check_sweep(folder):
         expect(done.returncode == 0 and b"allocations" in done.stdout, f"sweep {element}: {done.stderr.decode()}")
 
 
+def check_batches(folder):
+    """The order of training batches and what is in them depend on the seed, not on threads or memory."""
+    path = folder / "batches.h5ad"
+    maker = Path(__file__).resolve().parents[2] / "bench" / "make_large.py"
+    subprocess.run([sys.executable, maker, path, "--cells", "40000", "--genes", "200", "--compression", "lzf"],
+                   check=True, capture_output=True)
+    seen = []
+    for words in (["--threads", 1], ["--threads", 2, "--mem", 2000000], ["--seed", 2]):
+        done = subprocess.run([sys.argv[2], path, "--batches", "150", *map(str, words)], capture_output=True, text=True)
+        expect(done.returncode == 0, f"batches {words}: {done.stderr}")
+        seen.append(json.loads(done.stdout)["fingerprint"] if done.returncode == 0 else None)
+    expect(seen[0] == seen[1] != seen[2], f"batches: {seen}")
+    done = subprocess.run([sys.argv[2], path, "--mem", "100000"], capture_output=True, text=True)
+    expect(done.returncode == 12 and "--mem" in done.stderr, f"batches in little memory: {done.stderr}")
+
+
 with tempfile.TemporaryDirectory() as directory:
     directory = Path(directory)
+    check_batches(directory)
     check_storage(directory)
     check_types(directory)
     check_odd(directory)

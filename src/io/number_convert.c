@@ -35,6 +35,7 @@ static int32_t fit_i32(int64_t v)
 
 void number_convert(void *out, number_type to, const void *in, number_type from, int64_t n)
 {
+    if (n == 0) return; /* of no values there may be no address */
     if (to == from) {
         memcpy(out, in, (size_t)n * number_size(to));
         return;

@@ -206,6 +206,22 @@ void name_index_clear(name_index *index)
     *index = (name_index){0};
 }
 
+char *text_unquote(char *field)
+{
+    char *to = field, *from = field + 1;
+
+    for (; *from; from++) {
+        if (*from == '"') {
+            if (from[1] != '"') break;
+            from++;
+        }
+        *to++ = *from;
+    }
+    char *rest = *from ? from + 1 : from;
+    *to = '\0';
+    return rest;
+}
+
 bool text_to_int(int64_t *out, const char *s)
 {
     char *end;

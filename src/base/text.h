@@ -25,6 +25,10 @@ void text_clear(textbuf *t);
  * surrogates). The end of the text is a character of one byte. */
 int text_character(const char *s);
 
+/* Take the quotes off a field that begins with a double quote, in place; a quote doubled inside is one
+ * (RFC 4180). Returns what follows the closing quote, "" when there is none. */
+char *text_unquote(char *field);
+
 /* Owned list of strings. */
 typedef struct strings {
     char **at; /* [n], each owned */

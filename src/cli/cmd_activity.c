@@ -19,22 +19,14 @@ static const scw_option table[] = {
     {.type = SCW_OPTION_END},
 };
 
-static int print_summary(const options *o, const char *report)
+static void print_summary(const json_t *root)
 {
     char genes[32], peaks[32], used[32];
 
-    if (o->json) {
-        (void)puts(report);
-        return CLI_OK;
-    }
-    json_t *root = print_parse(report);
-    if (!root) return CLI_FAILURE;
     (void)printf("%s: %s genes from %s of %s peaks of %s\n", print_text(root, "name"),
                  print_count(genes, print_number(root, "n_genes")),
                  print_count(used, print_number(root, "n_peaks_used")),
                  print_count(peaks, print_number(root, "n_peaks")), print_text(root, "modality"));
-    json_decref(root);
-    return CLI_OK;
 }
 
 static int run(cli_run *r)
@@ -57,7 +49,7 @@ static int run(cli_run *r)
         st = scw_dataset_gene_activity(&results, &report, data, &request, how, r->hooks);
     if (st == SCW_OK) st = scw_results_write(results, data, o->output, r->hooks);
     result = cli_finish(r, st);
-    if (result == CLI_OK) result = print_summary(o, report);
+    if (result == CLI_OK) result = print_either(report, o->json, print_summary);
     scw_free(report);
     scw_results_free(results);
     scw_dataset_free(data);

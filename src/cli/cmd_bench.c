@@ -18,6 +18,11 @@ static const scw_option table[] = {
     {.type = SCW_OPTION_END},
 };
 
+static void print_all(const json_t *report)
+{
+    print_report(report, 0);
+}
+
 static int run(cli_run *r)
 {
     const options *o = r->options;
@@ -26,13 +31,7 @@ static int run(cli_run *r)
     scw_status st = scw_bench(&text, (const char *const *)r->arguments, r->n_arguments,
                               o->batch_size, (int)o->threads, r->hooks);
     int result = cli_finish(r, st);
-    if (result == CLI_OK && o->json) (void)puts(text);
-    if (result == CLI_OK && !o->json) {
-        json_t *root = print_parse(text);
-        if (root) print_report(root, 0);
-        result = root ? CLI_OK : CLI_FAILURE;
-        json_decref(root);
-    }
+    if (result == CLI_OK) result = print_either(text, o->json, print_all);
     scw_free(text);
     return result;
 }

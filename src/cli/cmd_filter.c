@@ -55,20 +55,12 @@ static void print_bounds(const json_t *bounds)
     print_table_end(t, 2);
 }
 
-static int print_dropped(const options *o, const char *report)
+static void print_dropped(const json_t *root)
 {
-    if (o->json) {
-        (void)puts(report);
-        return CLI_OK;
-    }
-    json_t *root = print_parse(report);
-    if (!root) return CLI_FAILURE;
     print_axis(json_object_get(root, "cells"), "cells");
     (void)printf("%s ", print_text(root, "modality"));
     print_axis(json_object_get(root, "features"), "features");
     print_bounds(json_object_get(root, "outlier_bounds"));
-    json_decref(root);
-    return CLI_OK;
 }
 
 static int run(cli_run *r)
@@ -86,7 +78,7 @@ static int run(cli_run *r)
     if (st == SCW_OK)
         st = scw_dataset_filter(&report, data, &request, r->settings, o->output, r->hooks);
     result = cli_finish(r, st);
-    if (result == CLI_OK) result = print_dropped(o, report);
+    if (result == CLI_OK) result = print_either(report, o->json, print_dropped);
     scw_free(report);
     scw_dataset_free(data);
     return result;

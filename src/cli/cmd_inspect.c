@@ -171,13 +171,7 @@ static int show(cli_run *r, const char *path)
     char *text = NULL;
 
     int result = cli_finish(r, scw_inspect(&text, path, r->hooks));
-    if (result == CLI_OK && o->json) (void)puts(text);
-    if (result == CLI_OK && !o->json) {
-        json_t *root = print_parse(text);
-        if (root) print_file(root);
-        result = root ? CLI_OK : CLI_FAILURE;
-        json_decref(root);
-    }
+    if (result == CLI_OK) result = print_either(text, o->json, print_file);
     scw_free(text);
     return result;
 }

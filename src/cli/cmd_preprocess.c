@@ -63,24 +63,16 @@ static void print_step(const json_t *step)
     (void)putchar('\n');
 }
 
-static int print_report_text(const options *o, const char *report)
+static void print_steps(const json_t *root)
 {
     size_t k, i;
     const json_t *m, *step;
 
-    if (o->json) {
-        (void)puts(report);
-        return CLI_OK;
-    }
-    json_t *root = print_parse(report);
-    if (!root) return CLI_FAILURE;
     json_array_foreach(json_object_get(root, "modalities"), k, m)
     {
         (void)printf("%s\n", print_text(m, "modality"));
         json_array_foreach(json_object_get(m, "steps"), i, step) print_step(step);
     }
-    json_decref(root);
-    return CLI_OK;
 }
 
 static int check(const cli_run *r)
@@ -108,7 +100,7 @@ static int run(cli_run *r)
         st = scw_dataset_preprocess(&results, &report, data, &request, r->settings, r->hooks);
     if (st == SCW_OK) st = scw_results_write(results, data, o->output, r->hooks);
     result = cli_finish(r, st);
-    if (result == CLI_OK) result = print_report_text(o, report);
+    if (result == CLI_OK) result = print_either(report, o->json, print_steps);
     scw_free(report);
     scw_results_free(results);
     scw_dataset_free(data);

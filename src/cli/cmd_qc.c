@@ -50,20 +50,12 @@ static void print_modality(const json_t *m)
     (void)putchar('\n');
 }
 
-static int print_summary(const options *o, const char *report)
+static void print_summary(const json_t *root)
 {
     size_t k;
     const json_t *m;
 
-    if (o->json) {
-        (void)puts(report);
-        return CLI_OK;
-    }
-    json_t *root = print_parse(report);
-    if (!root) return CLI_FAILURE;
     json_array_foreach(json_object_get(root, "modalities"), k, m) print_modality(m);
-    json_decref(root);
-    return CLI_OK;
 }
 
 static int check_table(const cli_run *r, const char *name, const char *path)
@@ -102,7 +94,7 @@ static int run(cli_run *r)
         st = scw_results_write_table(results, data, 1, o->feature_table);
     if (st == SCW_OK && o->output) st = scw_results_write(results, data, o->output, r->hooks);
     result = cli_finish(r, st);
-    if (result == CLI_OK) result = print_summary(o, report);
+    if (result == CLI_OK) result = print_either(report, o->json, print_summary);
     scw_free(report);
     scw_results_free(results);
     scw_dataset_free(data);

@@ -94,6 +94,19 @@ json_t *print_parse(const char *text)
     return root;
 }
 
+int print_either(const char *text, int as_json, void (*show)(const json_t *report))
+{
+    if (as_json) {
+        (void)puts(text);
+        return CLI_OK;
+    }
+    json_t *root = print_parse(text);
+    if (!root) return CLI_FAILURE;
+    show(root);
+    json_decref(root);
+    return CLI_OK;
+}
+
 const char *print_text(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));

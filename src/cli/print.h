@@ -18,6 +18,8 @@ void print_table_end(print_table *t, int indent);
 
 /* A report of the library; NULL, with a message on stderr, when the text is not JSON. */
 json_t *print_parse(const char *text);
+/* The report as it is (as_json), or as `show` prints it. Exit status. */
+int print_either(const char *text, int as_json, void (*show)(const json_t *report));
 
 /* A report as text: members one a line, lists of objects as tables, nested ones indented. */
 void print_report(const json_t *report, int indent);

@@ -73,23 +73,6 @@ static bool quote_open(const char *text)
     return open;
 }
 
-/* A quoted field in place: "" stands for ". Returns what follows the closing quote. */
-static char *unquote(char *field)
-{
-    char *to = field, *from = field + 1;
-
-    for (; *from; from++) {
-        if (*from == '"') {
-            if (from[1] != '"') break;
-            from++;
-        }
-        *to++ = *from;
-    }
-    char *rest = *from ? from + 1 : from;
-    *to = '\0';
-    return rest;
-}
-
 static scw_status split(table_reader *t)
 {
     scw_status st = SCW_OK;
@@ -101,7 +84,7 @@ static scw_status split(table_reader *t)
         if (t->separator == ' ' && !*at) break;
         char *field = at, *end;
         if (*at == '"') {
-            char *closing = unquote(at);
+            char *closing = text_unquote(at);
             end = t->separator == ' ' ? closing + strcspn(closing, " \t")
                                       : closing + strcspn(closing, (char[]){t->separator, 0});
         } else {

@@ -69,22 +69,15 @@ static int64_t count(const char *text, char c)
     return n;
 }
 
-/* Take the quotes off a cell, in place; returns what follows its separator, NULL at the line's end.
- * A quote that is not closed keeps the rest of the line in the cell. */
+/* Take the quotes off a cell; returns what follows its separator, NULL at the line's end. What stands
+ * between the closing quote and the separator belongs to the cell. */
 static char *cut_quoted(char *cell, char separator)
 {
-    char *to = cell, *from = cell + 1;
+    char *rest = text_unquote(cell), *end = strchr(rest, separator);
 
-    for (; *from; from++) {
-        if (*from == '"' && from[1] != '"') break;
-        if (*from == '"') from++;
-        *to++ = *from;
-    }
-    if (*from) from++;
-    while (*from && *from != separator) *to++ = *from++;
-    char *next = *from ? from + 1 : NULL;
-    *to = '\0';
-    return next;
+    if (end) *end = '\0';
+    memmove(cell + strlen(cell), rest, strlen(rest) + 1);
+    return end ? end + 1 : NULL;
 }
 
 /* Cut a line at its separators. Returns the number of cells; only the first n are kept. */

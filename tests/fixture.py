@@ -18,8 +18,8 @@ FILES = ["reference.h5mu", "query.h5mu", "model.safetensors", "annotated.h5mu"]
 
 def make(program, folder):
     reference, query, model, annotated = FILES
-    for words in (["example", reference, "--cells", str(N_CELLS), "--seed", "1"],
-                  ["example", query, "--cells", str(N_CELLS), "--seed", "2"],
+    for words in (["example", reference, "--cells", str(N_CELLS), "--narrow", "--seed", "1"],
+                  ["example", query, "--cells", str(N_CELLS), "--narrow", "--seed", "2"],
                   ["fit", "matilda", reference, "--label", "cell_type", "-o", model, *SHORT],
                   ["annotate", "-m", model, query, "-o", annotated, "--embed"]):
         subprocess.run([program, *words, "--quiet"], cwd=folder, check=True)

@@ -3,6 +3,7 @@
 #ifndef SCWEAVE_DATASET_H
 #define SCWEAVE_DATASET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "hooks.h"
@@ -96,10 +97,11 @@ SCW_API SCW_CHECKED scw_status scw_convert(const scw_source *sources, int n_sour
  * *out: newly allocated text, free with scw_free. */
 SCW_API SCW_CHECKED scw_status scw_inspect(char **out, const char *path, const scw_hooks *hooks);
 
-/* Write a simulated, labelled PBMC-like set (RNA + ADT + ATAC, two batches) as .h5mu.
+/* Write a simulated, labelled PBMC-like set (RNA + ADT + ATAC, two batches) as .h5mu; narrow:
+ * markers and abundant genes and the peaks of markers only, a quarter of the features.
  * Seeded: the same arguments give the same bytes of data. */
-SCW_API SCW_CHECKED scw_status scw_example_write(const char *path, int64_t n_obs, uint64_t seed,
-                                                 const scw_hooks *hooks);
+SCW_API SCW_CHECKED scw_status scw_example_write(const char *path, int64_t n_obs, bool narrow,
+                                                 uint64_t seed, const scw_hooks *hooks);
 
 /* Can a file be written or replaced at `path`? Creates nothing that stays. Ask before long work, so
  * that a full or closed place is found out first. SCW_EIO with the reason if not. */

@@ -4,6 +4,7 @@
 
 typedef struct options {
     int64_t cells, seed;
+    bool narrow;
 } options;
 
 static const scw_option table[] = {
@@ -11,6 +12,8 @@ static const scw_option table[] = {
      "number of cells"},
     {"seed", SCW_OPTION_INT, offsetof(options, seed), "1", 0, 9e15, NULL, "N", "Example",
      "another seed gives other cells of the same types"},
+    {"narrow", SCW_OPTION_BOOL, offsetof(options, narrow), "off", 0, 0, NULL, NULL, "Example",
+     "a quarter of the features, markers among them, for quick trials"},
     {.type = SCW_OPTION_END},
 };
 
@@ -19,7 +22,7 @@ static int run(cli_run *r)
     const options *o = r->options;
 
     if (r->n_arguments != 1) return cli_misuse(r, "name one file to write");
-    return cli_finish(r, scw_example_write(r->arguments[0], o->cells, (uint64_t)o->seed, r->hooks));
+    return cli_finish(r, scw_example_write(r->arguments[0], o->cells, o->narrow, (uint64_t)o->seed, r->hooks));
 }
 
 const cli_command cli_cmd_example = {

@@ -131,8 +131,8 @@ done:
     return st;
 }
 
-/* Names of all genes; first[f] .. first[f + 1] are those of family f. */
-static scw_status name_genes(strings *names, int64_t first[OTHER + 2])
+/* Names of the genes; first[f] .. first[f + 1] are those of family f. A narrow panel has no others. */
+static scw_status name_genes(strings *names, example_panel panel, int64_t first[OTHER + 2])
 {
     scw_status st = SCW_OK;
     const char *const lists[] = {example_abundant_genes, example_ribosomal_genes,
@@ -142,6 +142,7 @@ static scw_status name_genes(strings *names, int64_t first[OTHER + 2])
     for (int g = 0; g < example_n_genes; g++) TRY(strings_add(names, example_genes[g].name));
     for (int f = ABUNDANT; f <= OTHER; f++) {
         first[f] = names->n;
+        if (f == OTHER && panel == EXAMPLE_NARROW) continue;
         TRY(add_words(names, lists[f - ABUNDANT]));
     }
     first[OTHER + 1] = names->n;
@@ -180,13 +181,13 @@ static void add_ambient(profiles *p, int batch, double share)
     for (int t = 0; t < N_TYPES; t++) scale_to_one(profile_of(p, batch, t), p->n);
 }
 
-static scw_status make_rna(profiles *p, uint64_t seed)
+static scw_status make_rna(profiles *p, example_panel panel, uint64_t seed)
 {
     scw_status st = SCW_OK;
     rng_key key = stream_key(seed, STREAM_GENE);
     int64_t first[OTHER + 2];
 
-    TRY(name_genes(&p->names, first));
+    TRY(name_genes(&p->names, panel, first));
     p->n = p->names.n;
     TRY(mem_new(&p->mean, N_BATCHES * N_TYPES * p->n));
     TRY(mem_new(&p->dispersion, p->n));
@@ -241,8 +242,13 @@ static int compare_peaks(const void *left, const void *right)
     return (a->start > b->start) - (a->start < b->start);
 }
 
+static int64_t count_peaks(example_panel panel)
+{
+    return panel == EXAMPLE_NARROW ? example_n_genes * PEAKS_PER_GENE : N_PEAKS;
+}
+
 /* A promoter and two distal peaks for each marker gene, the rest spread over the autosomes. */
-static void place_peaks(peak *peaks, rng_key key)
+static void place_peaks(peak *peaks, int64_t n_peaks, rng_key key)
 {
     static const int megabases[N_CHROMOSOMES] = {248, 242, 198, 190, 181, 170, 159, 145,
                                                  138, 133, 135, 133, 114, 107, 101, 90,
@@ -259,14 +265,14 @@ static void place_peaks(peak *peaks, rng_key key)
             peaks[n] = (peak){chromosome, example_genes[g].start + (int32_t)away, g};
         }
     }
-    for (int k = 0; n < N_PEAKS; k++, n++) {
+    for (int k = 0; n < n_peaks; k++, n++) {
         int chromosome = k % N_CHROMOSOMES;
         double place = ((double)(k / N_CHROMOSOMES) + 0.9 * rng_uniform(key, 0, (uint64_t)n)) /
                        per_chromosome;
         double start = (0.02 + 0.96 * place) * 1e6 * megabases[chromosome];
         peaks[n] = (peak){chromosome + 1, (int32_t)start, -1};
     }
-    qsort(peaks, N_PEAKS, sizeof *peaks, compare_peaks);
+    qsort(peaks, (size_t)n_peaks, sizeof *peaks, compare_peaks);
 }
 
 static double peak_rate(const peak *q, int64_t index, int type, rng_key key)
@@ -281,14 +287,14 @@ static double peak_rate(const peak *q, int64_t index, int type, rng_key key)
     return (level >= 5 ? 0.21 : level >= 3 ? 0.07 : 0.012) * own;
 }
 
-static scw_status make_atac(profiles *p, peak *peaks, uint64_t seed)
+static scw_status make_atac(profiles *p, peak *peaks, int64_t n_peaks, uint64_t seed)
 {
     scw_status st = SCW_OK;
     rng_key key = stream_key(seed, STREAM_PEAK);
     char name[64];
 
-    place_peaks(peaks, key);
-    p->n = N_PEAKS;
+    place_peaks(peaks, n_peaks, key);
+    p->n = n_peaks;
     TRY(mem_new(&p->mean, N_BATCHES * N_TYPES * p->n));
     for (int64_t q = 0; q < p->n; q++) {
         char chromosome[16] = "X";
@@ -450,8 +456,8 @@ static scw_status add_gene_column(modality *m, const peak *peaks)
     scw_status st = SCW_OK;
     column c = {0};
 
-    TRY(column_init(&c, "gene", COLUMN_STRING, N_PEAKS));
-    for (int64_t q = 0; q < N_PEAKS; q++)
+    TRY(column_init(&c, "gene", COLUMN_STRING, m->x.n_cols));
+    for (int64_t q = 0; q < m->x.n_cols; q++)
         TRY(strings_add(&c.text, peaks[q].gene < 0 ? "" : example_genes[peaks[q].gene].name));
     TRY(frame_add(&m->var, &c));
 done:
@@ -512,7 +518,7 @@ done:
     return st;
 }
 
-scw_status example_make(scw_dataset **out, int64_t n_obs, uint64_t seed)
+scw_status example_make(scw_dataset **out, int64_t n_obs, example_panel panel, uint64_t seed)
 {
     scw_status st = SCW_OK;
     scw_dataset *d = NULL;
@@ -529,9 +535,9 @@ scw_status example_make(scw_dataset **out, int64_t n_obs, uint64_t seed)
     TRY(mem_new(&cells, n_obs));
     d->n_obs = n_obs;
     for (int64_t i = 0; i < n_obs; i++) cells[i] = draw_cell(stream_key(seed, STREAM_CELL), i);
-    TRY(make_rna(&rna, PANEL_SEED));
+    TRY(make_rna(&rna, panel, PANEL_SEED));
     TRY(make_adt(&adt, PANEL_SEED));
-    TRY(make_atac(&atac, peaks, PANEL_SEED));
+    TRY(make_atac(&atac, peaks, count_peaks(panel), PANEL_SEED));
     TRY(add_obs(d, cells));
     TRY(add_modality(d, "rna", &rna, cells, 0, true, stream_key(seed, STREAM_RNA)));
     TRY(add_modality(d, "adt", &adt, cells, 1, false, stream_key(seed, STREAM_ADT)));

@@ -82,7 +82,7 @@ class Fit(job.Job):
         def limit():
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
-        for words in (["example", "full", "--cells", "200"], self.fit("full"),
+        for words in (["example", "full", "--narrow", "--cells", "200"], self.fit("full"),
                       ["annotate", "-m", "model.safetensors", "query.h5mu", "-o", "full"]):
             self.fails("full: .*cannot write", *words, preexec_fn=limit)
             self.assertFalse(os.path.exists(self.path("full")))

@@ -89,7 +89,7 @@ class Example(unittest.TestCase):
     def test_file(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "e.h5mu")
-            run("example", path, "--cells", "500", "--seed", "3")
+            run("example", path, "--narrow", "--cells", "500", "--seed", "3")
             with h5py.File(path) as f:
                 self.assertEqual(set(f["mod"]), {"rna", "adt", "atac"})
                 self.assertEqual(len(f["obs/is_doublet"][:]), 500)

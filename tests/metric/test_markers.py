@@ -39,7 +39,7 @@ class Linear(unittest.TestCase):
         cls.folder = tempfile.mkdtemp(prefix="scweave-markers-")
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.data, cls.path = (os.path.join(cls.folder, n) for n in ("d.h5mu", "m.safetensors"))
-        subprocess.run([SCWEAVE, "example", cls.data, "--cells", "150", "--quiet"], check=True)
+        subprocess.run([SCWEAVE, "example", cls.data, "--narrow", "--cells", "150", "--quiet"], check=True)
         cls.run_program("fit", "matilda", cls.data, "--label", "cell_type", "-o", cls.path,
                         "--modalities", "rna,adt", "--epochs", "1", "--min-steps", "0",
                         "--components", "12", "--modality-weights", "off", "--shortcut-c", "10", "--library", "10000",

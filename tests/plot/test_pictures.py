@@ -154,7 +154,7 @@ class Pictures(common.Case):
             self.ends(1, expected, "plot", "markers", "bad.tsv", "-o", "b.png")
 
     def test_training(self):
-        self.succeeds("example", "ref.h5mu", "--cells", "100")
+        self.succeeds("example", "ref.h5mu", "--narrow", "--cells", "100")
         self.succeeds("fit", "matilda", "ref.h5mu", "--label", "cell_type", "-o", "m.safetensors",
                       *common.QUICK, "--epochs", "3", "--validation", "0.2")
         pixels, _ = self.draw("a.png", "training", "m.safetensors", "--dpi", "100")
@@ -164,8 +164,8 @@ class Pictures(common.Case):
         self.ends(1, "cells.h5ad", "plot", "training", "cells.h5ad", "-o", "b.png")
 
     def test_simulation(self):
-        self.succeeds("example", "real.h5mu", "--cells", "120")
-        self.succeeds("example", "other.h5mu", "--cells", "80", "--seed", "2")
+        self.succeeds("example", "real.h5mu", "--narrow", "--cells", "120")
+        self.succeeds("example", "other.h5mu", "--narrow", "--cells", "80", "--seed", "2")
         pixels, err = self.draw("a.png", "simulation", "real.h5mu", "other.h5mu", "--dpi", "36")
         self.assertIn("no obs column 'simulated'", err)
         found = common.colours(pixels)
@@ -236,7 +236,7 @@ class Pictures(common.Case):
         self.assertFalse(os.path.exists(self.path("b.png")))
 
     def test_absent_umap_says_how_to_make_it(self):
-        self.succeeds("example", "plain.h5mu", "--cells", "60")
+        self.succeeds("example", "plain.h5mu", "--narrow", "--cells", "60")
         self.ends(1, "X_umap' in obsm(.|\n)*scweave umap(.|\n)*--basis", "plot", "umap", "plain.h5mu",
                   "-o", "b.png")
 

@@ -79,11 +79,11 @@ class Report(common.Case):
 
     def test_whole_run(self):
         run = self.make("run")
-        self.succeeds("example", "ref.h5mu", "--cells", "200")
+        self.succeeds("example", "ref.h5mu", "--narrow", "--cells", "200")
         self.succeeds("fit", "matilda", "ref.h5mu", "--label", "cell_type", "-o",
                       "run/weights", *common.QUICK, "--seed", "77")
         self.succeeds("annotate", "-m", "run/weights", "ref.h5mu", "--embed", "-o", "run/cells")
-        self.succeeds("example", "run/raw.h5mu", "--cells", "60")
+        self.succeeds("example", "run/raw.h5mu", "--narrow", "--cells", "60")
         common.write_markers(os.path.join(run, "m"), ["B", "T"])
         with open(os.path.join(run, "scores"), "w", encoding="utf-8") as file:
             json.dump({"folds": [{}, {}], "summary": {

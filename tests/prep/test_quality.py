@@ -84,7 +84,7 @@ class Quality(Case):
         close(self, features["total_counts"], x.sum(0))
 
     def test_modalities_keep_their_own_figures(self):
-        must("example", self.path("e.h5mu"), "--cells", "80")
+        must("example", self.path("e.h5mu"), "--narrow", "--cells", "80")
         must("qc", self.path("e.h5mu"), "-o", self.path("q.h5mu"))
         with h5py.File(self.path("q.h5mu")) as f:
             for name in ("rna", "adt", "atac"):
@@ -218,7 +218,7 @@ class Filter(Case):
         self.assertEqual(len(found["outlier_bounds"]), 9)
 
     def test_multimodal(self):
-        must("example", self.path("e.h5mu"), "--cells", "120", "--seed", "3")
+        must("example", self.path("e.h5mu"), "--narrow", "--cells", "120", "--seed", "3")
         must("filter", self.path("e.h5mu"), "-o", self.path("f.h5mu"), "--min-cells", "8",
              "--min-counts", "1500")
         with h5py.File(self.path("e.h5mu")) as a, h5py.File(self.path("f.h5mu")) as b:

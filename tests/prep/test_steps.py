@@ -200,7 +200,7 @@ class Components(Case):
 
 class Plans(Case):
     def test_default_of_a_multimodal_set(self):
-        must("example", self.path("e.h5mu"), "--cells", "90")
+        must("example", self.path("e.h5mu"), "--narrow", "--cells", "90")
         found = report("preprocess", self.path("e.h5mu"), "-o", self.path("r.h5mu"))
         self.assertEqual([m["modality"] for m in found["modalities"]], ["rna", "adt", "atac"])
         with h5py.File(self.path("e.h5mu")) as a, h5py.File(self.path("r.h5mu")) as b:

@@ -32,8 +32,8 @@ class Survival(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="scweave-survival-")
-        cls.run_scweave("example", "set.h5mu", "--cells", "120", "--seed", "1")
-        cls.run_scweave("example", "other.h5mu", "--cells", "120", "--seed", "2")
+        cls.run_scweave("example", "set.h5mu", "--cells", "120", "--narrow", "--seed", "1")
+        cls.run_scweave("example", "other.h5mu", "--cells", "120", "--narrow", "--seed", "2")
         cls.run_scweave(*FIT, "-o", "whole")
         cls.whole = cls.read("whole")
 

@@ -33,7 +33,7 @@ static int set_up(void **state)
     if (!mkdtemp(folder)) return 1;
     (void)snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint", folder);
     (void)snprintf(output, sizeof output, "%s/model", folder);
-    return example_make(&data, N_OBS, 3) != SCW_OK;
+    return example_make(&data, N_OBS, EXAMPLE_NARROW, 3) != SCW_OK;
 }
 
 static int tear_down(void **state)

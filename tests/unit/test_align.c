@@ -47,7 +47,7 @@ static scw_model *fit(const char *components)
 static int set_up(void **state)
 {
     (void)state;
-    if (example_make(&data, N_OBS, 3) != SCW_OK) return 1;
+    if (example_make(&data, N_OBS, EXAMPLE_NARROW, 3) != SCW_OK) return 1;
     model = fit("20");
     return 0;
 }

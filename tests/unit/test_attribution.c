@@ -46,7 +46,7 @@ static int set_up(void **state)
     model_coverage coverage[MODEL_MAX_MODALITIES];
     (void)state;
 
-    if (example_make(&data, N_OBS, 3) != SCW_OK) return 1;
+    if (example_make(&data, N_OBS, EXAMPLE_NARROW, 3) != SCW_OK) return 1;
     model = fit(NULL);
     linear = fit(NULL);
     published = fit("compat");

@@ -66,7 +66,7 @@ static int set_up(void **state)
 {
     static setting s;
 
-    assert_int_equal(example_make(&s.data, N, 3), SCW_OK);
+    assert_int_equal(example_make(&s.data, N, EXAMPLE_NARROW, 3), SCW_OK);
     s.plain = fit(s.data, "batch", "0");
     s.removed = fit(s.data, "batch", "30");
     if (!s.plain || !s.removed) return 1;

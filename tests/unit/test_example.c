@@ -20,7 +20,7 @@ enum { N = 1200 };
 static scw_dataset *make(int64_t n, uint64_t seed)
 {
     scw_dataset *d;
-    assert_int_equal(example_make(&d, n, seed), SCW_OK);
+    assert_int_equal(example_make(&d, n, EXAMPLE_WHOLE, seed), SCW_OK);
     return d;
 }
 
@@ -174,9 +174,9 @@ static void refuses(void **state)
 {
     scw_dataset *d;
     (void)state;
-    assert_int_equal(example_make(&d, 0, 1), SCW_EINVAL);
+    assert_int_equal(example_make(&d, 0, EXAMPLE_WHOLE, 1), SCW_EINVAL);
     assert_null(d);
-    assert_int_equal(example_make(&d, 20000000, 1), SCW_EINVAL);
+    assert_int_equal(example_make(&d, 20000000, EXAMPLE_WHOLE, 1), SCW_EINVAL);
 }
 
 /* Several thousand allocations, most of them names: the first, the last, and samples between. */
@@ -189,7 +189,7 @@ static void memory_runs_out_anywhere(void **state)
     int64_t total = mem_fail_at(0);
     for (int64_t n = 1; n <= total; n += n < 20 || n > total - 20 ? 1 : 401) {
         (void)mem_fail_at(n);
-        assert_int_equal(example_make(&d, 3, 1), SCW_ENOMEM);
+        assert_int_equal(example_make(&d, 3, EXAMPLE_WHOLE, 1), SCW_ENOMEM);
         assert_null(d);
     }
     (void)mem_fail_at(0);

@@ -87,7 +87,7 @@ static int64_t obs[CELLS];
 static int set_up(void **state)
 {
     (void)state;
-    if (example_make(&data, CELLS, 4) != SCW_OK) return 1;
+    if (example_make(&data, CELLS, EXAMPLE_NARROW, 4) != SCW_OK) return 1;
     all = (cells){.n = CELLS, .n_modalities = 2};
     for (int64_t i = 0; i < CELLS; i++) {
         labels[i] = (int32_t)(i % 5);

@@ -25,7 +25,7 @@ static scw_dataset *data;
 static int set_up(void **state)
 {
     (void)state;
-    return example_make(&data, N_OBS, 3) != SCW_OK;
+    return example_make(&data, N_OBS, EXAMPLE_NARROW, 3) != SCW_OK;
 }
 
 static int tear_down(void **state)
@@ -224,7 +224,7 @@ static void test_partial_query(void **state)
     scw_model_free(m);
     scw_dataset_free(data);
     data = NULL;
-    assert_int_equal(example_make(&data, N_OBS, 3), SCW_OK);
+    assert_int_equal(example_make(&data, N_OBS, EXAMPLE_NARROW, 3), SCW_OK);
 }
 
 static void test_refusals(void **state)

@@ -205,7 +205,7 @@ static int make_files(void **state)
     if (!f) return 1;
     (void)fputs("gene_id\tchrom\ttss\nA\tchr1\t1000000\nB\tchr2\t2000000\n", f);
     (void)fclose(f);
-    return scw_example_write(input, 24, 1, NULL) == SCW_OK ? 0 : 1;
+    return scw_example_write(input, 24, true, 1, NULL) == SCW_OK ? 0 : 1;
 }
 
 static int remove_files(void **state)

@@ -36,7 +36,7 @@ static int set_up(void **state)
     const column *c;
     strings classes = {0};
 
-    assert_int_equal(example_make(&s.data, N, 3), SCW_OK);
+    assert_int_equal(example_make(&s.data, N, EXAMPLE_NARROW, 3), SCW_OK);
     assert_int_equal(scw_options_init(kind->options, &o), SCW_OK);
     for (size_t k = 0; k < sizeof quick / sizeof *quick; k++)
         assert_int_equal(scw_options_set(kind->options, &o, quick[k][0], quick[k][1]), SCW_OK);

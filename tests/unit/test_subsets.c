@@ -25,7 +25,7 @@ static scw_model *pair; /* of RNA and protein; the tests only read it */
 static scw_dataset *make(void)
 {
     scw_dataset *d = NULL;
-    assert_int_equal(example_make(&d, N_OBS, 3), SCW_OK);
+    assert_int_equal(example_make(&d, N_OBS, EXAMPLE_NARROW, 3), SCW_OK);
     return d;
 }
 

@@ -23,7 +23,7 @@ RELEASE := --buildtype=release --prefix=$(PREFIX) -Dwerror=$(WERROR)
 CHECKED := --buildtype=debugoptimized -Doptimization=1 -Db_sanitize=address,undefined \
            -Db_lundef=false -Dwerror=$(WERROR) -Dc_args='-fno-sanitize-recover=all -fno-sanitize=null,object-size,pointer-overflow'
 
-.PHONY: all deps deps-build demo test bench check install uninstall clean help
+.PHONY: all deps deps-build demo test test-all bench check install uninstall clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -49,6 +49,10 @@ demo: deps-build
 	@examples/demo.sh $(SCWEAVE) $(BUILD)/demo
 
 test: deps
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tools/run_tests.py $(BUILD)
+
+test-all: deps
 	@$(MAKE) --no-print-directory all $(SAN)/build.ninja
 	@ninja -C $(SAN)
 	@$(PYTHON) tools/run_tests.py $(BUILD) $(SAN)
@@ -74,7 +78,8 @@ help:
 	@echo 'make            release build in $(BUILD)/: program, shared and static library, man page'
 	@echo 'make deps       install the Debian packages that are missing (build and tests)'
 	@echo 'make demo       simulate a set, train on it, annotate and judge new cells: about a minute'
-	@echo 'make test       all tests, normal build and ASan+UBSan build'
+	@echo 'make test       all tests'
+	@echo 'make test-all   all tests twice: normal build, and ASan+UBSan build'
 	@echo 'make check      rules a machine can check: include arrows, exported symbols, no exit or'
 	@echo '                print in the library, a gradient test for each op, headers compile alone'
 	@echo 'make bench      this machine'"'"'s limits and our share of them; FILES="a.h5mu b.h5mu"'

@@ -6,7 +6,8 @@
    95 % label sets (what `scweave fit --cv --json` prints).
 2. Types that training never saw: each of the N most frequent types is left out in turn, with the cells of
    the first fold; how well does obs['matilda_novelty'] (and, beside it, one minus the confidence) tell the
-   cells of that type from the first fold's others? Area under the ROC curve."""
+   cells of that type from the first fold's others? Area under the ROC curve. And what share of both does
+   --reject 0.05 call unknown? Of the others it should be 0.05."""
 import argparse
 import csv
 import json
@@ -18,6 +19,8 @@ import tempfile
 import h5py
 import numpy as np
 from sklearn.metrics import roc_auc_score
+
+REJECT = "0.05"
 
 
 def texts(values):
@@ -64,7 +67,7 @@ def unseen_types(program, path, splits, label, n_types):
     first = sorted(set(fold.values()))[0]
     tested = np.array([fold.get(name) == first for name in names])
     counts = np.bincount(codes[codes >= 0], minlength=len(types))
-    areas = []
+    figures = []
     with tempfile.TemporaryDirectory() as folder:
         extension = os.path.splitext(path)[1]
         reference, model = os.path.join(folder, "r" + extension), os.path.join(folder, "m.safetensors")
@@ -73,18 +76,23 @@ def unseen_types(program, path, splits, label, n_types):
             train = ~tested & (codes != left_out) & (codes >= 0)
             without(path, reference, label, codes, train)
             run(program, "fit", "matilda", reference, "--label", label, "-o", model)
-            run(program, "annotate", "-m", model, path, "-o", answer)
+            run(program, "annotate", "-m", model, path, "-o", answer, "--reject", REJECT)
+            _, answers, labels = labels_of(answer, "matilda_label")
+            unknown = answers == labels.index("unknown")
             known = tested & np.isin(codes, np.unique(codes[train]))
             unseen = codes == left_out
             truth = np.r_[np.zeros(known.sum()), np.ones(unseen.sum())]
             row = []
             for score in (column(answer, "matilda_novelty"), -column(answer, "matilda_confidence")):
                 row.append(roc_auc_score(truth, np.r_[score[known], score[unseen]]))
-            areas.append(row)
+            row += [unknown[known].mean(), unknown[unseen].mean()]
+            figures.append(row)
             print(f"left out {types[left_out]:28s} {unseen.sum():5d} cells  novelty {row[0]:.3f}  "
-                  f"1 - confidence {row[1]:.3f}", flush=True)
-    mean = np.mean(areas, axis=0)
-    print(f"mean over {len(areas)} types: novelty {mean[0]:.3f}  1 - confidence {mean[1]:.3f}")
+                  f"1 - confidence {row[1]:.3f}  unknown: {row[3]:.3f}, of the others {row[2]:.3f}",
+                  flush=True)
+    mean = np.mean(figures, axis=0)
+    print(f"mean over {len(figures)} types: novelty {mean[0]:.3f}  1 - confidence {mean[1]:.3f}  "
+          f"unknown: {mean[3]:.3f}, of the others {mean[2]:.3f}")
 
 
 def main():

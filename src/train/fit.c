@@ -272,6 +272,7 @@ static scw_status set_projection(fit_job *j, int k)
     if (x->n_components == 0) return SCW_OK;
     real *p = params_value(&j->model->net.p, j->model->net.projection[k]); /* [F, K] */
     if (x->n_components == x->n_vars) {
+        memset(p, 0, (size_t)(x->n_vars * x->n_vars) * sizeof *p);
         for (int64_t f = 0; f < x->n_vars; f++)
             p[f * x->n_vars + f] = 1;
         return SCW_OK;
@@ -298,6 +299,20 @@ done:
     return st;
 }
 
+scw_status fit_job_project(fit_job *j)
+{
+    scw_status st = SCW_OK;
+
+    for (int k = 0; k < j->model->n_modalities; k++)
+        TRY(set_projection(j, k));
+    if (j->model->net.config.n_batches > 0 && j->model->options.batch_removal > 0.0)
+        TRY(batch_removal_fit(j->model, &j->all, j->train, j->n_train,
+                              j->model->options.batch_removal));
+    shortcut_weigh(j->model);
+done:
+    return st;
+}
+
 /* Does the fit start from a checkpoint? Then nothing is fitted that the checkpoint has. */
 static bool continues(const fit_job *j)
 {
@@ -317,11 +332,7 @@ static scw_status build_network(fit_job *j)
     model_config(j->model, components, &config);
     TRY(matilda_net_init(&j->model->net, &config, j->seed));
     if (continues(j)) return SCW_OK; /* the values come from the checkpoint */
-    for (int k = 0; k < j->model->n_modalities; k++)
-        TRY(set_projection(j, k));
-    if (j->model->net.config.n_batches > 0 && j->model->options.batch_removal > 0.0)
-        TRY(batch_removal_fit(j->model, &j->all, j->train, j->n_train,
-                              j->model->options.batch_removal));
+    TRY(fit_job_project(j));
 done:
     return st;
 }

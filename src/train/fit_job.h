@@ -21,6 +21,8 @@ typedef struct fit_job {
     fit_state state; /* what is kept while the fit runs */
 } fit_job;
 
+/* Projections fitted to j->train, in the place of those that the network has. */
+SCW_CHECKED scw_status fit_job_project(fit_job *j);
 /* New weights behind the same projections. */
 SCW_CHECKED scw_status fit_job_restart(fit_job *j, uint64_t seed);
 /* Trains the network as it stands on j->train. A twin leaves no record. */

@@ -372,21 +372,38 @@ done:
 
 /* ------------------------------------------------------------------------------------ fit */
 
-/* The weights become part of the projections, so that everything behind them sees the same input.
- */
-static void apply_weights(scw_model *m, inputs *x, const double *by_modality)
+/* The weight that the record has of modality k, 1 without. */
+static double recorded_weight(const scw_model *m, int k)
+{
+    const json_t *weights = json_object_get(m->record, "modality_weights");
+    const json_t *w = json_object_get(weights, m->modality[k].name);
+
+    return json_is_number(w) ? json_number_value(w) : 1.0;
+}
+
+void shortcut_weigh(scw_model *m)
 {
     for (int k = 0; k < m->n_modalities; k++) {
         int handle = m->net.projection[k];
-        if (handle < 0 || by_modality[k] == 1.0) continue;
+        double weight = recorded_weight(m, k);
+        if (handle < 0 || weight == 1.0) continue;
         real *p = params_value(&m->net.p, handle);
-        int64_t width = m->net.config.modality[k].n_components;
-        for (int64_t e = 0; e < m->net.config.modality[k].n_vars * width; e++)
-            p[e] = (real)((double)p[e] * by_modality[k]);
+        const matilda_modality *x = &m->net.config.modality[k];
+        for (int64_t e = 0; e < x->n_vars * x->n_components; e++)
+            p[e] = (real)((double)p[e] * weight);
+    }
+}
+
+/* The same of inputs that were projected before. */
+static void weigh_inputs(inputs *x, const scw_model *m)
+{
+    for (int k = 0; k < m->n_modalities; k++) {
+        double weight = recorded_weight(m, k);
+        if (x->from[k] < 0 || weight == 1.0) continue;
         for (int64_t i = 0; i < x->n; i++)
-            for (int64_t j = 0; j < width; j++) {
+            for (int64_t j = 0; j < x->width[k]; j++) {
                 float *u = &x->u[i * x->p + x->from[k] + j];
-                *u = (float)((double)*u * by_modality[k]);
+                *u = (float)((double)*u * weight);
             }
     }
 }
@@ -472,7 +489,8 @@ scw_status shortcut_fit(scw_model *m, const shortcut_choice *choice, const cells
     TRY(log_check_cancel(hooks));
     report(m, choice->c, by_modality, hooks);
     TRY(record(m, choice->c, by_modality));
-    apply_weights(m, &x, by_modality);
+    shortcut_weigh(m);
+    weigh_inputs(&x, m);
     TRY(shortcut_regress(&t, &fit, m, &x, choice->c));
     store(m, &x, t, &fit);
     TRY(latent_path_set(m, &x, t, &fit, c, rows));

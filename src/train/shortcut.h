@@ -43,6 +43,10 @@ SCW_CHECKED scw_status shortcut_fit(scw_model *m, const shortcut_choice *choice,
                                     const int64_t *rows, int64_t n, uint64_t seed,
                                     const scw_hooks *hooks);
 
+/* Gives the projections the modality weights that shortcut_fit recorded: they are part of them, so that
+ * everything behind sees the same input. For projections that were fitted anew. */
+void shortcut_weigh(scw_model *m);
+
 /* Fit the linear paths once more, on other cells; projections and penalty stay. Without `latent`
  * the shortcut alone: the validation share gives its cells back when it has chosen the epoch. */
 SCW_CHECKED scw_status shortcut_refit(scw_model *m, double penalty, const cells *c,

@@ -46,6 +46,17 @@ class Apply(job.Job):
         with h5py.File(self.path("plain.h5mu"), "r") as file:
             self.assertNotIn("matilda_novelty", file["obs"])
 
+    def test_share_that_is_rejected(self):
+        """Of new cells of known types. Components that have seen the held-out cells make it 0.08."""
+        self.succeeds("fit", "matilda", "reference.h5mu", "--label", "cell_type", "-o",
+                      "rate.safetensors", *SHORT, "--modalities", "rna", "--calibration-folds", "8")
+        self.succeeds("annotate", "-m", "rate.safetensors", "query.h5mu", "-o", "rate.h5mu",
+                      "--reject", "0.2")
+        with h5py.File(self.path("rate.h5mu"), "r") as file:
+            last = len(file["obs/matilda_label/categories"]) - 1
+            share = (file["obs/matilda_label/codes"][:] == last).mean()
+        self.assertTrue(0.13 < share < 0.28, share)
+
     def test_annotate_in_place(self):
         shutil.copy(self.path("query.h5mu"), self.path("place.h5mu"))
         self.succeeds("annotate", "-m", "model.safetensors", "place.h5mu", "-o", "place.h5mu",

@@ -22,6 +22,7 @@ typedef enum rule_id {
     RULE_FILTER_AVAILABLE,
     RULE_SIZE_HONEST,
     RULE_ATTRIBUTE_SIZE,
+    RULE_ATTRIBUTE_STORAGE,
     /* encodings */
     RULE_ENCODING_KNOWN,
     RULE_ENCODING_READ,

@@ -12,10 +12,12 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/threads.h"
 
 #define CHUNK_CACHE_BYTES (8u << 20)
 #define TRUSTED_BYTES (64 << 20) /* arrays up to here are not held against the size of the file */
 #define MOST_EXPANSION 2000      /* gzip expands at most 1032-fold */
+#define TEXT_BYTES 32            /* memory of a text beside its bytes */
 
 void h5_session_begin(h5_session *s)
 {
@@ -387,6 +389,25 @@ int64_t h5_file_size(hid_t id)
     return (int64_t)size;
 }
 
+/* Text takes more memory than its bytes in the file: a list entry and a block of the heap each. */
+static scw_status check_texts(hid_t dataset, const h5_info *info, int64_t bytes, hsize_t stored)
+{
+    scw_status st = SCW_OK;
+    int64_t memory;
+
+    if (info->class != H5_CLASS_STRING || info->n <= TRUSTED_BYTES / TEXT_BYTES) goto done;
+    if ((hsize_t)bytes / MOST_EXPANSION > stored)
+        BREAK(RULE_SIZE_HONEST, SCW_EFORMAT,
+              "%s: declares %lld texts, but the file holds only %llu bytes of them",
+              h5_where(dataset), (long long)info->n, (unsigned long long)stored);
+    if (!checked_mul(&memory, info->n, (int64_t)info->size + TEXT_BYTES) ||
+        memory > memory_available_bytes())
+        BREAK(RULE_SIZE_HONEST, SCW_EFORMAT, "%s: %lld texts take more memory than is free",
+              h5_where(dataset), (long long)info->n);
+done:
+    return st;
+}
+
 static scw_status check_storage(hid_t dataset, const h5_info *info)
 {
     scw_status st = SCW_OK;
@@ -417,6 +438,7 @@ static scw_status check_storage(hid_t dataset, const h5_info *info)
         BREAK(RULE_SIZE_HONEST, SCW_EFORMAT,
               "%s: declares %lld elements, but the file holds only %lld bytes of it",
               h5_where(dataset), (long long)info->n, (long long)stored);
+    TRY(check_texts(dataset, info, bytes, stored));
     if (layout == H5D_CONTIGUOUS && stored && bytes > (int64_t)file_size)
         BREAK(RULE_SIZE_HONEST, SCW_EFORMAT, "%s: declares %lld bytes, the whole file has %lld",
               h5_where(dataset), (long long)bytes, (long long)file_size);

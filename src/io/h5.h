@@ -16,6 +16,7 @@
 #include "base/text.h"
 
 #define H5_MAX_RANK 4
+#define H5_MOST_ATTRIBUTE (16 << 20) /* bytes of an attribute; a larger one is refused */
 #define H5_MAX_DEPTH 64 /* deeper nesting of groups is refused */
 
 /* HDF5 prints its errors by default and keeps the switch per process. Public functions turn it off on

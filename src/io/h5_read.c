@@ -9,6 +9,7 @@
 #include "io/h5_vlen.h"
 
 #define STRING_BLOCK 32768 /* strings read at a time */
+#define SHARED_BYTES (64 << 20) /* of text beyond the size of the file: small ones may share */
 
 /* Where values come from: a dataset or an attribute, or one member of either's records. */
 typedef struct source {
@@ -171,6 +172,7 @@ typedef struct string_reader {
     bool spaces; /* padded with spaces */
     bool nuls;   /* padded with NULs: nothing else may follow one */
     size_t size; /* bytes of a string or reference */
+    uint64_t taken; /* bytes of text so far */
     uint8_t *block;
     h5_vlen heap;
     textbuf scratch;
@@ -233,6 +235,14 @@ static scw_status take_block(strings *out, string_reader *r, int64_t n)
             notes.n_nul += r->nuls && goes_on(bytes, length, r->size);
             while (r->spaces && length && bytes[length - 1] == ' ') length--;
         }
+        if (r->s.attribute && length > H5_MOST_ATTRIBUTE)
+            BREAK(RULE_ATTRIBUTE_SIZE, SCW_EFORMAT, "%s: an attribute takes more than %d bytes",
+                  h5_where(r->s.id), H5_MOST_ATTRIBUTE);
+        /* HDF5 writes a text for each reference, uncompressed: more than the file is a trick. */
+        if (r->variable && (r->taken += length) > r->heap.file_size + SHARED_BYTES)
+            BREAK(RULE_SIZE_HONEST, SCW_EFORMAT,
+                  "%s: its texts take more bytes than the whole file, which has %llu",
+                  h5_where(r->s.id), (unsigned long long)r->heap.file_size);
         TRY(add_text(out, bytes, length, &r->scratch));
     }
 done:
@@ -373,6 +383,11 @@ static scw_status open_attr(hid_t *out, hid_t object, const char *name)
     if (attr < 0)
         FAIL(SCW_EFORMAT, "%s: cannot read attribute '%s' (%s)", h5_where(object), name,
              h5_reason());
+    if (H5Aget_storage_size(attr) > H5_MOST_ATTRIBUTE) {
+        h5_close(&attr);
+        BREAK(RULE_ATTRIBUTE_SIZE, SCW_EFORMAT, "%s: attribute '%s' takes more than %d bytes",
+              h5_where(object), name, H5_MOST_ATTRIBUTE);
+    }
     *out = attr;
 done:
     return st;

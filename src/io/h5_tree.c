@@ -6,8 +6,6 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-#define MOST_ATTRIBUTE ((hsize_t)64 << 20)
-
 typedef struct walk {
     const rule_sink *sink;
     bool thorough; /* storage and attributes too */
@@ -72,7 +70,7 @@ static herr_t visit_attribute(hid_t object, const char *name, const H5A_info_t *
 {
     attribute_walk *a = user;
 
-    if (info->data_size > MOST_ATTRIBUTE)
+    if (info->data_size > H5_MOST_ATTRIBUTE)
         a->st = rule_broken(a->w->sink, RULE_ATTRIBUTE_SIZE, SCW_EFORMAT,
                             "%s: attribute '%.100s' takes %llu bytes", h5_where(object), name,
                             (unsigned long long)info->data_size);
@@ -88,6 +86,39 @@ static scw_status tell(const walk *w, scw_status failure, rule_id otherwise)
         return failure;
     (void)snprintf(message, sizeof message, "%s", scw_error_message());
     return rule_broken(w->sink, rule_of_failure(otherwise), failure, "%s", message);
+}
+
+static herr_t find_text(hid_t object, const char *name, const H5A_info_t *info, void *user)
+{
+    bool *text = user;
+    hid_t attribute = H5Aopen(object, name, H5P_DEFAULT), type = 0;
+
+    (void)info;
+    if (attribute >= 0) type = H5Aget_type(attribute);
+    *text = *text || (type > 0 && H5Tdetect_class(type, H5T_STRING) > 0 &&
+                      (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) > 0)) ||
+            (type > 0 && H5Tdetect_class(type, H5T_VLEN) > 0);
+    h5_close(&type);
+    if (attribute >= 0) h5_close(&attribute);
+    return *text ? 1 : 0;
+}
+
+static scw_status check_attributes(walk *w, hid_t object)
+{
+    scw_status st = SCW_OK;
+    H5O_info_t info;
+    hsize_t at = 0;
+    bool text = false;
+
+    if (H5Oget_info2(object, &info, H5O_INFO_META_SIZE) < 0) goto done; /* named types have none */
+    if (info.meta_size.attr.index_size == 0) goto done;
+    (void)H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, &at, find_text, &text);
+    if (text)
+        TRY(rule_broken(w->sink, RULE_ATTRIBUTE_STORAGE, SCW_EFORMAT,
+                        "%s: has text among attributes that lie outside of its header; write the file "
+                        "without libver='latest'", h5_where(object)));
+done:
+    return st;
 }
 
 static scw_status check_object(walk *w, hid_t object)
@@ -147,6 +178,7 @@ static scw_status walk_object(walk *w, hid_t group, const char *name, haddr_t ad
         st = SCW_OK;       /* a named type is neither group nor dataset */
         if (object <= 0) goto done;
     }
+    TRY(check_attributes(w, object));
     if (h5_kind_of(object) != H5_GROUP) goto done;
     if (depth == H5_MAX_DEPTH) {
         TRY(rule_broken(w->sink, RULE_NESTING_DEPTH, SCW_EFORMAT,
@@ -215,16 +247,17 @@ static scw_status begin(walk *w, hid_t group)
     w->path[0] = info.addr;
     TRY(meet(&again, w, info.addr));
     if (w->thorough) TRY(check_object(w, group));
-    TRY(walk_group(w, group, 0));
+    else TRY(check_attributes(w, group)); /* those of the root are not copied by HDF5 */
+    if (h5_kind_of(group) == H5_GROUP) TRY(walk_group(w, group, 0));
 done:
     mem_free(w->seen);
     return st;
 }
 
-scw_status h5_tree_measure(bool *tree, hid_t group)
+scw_status h5_tree_measure(bool *tree, hid_t object)
 {
     walk w = {0};
-    scw_status st = begin(&w, group);
+    scw_status st = begin(&w, object);
 
     if (tree) *tree = w.tree;
     return st;

@@ -113,7 +113,7 @@ static bool read_at(const h5_vlen *v, uint8_t *out, uint64_t at, uint64_t n)
 
 static scw_status damaged(hid_t object)
 {
-    return status_fail(SCW_EFORMAT, "%s: cannot read the strings (the file's heap is damaged)",
+    return rule_broken(NULL, RULE_FILE_WHOLE, SCW_EFORMAT, "%s: cannot read the strings (the file's heap is damaged)",
                        h5_where(object));
 }
 

@@ -326,7 +326,7 @@ static bool leads_away(hid_t from, const char *name)
 scw_status h5_copy(hid_t from, const char *name, hid_t to, const char *new_name)
 {
     scw_status st = SCW_OK;
-    hid_t ocpypl = H5Pcreate(H5P_OBJECT_COPY), group = 0;
+    hid_t ocpypl = H5Pcreate(H5P_OBJECT_COPY), object = 0;
 
     if (ocpypl < 0 || H5Pset_copy_object(ocpypl, H5O_COPY_EXPAND_REFERENCE_FLAG) < 0)
         FAIL(SCW_EINTERNAL, "HDF5: %s", h5_reason());
@@ -335,13 +335,13 @@ scw_status h5_copy(hid_t from, const char *name, hid_t to, const char *new_name)
             TRY(cannot_write(to, new_name));
         goto done;
     }
-    if (h5_find(from, name) == H5_GROUP) {
-        TRY(h5_open_group(&group, from, name));
-        TRY(h5_tree_measure(NULL, group));
+    if (h5_find(from, name) != H5_OTHER) {
+        TRY(h5_open(&object, from, name));
+        TRY(h5_tree_measure(NULL, object));
     }
     if (H5Ocopy(from, name, to, new_name, ocpypl, H5P_DEFAULT) < 0) TRY(cannot_write(to, new_name));
 done:
-    h5_close(&group);
+    h5_close(&object);
     h5_close(&ocpypl);
     return st;
 }

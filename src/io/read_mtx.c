@@ -11,6 +11,10 @@
 
 #define LINES_A_CHECK 65536 /* how often is the host asked whether to stop */
 
+/* A matrix that is larger in both ways is nearly all names: a small file that asks for all memory. */
+#define MANY_LINES (1 << 26)
+#define MANY_A_ENTRY 64
+
 typedef enum symmetry { GENERAL, SYMMETRIC, SKEW } symmetry;
 
 typedef struct mtx_reader {
@@ -123,6 +127,12 @@ static scw_status read_size(mtx_reader *r)
     if (r->n_rows < 0 || r->n_cols < 0 || r->n_entries < 0 || r->n_rows > INT32_MAX ||
         r->n_cols > INT32_MAX)
         return wrong(r, "the size is out of range");
+    if (!r->array && r->n_rows + r->n_cols > MANY_LINES &&
+        (r->n_rows + r->n_cols) / MANY_A_ENTRY > r->n_entries)
+        BREAK(RULE_SIZE_HONEST, SCW_EFORMAT,
+              "%s: line %lld: %lld rows and %lld columns for %lld entries", bytes_name(r->lines.from),
+              (long long)r->lines.number, (long long)r->n_rows, (long long)r->n_cols,
+              (long long)r->n_entries);
     if (r->shape != GENERAL && r->n_rows != r->n_cols)
         return wrong(r, "a symmetric matrix has as many rows as columns");
 done:
@@ -175,9 +185,8 @@ static scw_status read_coordinates(mtx_reader *r)
         TRY(next_data(&line, r));
         if (!line) {
             if (k < r->n_entries)
-                TRY(rule_broken(r->faults, RULE_ENTRY_COUNT, SCW_EFORMAT,
-                                "%s: ends after %lld of %lld entries", bytes_name(r->lines.from),
-                                (long long)k, (long long)r->n_entries));
+                BREAK(RULE_ENTRY_COUNT, SCW_EFORMAT, "%s: ends after %lld of %lld entries",
+                      bytes_name(r->lines.from), (long long)k, (long long)r->n_entries);
             break;
         }
         if (k == r->n_entries) return wrong_line(r, RULE_ENTRY_COUNT, "more entries than the size says");
@@ -233,9 +242,16 @@ scw_status read_mtx(matrix *out, byte_stream *from, bool exchange, const read_re
     *out = (matrix){0};
     TRY(read_banner(&r));
     TRY(read_size(&r));
-    TRY(matrix_builder_init(&r.b, exchange ? r.n_cols : r.n_rows, exchange ? r.n_rows : r.n_cols,
-                            q->depth == READ_WHOLE));
+    if (r.keep)
+        st = matrix_builder_init(&r.b, exchange ? r.n_cols : r.n_rows,
+                                 exchange ? r.n_rows : r.n_cols, q->depth == READ_WHOLE);
+    if (st != SCW_OK) TRY(status_prefix(st, "%s", bytes_name(from)));
     TRY(r.array ? read_array(&r) : read_coordinates(&r));
+    if (!r.keep) {
+        *out = (matrix){.n_rows = exchange ? r.n_cols : r.n_rows,
+                        .n_cols = exchange ? r.n_rows : r.n_cols, .sparse = true};
+        goto done;
+    }
     r.b.m.stored = r.integer ? (r.all_int32 ? NUMBER_I32 : NUMBER_I64)
                              : (r.all_float ? NUMBER_F32 : NUMBER_F64);
     TRY(matrix_builder_finish(out, &r.b));

@@ -95,7 +95,12 @@ static scw_status find_by_name(const encoding **out, hid_t element)
         if (strcmp(encodings[i].type, type) != 0) continue;
         known = encodings[i].version;
         if (strcmp(known, version) != 0) continue;
-        *out = &encodings[i];
+        const encoding *row = &encodings[i];
+        bool dataset = row->read_matrix == element_dense || row->read_column == element_array_column;
+        if (dataset != (h5_kind_of(element) == H5_DATASET))
+            BREAK(RULE_ENCODING_FITS, SCW_EFORMAT, "%s: is a %s, but its encoding is '%s'",
+                  h5_where(element), dataset ? "group" : "dataset", type);
+        *out = row;
         goto done;
     }
     if (known)

@@ -259,10 +259,10 @@ static scw_status look(validation *v, const input *in)
 
     *h5_text_notes_here() = (h5_text_notes){0};
     st = format_find(&format, in);
-    TRY(inspect_set(v->root, "format", json_string(st == SCW_OK ? format->name : "")));
-    if (st != SCW_OK) {
+    TRY(validate_failure(v, st, RULE_FILE_KNOWN, v->whole));
+    TRY(inspect_set(v->root, "format", json_string(format ? format->name : "")));
+    if (!format) {
         TRY(inspect_set(v->root, "version", json_string("")));
-        TRY(validate_failure(v, st, RULE_FILE_KNOWN, v->whole));
         goto done;
     }
     TRY(find_version(v, in, format));

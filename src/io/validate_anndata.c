@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "io/element.h"
+#include "io/h5_tree.h"
 #include "io/validate.h"
 
 /* Encodings and versions that are defined; what does not stand here is copied all the same. */
@@ -146,6 +147,9 @@ scw_status validate_dict(validation *v, hid_t parent, const char *name, const ch
         TRY(validate_failure(v, st, RULE_READABLE, path));
         goto done;
     }
+    /* Groups that hold each other have more paths than can be walked: of these only the first step. */
+    bool tree = true;
+    if (depth == 1 && (h5_tree_measure(&tree, dict) != SCW_OK || !tree)) depth = H5_MAX_DEPTH;
     for (int64_t i = 0; i < names.n; i++) {
         text_clear(&where);
         TRY(text_add(&where, "%s/%s", path, names.at[i]));

@@ -201,13 +201,7 @@ scw_status validate_frame(frame *out, validation *v, hid_t parent, const char *n
             TRY(validate_failure(v, st, RULE_ENCODING_READ, path));
         goto done;
     }
-    bool records = row->read_frame == element_records_frame;
-    if (records != (h5_kind_of(element) == H5_DATASET)) {
-        TRY(validate_find(v, RULE_ENCODING_FITS, path, "is a %s, but its encoding is %s",
-                          records ? "group" : "dataset", row->type));
-        goto done;
-    }
-    TRY(records ? of_records(&f, v, element, parent, path) : of_group(&f, v, element, path));
+    TRY(row->read_frame == element_records_frame ? of_records(&f, v, element, parent, path) : of_group(&f, v, element, path));
     if (f.index_name && n_rows >= 0 && f.n_rows != n_rows)
         TRY(validate_find(v, RULE_SHAPE_AGREES, path, "has %lld rows, expected %lld",
                           (long long)f.n_rows, (long long)n_rows));

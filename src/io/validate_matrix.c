@@ -359,10 +359,6 @@ scw_status validate_matrix(value_tally *out, validation *v, hid_t element, const
     if (st != SCW_OK) return validate_failure(v, st, RULE_ENCODING_READ, path);
     if (!row->read_matrix)
         return validate_find(v, RULE_ENCODING_READ, path, "is a %s, expected a matrix", row->type);
-    const bool group = h5_kind_of(element) == H5_GROUP, dense = row->read_matrix == element_dense;
-    if (group == dense)
-        return validate_find(v, RULE_ENCODING_FITS, path, "is a %s, but its encoding is %s",
-                             group ? "group" : "dataset", row->type);
-    return dense ? of_dataset(out, v, element, path, n_rows, n_cols)
+    return row->read_matrix == element_dense ? of_dataset(out, v, element, path, n_rows, n_cols)
                  : of_group(out, v, element, row->read_matrix == element_csc, path, n_rows, n_cols);
 }

@@ -140,7 +140,13 @@ scw_status validate_dict(validation *v, hid_t parent, const char *name, const ch
     strings names = {0};
     textbuf where = {0};
 
-    if (h5_find(parent, name) == H5_ABSENT) goto done;
+    const h5_kind kind = h5_find(parent, name);
+    if (kind == H5_ABSENT) goto done;
+    if (kind == H5_DATASET) { /* records with a field an array, before 2019 */
+        TRY(h5_open(&dict, parent, name));
+        TRY(check_array(v, dict, path, n_rows, -1));
+        goto done;
+    }
     st = h5_open_group(&dict, parent, name);
     if (st == SCW_OK) st = h5_list(&names, dict);
     if (st != SCW_OK) {

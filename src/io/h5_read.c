@@ -9,7 +9,7 @@
 #include "io/h5_vlen.h"
 
 #define STRING_BLOCK 32768 /* strings read at a time */
-#define SHARED_BYTES (64 << 20) /* of text beyond the size of the file: small ones may share */
+#define SHARED_BYTES (8 << 20) /* of text beyond the size of the file: small ones may share */
 
 /* Where values come from: a dataset or an attribute, or one member of either's records. */
 typedef struct source {

@@ -185,7 +185,7 @@ static scw_status walk_object(walk *w, hid_t group, const char *name, haddr_t ad
                         "%s: groups are nested more than %d deep", h5_where(object), H5_MAX_DEPTH));
         goto done;
     }
-    w->path[depth + 1 <= H5_MAX_DEPTH ? depth + 1 : H5_MAX_DEPTH] = address;
+    w->path[depth + 1] = address;
     TRY(walk_group(w, object, depth + 1));
 done:
     h5_close(&object);

@@ -13,6 +13,7 @@
 #include "plot.h"
 #include "preprocess.h"
 #include "status.h"
+#include "validate.h"
 #include "version.h"
 
 #endif

@@ -9,6 +9,7 @@
 #define MESSAGE_SIZE 2048
 
 static _Thread_local char message[MESSAGE_SIZE];
+static _Thread_local int message_mark;
 
 scw_status status_fail(scw_status code, const char *format, ...)
 {
@@ -16,6 +17,7 @@ scw_status status_fail(scw_status code, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(message, sizeof message, format, args);
     va_end(args);
+    message_mark = 0;
     return code;
 }
 
@@ -42,6 +44,17 @@ scw_status status_prefix(scw_status code, const char *format, ...)
 void status_clear(void)
 {
     message[0] = '\0';
+    message_mark = 0;
+}
+
+void status_mark(int mark)
+{
+    message_mark = mark;
+}
+
+int status_marked(void)
+{
+    return message_mark;
 }
 
 const char *scw_error_message(void)

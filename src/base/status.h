@@ -17,6 +17,10 @@ scw_status status_prefix(scw_status code, const char *format, ...) SCW_PRINTF(2,
 /* Forget the current message. */
 void status_clear(void);
 
+/* A number that goes with the current message, and with what status_prefix makes of it; 0: none. */
+void status_mark(int mark);
+int status_marked(void);
+
 /* st = expr; if it failed, goto done. */
 #define TRY(expr_)                                                                                 \
     do {                                                                                           \

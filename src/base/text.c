@@ -55,6 +55,41 @@ done:
     return st;
 }
 
+static bool is_utf8(const unsigned char *s, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n) {
+        unsigned char c = s[i++];
+        if (c < 0x80) continue;
+        int more = c >= 0xc2 && c <= 0xdf ? 1 : c >= 0xe0 && c <= 0xef ? 2
+                 : c >= 0xf0 && c <= 0xf4 ? 3 : -1;
+        if (more < 0 || (size_t)more > n - i) return false;
+        unsigned char lowest = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+        unsigned char highest = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+        if (s[i] < lowest || s[i] > highest) return false;
+        for (int k = 1; k < more; k++)
+            if ((s[i + (size_t)k] & 0xc0) != 0x80) return false;
+        i += (size_t)more;
+    }
+    return true;
+}
+
+scw_status text_add_utf8(textbuf *t, const char *bytes, int64_t n, bool *repaired)
+{
+    scw_status st = SCW_OK;
+
+    *repaired = !is_utf8((const unsigned char *)bytes, (size_t)n);
+    if (!*repaired) return text_add_bytes(t, bytes, n);
+    for (int64_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        char two[2] = {(char)(0xc0 | c >> 6), (char)(0x80 | (c & 0x3f))};
+        TRY(c < 0x80 ? text_add_bytes(t, bytes + i, 1) : text_add_bytes(t, two, 2));
+    }
+done:
+    return st;
+}
+
 const char *text_get(const textbuf *t)
 {
     return t->data ? t->data : "";

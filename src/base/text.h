@@ -17,6 +17,8 @@ typedef struct textbuf {
 
 SCW_CHECKED scw_status text_add(textbuf *t, const char *format, ...) SCW_PRINTF(2, 3);
 SCW_CHECKED scw_status text_add_bytes(textbuf *t, const char *bytes, int64_t n);
+/* Bytes as UTF-8; what is not UTF-8 is taken as Latin-1, which no bytes contradict: *repaired. */
+SCW_CHECKED scw_status text_add_utf8(textbuf *t, const char *bytes, int64_t n, bool *repaired);
 const char *text_get(const textbuf *t);
 char *text_take(textbuf *t); /* ownership moves out; NULL only if memory ran out before */
 void text_clear(textbuf *t);

@@ -20,6 +20,7 @@ struct worker {
     void *self;
     scw_status st;
     char message[1024];
+    int mark; /* of the message */
 };
 
 static void perform(worker *w)
@@ -31,6 +32,7 @@ static void perform(worker *w)
     size_t n = strnlen(message, sizeof w->message - 1);
     memcpy(w->message, message, n);
     w->message[n] = '\0';
+    w->mark = status_marked();
 }
 
 static void *run(void *user)
@@ -95,7 +97,10 @@ scw_status worker_wait(worker *w)
     scw_status st = w->st;
     w->st = SCW_OK;
     (void)pthread_mutex_unlock(&w->lock);
-    return st == SCW_OK ? SCW_OK : status_fail(st, "%s", w->message);
+    if (st == SCW_OK) return SCW_OK;
+    (void)status_fail(st, "%s", w->message);
+    status_mark(w->mark);
+    return st;
 }
 
 void worker_free(worker *w)

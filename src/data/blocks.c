@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/threads.h"
+#include "data/rules.h"
 
 #define MEMORY_BLOCK_ROWS 4096
 
@@ -76,24 +77,8 @@ static int64_t tidy_row(row_block *b, int64_t from, int64_t to, int64_t at, entr
     return kept;
 }
 
-enum { ROW_TIDY, ROW_UNTIDY, ROW_OUT_OF_RANGE };
-
-static int judge_row(const matrix *x, int64_t from, int64_t to)
-{
-    int verdict = ROW_TIDY;
-    int32_t last = -1;
-
-    for (int64_t k = from; k < to; k++) {
-        int32_t column = x->indices[k];
-        if (column < 0 || column >= x->n_cols) return ROW_OUT_OF_RANGE;
-        if (column <= last) verdict = ROW_UNTIDY;
-        last = column;
-    }
-    return verdict;
-}
-
 /* The worst verdict of the rows, and the first row that has it. */
-static scw_status judge(int *verdict, int64_t *row, const row_block *b)
+static scw_status judge(row_order *verdict, int64_t *row, const row_block *b)
 {
     scw_status st = SCW_OK;
     uint8_t *each = NULL;
@@ -103,10 +88,11 @@ static scw_status judge(int *verdict, int64_t *row, const row_block *b)
     TRY(mem_new(&each, n));
     PARALLEL_FOR_IF(b->x.indptr[n] > 65536)
     for (int64_t i = 0; i < n; i++)
-        each[i] = (uint8_t)judge_row(&b->x, b->x.indptr[i], b->x.indptr[i + 1]);
+        each[i] = (uint8_t)matrix_row_order(b->x.indices + b->x.indptr[i],
+                                            b->x.indptr[i + 1] - b->x.indptr[i], b->x.n_cols);
     for (int64_t i = 0; i < n; i++) {
         if (each[i] <= *verdict) continue;
-        *verdict = each[i];
+        *verdict = (row_order)each[i];
         *row = i;
     }
 done:
@@ -132,14 +118,14 @@ scw_status row_block_canonical(row_block *b)
 {
     scw_status st = SCW_OK;
     entry *scratch = NULL;
-    int verdict;
+    row_order verdict;
     int64_t row = 0, longest = 0, at = 0;
 
     b->n_unsorted = b->n_repeated = 0;
     TRY(judge(&verdict, &row, b));
     if (verdict == ROW_OUT_OF_RANGE)
-        FAIL(SCW_EFORMAT, "row %lld has column index %d, expected 0 to %lld",
-             (long long)(b->from + row), (int)first_outside(b, row), (long long)b->x.n_cols - 1);
+        BREAK(RULE_INDICES_IN_RANGE, SCW_EFORMAT, "row %lld has column index %d, expected 0 to %lld",
+              (long long)(b->from + row), (int)first_outside(b, row), (long long)b->x.n_cols - 1);
     if (verdict == ROW_TIDY) goto done;
     for (int64_t i = 0; i < b->x.n_rows; i++) {
         int64_t length = b->x.indptr[i + 1] - b->x.indptr[i];

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "data/rules.h"
 
 void matrix_clear(matrix *m)
 {
@@ -109,12 +110,14 @@ static scw_status check_csr(const matrix *m, int64_t *longest, bool *tidy)
     for (int64_t i = 0; i < m->n_rows; i++) {
         int64_t from = m->indptr[i], to = m->indptr[i + 1];
         if (to - from > *longest) *longest = to - from;
-        for (int64_t k = from; k < to; k++) {
+        row_order order = matrix_row_order(m->indices + from, to - from, m->n_cols);
+        if (order == ROW_TIDY) continue;
+        *tidy = false;
+        for (int64_t k = from; order == ROW_OUT_OF_RANGE; k++)
             if (m->indices[k] < 0 || m->indices[k] >= m->n_cols)
-                FAIL(SCW_EFORMAT, "row %lld has column index %d, expected 0 to %lld", (long long)i,
-                     (int)m->indices[k], (long long)m->n_cols - 1);
-            if (k > from && m->indices[k] <= m->indices[k - 1]) *tidy = false;
-        }
+                BREAK(RULE_INDICES_IN_RANGE, SCW_EFORMAT,
+                      "row %lld has column index %d, expected 0 to %lld", (long long)i,
+                      (int)m->indices[k], (long long)m->n_cols - 1);
     }
 done:
     return st;

@@ -56,6 +56,22 @@ static inline int64_t matrix_nnz(const matrix *m)
     return m->sparse ? m->indptr[m->n_rows] : m->n_rows * m->n_cols;
 }
 
+/* How the indices of one row stand. */
+typedef enum row_order { ROW_TIDY = 0, ROW_UNTIDY, ROW_OUT_OF_RANGE } row_order;
+
+static inline row_order matrix_row_order(const int32_t *indices, int64_t n, int64_t n_cols)
+{
+    row_order order = ROW_TIDY;
+    int32_t last = -1;
+
+    for (int64_t k = 0; k < n; k++) {
+        if (indices[k] < 0 || indices[k] >= n_cols) return ROW_OUT_OF_RANGE;
+        if (indices[k] <= last) order = ROW_UNTIDY;
+        last = indices[k];
+    }
+    return order;
+}
+
 /* Sort the indices of each row and add up duplicates (a file may hold either). SCW_EFORMAT when an
  * index is out of range or indptr is not monotone. */
 SCW_CHECKED scw_status matrix_canonical(matrix *m);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/worker.h"
+#include "io/element.h"
 #include "io/file_blocks.h"
 #include "io/h5_array.h"
 
@@ -29,19 +30,7 @@ static scw_status read_pointers(int64_t *first, compressed *c)
     int64_t *p = c->block.x.indptr;
 
     TRY(h5_array_read(p, NUMBER_I64, &c->indptr, c->from, c->n + 1));
-    if (c->from == 0 && p[0] != 0)
-        FAIL(SCW_EFORMAT, "%s: starts at %lld, expected 0", c->indptr.where, (long long)p[0]);
-    if (p[0] < 0)
-        FAIL(SCW_EFORMAT, "%s: holds %lld at position %lld", c->indptr.where, (long long)p[0],
-             (long long)c->from);
-    for (int64_t i = 0; i < c->n; i++)
-        if (p[i + 1] < p[i])
-            FAIL(SCW_EFORMAT, "%s: decreases at position %lld", c->indptr.where,
-                 (long long)(c->from + i + 1));
-    if (p[c->n] > c->indices.n)
-        FAIL(SCW_EFORMAT, "%s: reaches %lld at position %lld, but there are %lld entries",
-             c->indptr.where, (long long)p[c->n], (long long)(c->from + c->n),
-             (long long)c->indices.n);
+    TRY(element_check_pointers(NULL, c->indptr.where, p, c->from, c->n, c->indices.n));
     *first = p[0];
     for (int64_t i = c->n; i >= 0; i--) p[i] -= *first;
 done:
@@ -152,15 +141,11 @@ static scw_status open_vectors(compressed *c, const compressed_vectors *v)
     for (int k = 0; k < 2; k++) {
         const h5_array *a = k ? &c->indices : &c->indptr;
         if (a->info.class != H5_CLASS_INTEGER)
-            FAIL(SCW_EFORMAT, "%s: holds %s values, expected integers", a->where,
-                 h5_type_name(&a->info));
+            BREAK(RULE_VECTORS_COMPLETE, SCW_EFORMAT, "%s: holds %s values, expected integers",
+                  a->where, h5_type_name(&a->info));
     }
-    if (c->indptr.n != v->n_major + 1)
-        FAIL(SCW_EFORMAT, "%s: has %lld values, expected %lld", c->indptr.where,
-             (long long)c->indptr.n, (long long)v->n_major + 1);
-    if (c->indices.n != c->data.n)
-        FAIL(SCW_EFORMAT, "%s: has %lld values and indices %lld; they must be equal", c->data.where,
-             (long long)c->data.n, (long long)c->indices.n);
+    const int64_t n[3] = {c->indptr.n, c->indices.n, c->data.n};
+    TRY(element_check_lengths(NULL, c->indptr.where, c->data.where, n, v->n_major));
 done:
     return st;
 }

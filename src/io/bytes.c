@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "base/alloc.h"
+#include "data/rules.h"
 
 #define BUFFER_BYTES (64 * 1024)
 #define PEEK_BYTES 4096
@@ -116,7 +117,7 @@ static scw_status fill_from_window(byte_stream *s, uint8_t *out, int64_t room, i
 
     TRY(bytes_read(s->inner, out, room < s->left ? room : s->left, got));
     s->left -= *got;
-    if (*got == 0 && s->left) FAIL(SCW_EFORMAT, "%s: the archive ends too early", s->name);
+    if (*got == 0 && s->left) BREAK(RULE_FILE_WHOLE, SCW_EFORMAT, "%s: the archive ends too early", s->name);
 done:
     return st;
 }
@@ -181,14 +182,15 @@ static scw_status fill_inflated(byte_stream *s, uint8_t *out, int64_t room, int6
             if (inflateReset(z) != Z_OK) FAIL(SCW_EINTERNAL, "zlib");
             s->left = 1;
         }
-        if (!more) FAIL(SCW_EFORMAT, "%s: the gzip data ends too early", s->name);
+        if (!more) BREAK(RULE_FILE_WHOLE, SCW_EFORMAT, "%s: the gzip data ends too early", s->name);
         uInt before = z->avail_in;
         int rc = inflate(z, Z_NO_FLUSH);
         s->inner->at += before - z->avail_in;
         if (rc == Z_STREAM_END) s->left = 0;
         else if (rc == Z_MEM_ERROR) FAIL(SCW_ENOMEM, "%s: out of memory", s->name);
         else if (rc != Z_OK && rc != Z_BUF_ERROR)
-            FAIL(SCW_EFORMAT, "%s: the gzip data is damaged (%s)", s->name, z->msg ? z->msg : "?");
+            BREAK(RULE_FILE_WHOLE, SCW_EFORMAT, "%s: the gzip data is damaged (%s)", s->name,
+                  z->msg ? z->msg : "?");
     }
     *got = room - z->avail_out;
 done:
@@ -283,7 +285,7 @@ scw_status bytes_skip(byte_stream *s, int64_t n)
     int64_t got;
 
     TRY(bytes_read(s, NULL, n, &got));
-    if (got < n) FAIL(SCW_EFORMAT, "%s: ends too early", s->name);
+    if (got < n) BREAK(RULE_FILE_WHOLE, SCW_EFORMAT, "%s: ends too early", s->name);
 done:
     return st;
 }
@@ -293,6 +295,14 @@ done:
 void lines_clear(line_reader *r)
 {
     text_clear(&r->line);
+    text_clear(&r->repaired);
+}
+
+static bool is_ascii(const textbuf *line)
+{
+    unsigned char any = 0;
+    for (int64_t i = 0; i < line->length; i++) any |= (unsigned char)line->data[i];
+    return any < 0x80;
 }
 
 scw_status lines_next(char **line, line_reader *r)
@@ -321,6 +331,12 @@ scw_status lines_next(char **line, line_reader *r)
     if (r->line.length && r->line.data[r->line.length - 1] == '\r')
         r->line.data[--r->line.length] = '\0';
     *line = r->line.data;
+    if (is_ascii(&r->line)) goto done;
+    bool repaired;
+    r->repaired.length = 0;
+    TRY(text_add_utf8(&r->repaired, r->line.data, r->line.length, &repaired));
+    r->n_latin1 += repaired;
+    if (repaired) *line = r->repaired.data;
 done:
     return st;
 }

@@ -41,6 +41,8 @@ typedef struct line_reader {
     byte_stream *from; /* borrowed */
     textbuf line;
     int64_t number; /* of the line last read, from 1 */
+    int64_t n_latin1; /* lines that were not UTF-8, and are taken as Latin-1 */
+    textbuf repaired;
 } line_reader;
 
 /* The next line without its end (\n, \r\n), valid until the next call; *line NULL: there is none.

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/log.h"
+#include "io/h5_tree.h"
 
 #define BLOCK_BYTES (8 << 20)
 #define COMPRESS_FROM 16384
@@ -180,36 +181,37 @@ static bool holds_arrays(const char *name)
     return false;
 }
 
-static scw_status copy_members(hid_t from, hid_t to, h5_compression how, bool inside, int depth,
+static scw_status copy_members(hid_t from, hid_t to, h5_compression how, bool inside,
                                const scw_hooks *hooks);
 
 /* `inside`: below an element whose arrays are compressed anew. */
 static scw_status copy_member(hid_t from, hid_t to, const char *name, h5_compression how, bool inside,
-                              int depth, const scw_hooks *hooks)
+                              const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     hid_t a = 0, b = 0;
     h5_kind kind = h5_find(from, name);
-    bool frame_or_dict = false;
+    bool frame_or_dict = false, tree = true;
 
     if (kind == H5_DATASET && inside) return recompress(from, to, name, how, hooks);
     if (kind == H5_GROUP && inside) {
         TRY(h5_open_group(&a, from, name));
         frame_or_dict = h5_has_attr(a, "_index"); /* its columns may refer to each other */
+        TRY(h5_tree_measure(&tree, a));
         h5_close(&a);
     }
-    if (kind != H5_GROUP || !inside || frame_or_dict || depth > H5_MAX_DEPTH)
+    if (kind != H5_GROUP || !inside || frame_or_dict || !tree)
         return h5_copy(from, name, to, name);
     TRY(h5_open_group(&a, from, name));
     TRY(h5_make_group(&b, to, name));
-    TRY(copy_members(a, b, how, true, depth + 1, hooks));
+    TRY(copy_members(a, b, how, true, hooks));
 done:
     h5_close(&a);
     h5_close(&b);
     return st;
 }
 
-static scw_status copy_members(hid_t from, hid_t to, h5_compression how, bool inside, int depth,
+static scw_status copy_members(hid_t from, hid_t to, h5_compression how, bool inside,
                                const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
@@ -224,7 +226,7 @@ static scw_status copy_members(hid_t from, hid_t to, h5_compression how, bool in
         bool frame = strcmp(name, "obs") == 0 || strcmp(name, "var") == 0 ||
                      strcmp(name, "uns") == 0;
         bool below = !frame && (inside || holds_arrays(name));
-        TRY(copy_member(from, to, name, how, below, depth, hooks));
+        TRY(copy_member(from, to, name, how, below, hooks));
     }
 done:
     strings_clear(&names);
@@ -237,7 +239,7 @@ scw_status copy_tree(hid_t from, hid_t to, scw_compression how, const scw_hooks 
     scw_status st = SCW_OK;
     strings names = {0};
 
-    if (how != SCW_COMPRESSION_KEEP) return copy_members(from, to, filters[how], false, 0, hooks);
+    if (how != SCW_COMPRESSION_KEEP) return copy_members(from, to, filters[how], false, hooks);
     TRY(copy_attrs(from, to));
     TRY(h5_list(&names, from));
     for (int64_t i = 0; i < names.n; i++) {

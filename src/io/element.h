@@ -20,6 +20,14 @@ SCW_CHECKED scw_status element_dense_shape(int64_t shape[2], hid_t element, cons
                                            int64_t n_cols);
 /* Rows and columns that a sparse element declares. */
 SCW_CHECKED scw_status element_sparse_shape(int64_t shape[2], hid_t element);
+/* The vectors of n_major rows: how long they are (indptr, indices, data). `sink` as in rule_broken: NULL
+ * ends with the first rule that is broken. */
+SCW_CHECKED scw_status element_check_lengths(const rule_sink *sink, const char *indptr,
+                                             const char *data, const int64_t n[3], int64_t n_major);
+/* p[0 .. n], the values of indptr from position `from`. */
+SCW_CHECKED scw_status element_check_pointers(const rule_sink *sink, const char *where,
+                                              const int64_t *p, int64_t from, int64_t n,
+                                              int64_t n_entries);
 /* SCW_EFORMAT: not of the expected shape (-1: any), or out of range. */
 SCW_CHECKED scw_status element_check_shape(hid_t element, const int64_t shape[2], int64_t n_rows,
                                            int64_t n_cols);

@@ -57,8 +57,9 @@ static scw_status read_coded(column *out, const char *name, hid_t codes, hid_t c
 
     TRY(h5_describe(&info, codes));
     if (info.rank != 1 || info.class != H5_CLASS_INTEGER)
-        FAIL(SCW_EFORMAT, "%s: holds %s values in %d dimensions, expected a vector of integer codes",
-             h5_where(codes), h5_type_name(&info), info.rank);
+        BREAK(RULE_CODES_IN_RANGE, SCW_EFORMAT,
+              "%s: holds %s values in %d dimensions, expected a vector of integer codes",
+              h5_where(codes), h5_type_name(&info), info.rank);
     /* Newer files mask missing strings even here; both readers stop at datasets, so a file cannot
      * nest categories in categories. */
     TRY(h5_kind_of(categories) == H5_GROUP ? element_nullable(&values, categories, name, 0)
@@ -68,8 +69,10 @@ static scw_status read_coded(column *out, const char *name, hid_t codes, hid_t c
     TRY(h5_read_i32(out->codes, codes, info.n));
     for (int64_t i = 0; i < info.n; i++)
         if (out->codes[i] < -1 || out->codes[i] >= out->categories.n)
-            FAIL(SCW_EFORMAT, "%s: code %d of row %lld is out of range, there are %lld categories",
-                 h5_where(codes), (int)out->codes[i], (long long)i, (long long)out->categories.n);
+            BREAK(RULE_CODES_IN_RANGE, SCW_EFORMAT,
+                  "%s: code %d of row %lld is out of range, there are %lld categories",
+                  h5_where(codes), (int)out->codes[i], (long long)i,
+                  (long long)out->categories.n);
 done:
     column_clear(&values);
     return st;
@@ -139,10 +142,10 @@ scw_status element_nullable(column *out, hid_t element, const char *name, hid_t 
         TRY(h5_open(&mask, element, "mask"));
         TRY(element_array_column(&missing, mask, "mask", parent));
         if (missing.kind != COLUMN_BOOL && missing.kind != COLUMN_INT)
-            FAIL(SCW_EFORMAT, "%s: is not a mask of booleans", h5_where(mask));
+            BREAK(RULE_MASK_AGREES, SCW_EFORMAT, "%s: is not a mask of booleans", h5_where(mask));
         if (missing.n != out->n)
-            FAIL(SCW_EFORMAT, "%s: has %lld values, expected %lld", h5_where(mask),
-                 (long long)missing.n, (long long)out->n);
+            BREAK(RULE_MASK_AGREES, SCW_EFORMAT, "%s: has %lld values, expected %lld",
+                  h5_where(mask), (long long)missing.n, (long long)out->n);
         TRY(mem_new(&out->missing, out->n));
         for (int64_t i = 0; i < out->n; i++)
             out->missing[i] = missing.boolean ? missing.boolean[i] : missing.i64[i] != 0;

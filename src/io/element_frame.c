@@ -14,7 +14,8 @@ scw_status element_index_name(char **out, hid_t group)
     if (h5_has_attr(group, "_index")) return h5_attr_string(out, group, "_index");
     if (h5_find(group, "_index") == H5_DATASET) return mem_strdup(out, "_index");
     if (h5_find(group, "index") == H5_DATASET) return mem_strdup(out, "index");
-    FAIL(SCW_EFORMAT, "%s: has no attribute '_index' that names its index", h5_where(group));
+    BREAK(RULE_INDEX_PRESENT, SCW_EFORMAT, "%s: has no attribute '_index' that names its index",
+          h5_where(group));
 done:
     return st;
 }
@@ -75,8 +76,8 @@ static scw_status add_column(frame *out, hid_t group, const char *name, const sc
     }
     TRY(st);
     if (c.n != out->n_rows)
-        FAIL(SCW_EFORMAT, "%s: has %lld values, the index has %lld", h5_where(element),
-             (long long)c.n, (long long)out->n_rows);
+        BREAK(RULE_COLUMN_LENGTH, SCW_EFORMAT, "%s: has %lld values, the index has %lld",
+              h5_where(element), (long long)c.n, (long long)out->n_rows);
     TRY(frame_add(out, &c));
 done:
     column_clear(&c);

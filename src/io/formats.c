@@ -49,7 +49,8 @@ scw_status format_find(const file_format **out, const input *in)
         return SCW_OK;
     }
     TRY(list_formats(&list));
-    FAIL(SCW_EFORMAT, "%s: %s; what can be read: %s", in->path, what[in->kind], text_get(&list));
+    BREAK(RULE_FILE_KNOWN, SCW_EFORMAT, "%s: %s; what can be read: %s", in->path, what[in->kind],
+          text_get(&list));
 done:
     text_clear(&list);
     return st;
@@ -120,7 +121,7 @@ scw_status dataset_read_as(scw_dataset **out, const input *inputs, const scw_sou
     TRY(mem_new(&files, n_sources));
     for (int k = 0; k < n_sources; k++)
         TRY(read_one(&files[k], d, &inputs[k],
-                     &(read_request){&sources[k], options, depth, hooks}));
+                     &(read_request){&sources[k], options, depth, hooks, NULL}));
     d->join = options->join;
     d->rows = options->rows;
     TRY(mem_strdup(&d->var_names, options->var_names));

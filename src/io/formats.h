@@ -28,8 +28,9 @@ typedef enum read_depth {
 typedef struct read_request {
     const scw_source *source;
     const scw_read_options *options; /* never NULL */
-    read_depth depth; /* READ_FRAMES: only the formats that are native know it */
+    read_depth depth; /* READ_FRAMES: only text and the formats that are native know it */
     const scw_hooks *hooks;
+    const rule_sink *faults; /* text: broken lines are told here and passed over; NULL: one is enough */
 } read_request;
 
 /* To add a format: write its reader, add a row in formats.c and one in docs/formats.md. A reader that
@@ -72,6 +73,10 @@ bool is_loom(const input *in);
 bool is_matilda(const input *in);
 scw_status read_loom(file_parts *out, const input *in, const read_request *q);
 scw_status read_matilda(file_parts *out, const input *in, const read_request *q);
+/* The groups of a file before version 3: a genome each. */
+SCW_CHECKED scw_status tenx_genomes(strings *out, hid_t file);
+/* The attribute of a loom file that names its cells or features; NULL: none does. */
+const char *loom_names(const strings *attrs, bool cells);
 /* read_table.c */
 bool is_table(const input *in);
 scw_status read_table(file_parts *out, const input *in, const read_request *q);

@@ -12,10 +12,12 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/threads.h"
 
 #define CHUNK_CACHE_BYTES (8u << 20)
 #define TRUSTED_BYTES (64 << 20) /* arrays up to here are not held against the size of the file */
 #define MOST_EXPANSION 2000      /* gzip expands at most 1032-fold */
+#define TEXT_BYTES 32            /* memory of a text beside its bytes */
 
 void h5_session_begin(h5_session *s)
 {
@@ -96,7 +98,7 @@ scw_status h5_file_recognise(bool *out, const char *path)
     if (S_ISDIR(info.st_mode))
         FAIL(SCW_EIO, "%s: is a directory, expected a file", path);
     if (!S_ISREG(info.st_mode)) FAIL(SCW_EIO, "%s: is not a regular file", path);
-    if (info.st_size == 0) FAIL(SCW_EFORMAT, "%s: the file is empty", path);
+    if (info.st_size == 0) BREAK(RULE_FILE_WHOLE, SCW_EFORMAT, "%s: the file is empty", path);
     f = fopen(path, "rb");
     if (!f) FAIL(SCW_EIO, "%s: cannot open: %s", path, strerror(errno));
     /* The signature stands at 0, 512, 1024, 2048, ... behind a user block. */
@@ -143,7 +145,8 @@ static scw_status open_with(hid_t *out, const char *path, unsigned mode)
         const char *why = h5_reason();
         if (strstr(why, "unable to lock file"))
             FAIL(SCW_EIO, "%s: another program has the file open for writing", path);
-        FAIL(SCW_EFORMAT, "%s: the HDF5 file is truncated or damaged (%s)", path, why);
+        BREAK(RULE_FILE_WHOLE, SCW_EFORMAT, "%s: the HDF5 file is truncated or damaged (%s)", path,
+              why);
     }
     *out = file;
 done:
@@ -289,12 +292,14 @@ scw_status h5_open(hid_t *out, hid_t parent, const char *name)
         h5_kind path = check_path(parent, name);
         if (path == H5_ABSENT) FAIL(SCW_ENOTFOUND, "%s: has no '%s'", h5_where(parent), name);
         if (path == H5_OTHER)
-            FAIL(SCW_EFORMAT, "%s: '%s' is a link to another file; such links are not followed",
-                 h5_where(parent), name);
+            BREAK(RULE_LINK_INSIDE, SCW_EFORMAT,
+                  "%s: '%s' is a link to another file; such links are not followed",
+                  h5_where(parent), name);
     }
     hid_t id = H5Oopen(parent, name, inside());
     if (id < 0)
-        FAIL(SCW_EFORMAT, "%s: cannot read '%s' (%s)", h5_where(parent), name, h5_reason());
+        BREAK(RULE_LINK_TARGET, SCW_EFORMAT, "%s: cannot read '%s' (%s)", h5_where(parent), name,
+              h5_reason());
     if (h5_kind_of(id) == H5_OTHER) {
         h5_close(&id);
         FAIL(SCW_EFORMAT, "%s: '%s' is neither a group nor a dataset", h5_where(parent), name);
@@ -384,6 +389,25 @@ int64_t h5_file_size(hid_t id)
     return (int64_t)size;
 }
 
+/* Text takes more memory than its bytes in the file: a list entry and a block of the heap each. */
+static scw_status check_texts(hid_t dataset, const h5_info *info, int64_t bytes, hsize_t stored)
+{
+    scw_status st = SCW_OK;
+    int64_t memory;
+
+    if (info->class != H5_CLASS_STRING || info->n <= TRUSTED_BYTES / TEXT_BYTES) goto done;
+    if ((hsize_t)bytes / MOST_EXPANSION > stored)
+        BREAK(RULE_SIZE_HONEST, SCW_EFORMAT,
+              "%s: declares %lld texts, but the file holds only %llu bytes of them",
+              h5_where(dataset), (long long)info->n, (unsigned long long)stored);
+    if (!checked_mul(&memory, info->n, (int64_t)info->size + TEXT_BYTES) ||
+        memory > memory_available_bytes())
+        BREAK(RULE_SIZE_HONEST, SCW_EFORMAT, "%s: %lld texts take more memory than is free",
+              h5_where(dataset), (long long)info->n);
+done:
+    return st;
+}
+
 static scw_status check_storage(hid_t dataset, const h5_info *info)
 {
     scw_status st = SCW_OK;
@@ -394,28 +418,30 @@ static scw_status check_storage(hid_t dataset, const h5_info *info)
     if (dcpl < 0) FAIL(SCW_EFORMAT, "%s: damaged (%s)", h5_where(dataset), h5_reason());
     H5D_layout_t layout = H5Pget_layout(dcpl);
     if (layout == H5D_VIRTUAL || H5Pget_external_count(dcpl) > 0)
-        FAIL(SCW_EFORMAT, "%s: the values lie in other files; such arrays are not read",
-             h5_where(dataset));
+        BREAK(RULE_STORAGE_INSIDE, SCW_EFORMAT,
+              "%s: the values lie in other files; such arrays are not read", h5_where(dataset));
     for (int i = 0; i < (layout == H5D_CHUNKED ? H5Pget_nfilters(dcpl) : 0); i++) {
         unsigned flags;
         size_t n_values = 0;
         H5Z_filter_t id = H5Pget_filter2(dcpl, (unsigned)i, &flags, &n_values, NULL, 0, NULL, NULL);
         if (id >= 0 && H5Zfilter_avail(id) <= 0)
-            FAIL(SCW_EUNSUPPORTED,
-                 "%s: compressed with filter %d (%s), which this build cannot read; write the file "
-                 "again with compression='gzip'",
-                 h5_where(dataset), (int)id, filter_name(id));
+            BREAK(RULE_FILTER_AVAILABLE, SCW_EUNSUPPORTED,
+                  "%s: compressed with filter %d (%s), which this build cannot read; write the file "
+                  "again with compression='gzip'",
+                  h5_where(dataset), (int)id, filter_name(id));
     }
     if (!checked_mul(&bytes, info->n, (int64_t)info->size))
-        FAIL(SCW_EFORMAT, "%s: the declared size overflows", h5_where(dataset));
+        BREAK(RULE_SIZE_HONEST, SCW_EFORMAT, "%s: the declared size overflows", h5_where(dataset));
     hsize_t stored = H5Dget_storage_size(dataset);
     if (stored > file_size) stored = file_size;
     if (bytes > TRUSTED_BYTES && (hsize_t)bytes / MOST_EXPANSION > stored)
-        FAIL(SCW_EFORMAT, "%s: declares %lld elements, but the file holds only %lld bytes of it",
-             h5_where(dataset), (long long)info->n, (long long)stored);
+        BREAK(RULE_SIZE_HONEST, SCW_EFORMAT,
+              "%s: declares %lld elements, but the file holds only %lld bytes of it",
+              h5_where(dataset), (long long)info->n, (long long)stored);
+    TRY(check_texts(dataset, info, bytes, stored));
     if (layout == H5D_CONTIGUOUS && stored && bytes > (int64_t)file_size)
-        FAIL(SCW_EFORMAT, "%s: declares %lld bytes, the whole file has %lld", h5_where(dataset),
-             (long long)bytes, (long long)file_size);
+        BREAK(RULE_SIZE_HONEST, SCW_EFORMAT, "%s: declares %lld bytes, the whole file has %lld",
+              h5_where(dataset), (long long)bytes, (long long)file_size);
 done:
     h5_close(&dcpl);
     return st;
@@ -446,7 +472,8 @@ scw_status h5_describe(h5_info *out, hid_t dataset)
     for (int i = 0; i < rank; i++) {
         out->dim[i] = (int64_t)dims[i];
         if (dims[i] > INT64_MAX || !checked_mul(&out->n, out->n, out->dim[i]))
-            FAIL(SCW_EFORMAT, "%s: the declared size overflows", h5_where(dataset));
+            BREAK(RULE_SIZE_HONEST, SCW_EFORMAT, "%s: the declared size overflows",
+                  h5_where(dataset));
     }
     TRY(check_storage(dataset, out));
 done:

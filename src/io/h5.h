@@ -12,11 +12,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/status.h"
+#include "data/rules.h"
 #include "base/text.h"
 
 #define H5_MAX_RANK 4
-#define H5_MAX_DEPTH 24 /* deeper nesting of groups is refused */
+#define H5_MOST_ATTRIBUTE (16 << 20) /* bytes of an attribute; a larger one is refused */
+#define H5_MAX_DEPTH 64 /* deeper nesting of groups is refused */
 
 /* HDF5 prints its errors by default and keeps the switch per process. Public functions turn it off on
  * entry and give the host's setting back on exit. Also makes the LZF filter known. */
@@ -101,6 +102,12 @@ SCW_CHECKED scw_status h5_read_i32(int32_t *out, hid_t dataset, int64_t n);
 /* All strings of a dataset, fixed or variable length, scalar or array. Text that is not UTF-8 is
  * taken as Latin-1. */
 SCW_CHECKED scw_status h5_read_strings(strings *out, hid_t dataset);
+/* What had to be done to the strings that this thread has read. */
+typedef struct h5_text_notes {
+    int64_t n_latin1; /* were not UTF-8 */
+    int64_t n_nul;    /* went on behind a NUL */
+} h5_text_notes;
+h5_text_notes *h5_text_notes_here(void);
 
 /* Members of a dataset of records. */
 SCW_CHECKED scw_status h5_members(strings *out, hid_t dataset);

@@ -105,11 +105,12 @@ scw_status h5_array_open(h5_array *a, hid_t dataset, int rank)
     TRY(h5_describe(&a->info, dataset));
     if (a->info.class != H5_CLASS_INTEGER && a->info.class != H5_CLASS_FLOAT &&
         a->info.class != H5_CLASS_BOOL)
-        FAIL(SCW_EFORMAT, "%s: holds %s values, expected numbers", a->where,
-             h5_type_name(&a->info));
+        BREAK(RULE_VALUES_NUMERIC, SCW_EFORMAT, "%s: holds %s values, expected numbers", a->where,
+              h5_type_name(&a->info));
     if (a->info.rank != rank)
-        FAIL(SCW_EFORMAT, "%s: has %d dimension%s, expected %d", a->where, a->info.rank,
-             a->info.rank == 1 ? "" : "s", rank);
+        BREAK(rank == 1 ? RULE_VECTORS_COMPLETE : RULE_VALUES_NUMERIC, SCW_EFORMAT,
+              "%s: has %d dimension%s, expected %d", a->where, a->info.rank,
+              a->info.rank == 1 ? "" : "s", rank);
     a->n = a->info.dim[0];
     a->width = rank == 2 ? a->info.dim[1] : 1;
     (void)H5Iinc_ref(dataset);
@@ -198,12 +199,13 @@ static scw_status list_pieces(h5_raw *out, const h5_array *a)
         if (p->row == a->last_chunk) continue; /* its bytes are here already */
         if (H5Dget_chunk_storage_size(a->id, offset, &size) < 0) size = 0;
         if (size > file_size)
-            FAIL(SCW_EFORMAT, "%s: the chunk at %lld claims %llu bytes, the whole file has %llu",
-                 a->where, (long long)p->row, (unsigned long long)size,
-                 (unsigned long long)file_size);
+            BREAK(RULE_SIZE_HONEST, SCW_EFORMAT,
+                  "%s: the chunk at %lld claims %llu bytes, the whole file has %llu", a->where,
+                  (long long)p->row, (unsigned long long)size, (unsigned long long)file_size);
         if (size && chunk_bytes(a) > TRUSTED_CHUNK && chunk_bytes(a) / MOST_EXPANSION > size)
-            FAIL(SCW_EFORMAT, "%s: the chunk at %lld declares %zu bytes, but the file holds only "
-                 "%llu of it", a->where, (long long)p->row, chunk_bytes(a),
+            BREAK(RULE_SIZE_HONEST, SCW_EFORMAT,
+                  "%s: the chunk at %lld declares %zu bytes, but the file holds only %llu of it",
+                  a->where, (long long)p->row, chunk_bytes(a),
                  (unsigned long long)size);
         p->at = (size_t)at;
         p->n = (size_t)size;
@@ -369,7 +371,7 @@ static scw_status decode_pieces(void *out, number_type to, h5_array *a, const h5
     for (int64_t t = 0; t < n_threads; t++)
         if (each[t].bad >= 0 && (bad < 0 || each[t].bad < bad)) bad = each[t].bad;
     if (bad >= 0)
-        FAIL(SCW_EFORMAT, "%s: the chunk at %lld is damaged", a->where,
+        BREAK(RULE_FILE_WHOLE, SCW_EFORMAT, "%s: the chunk at %lld is damaged", a->where,
              (long long)raw->pieces[bad].row);
     if (raw->n_pieces) TRY(keep_last(a, raw, &each[0]));
 done:

@@ -9,6 +9,7 @@
 #include "io/h5_vlen.h"
 
 #define STRING_BLOCK 32768 /* strings read at a time */
+#define SHARED_BYTES (8 << 20) /* of text beyond the size of the file: small ones may share */
 
 /* Where values come from: a dataset or an attribute, or one member of either's records. */
 typedef struct source {
@@ -137,45 +138,31 @@ scw_status h5_member_i64(int64_t *out, hid_t dataset, const char *member, int64_
 
 /* ------------------------------------------------------------------ strings */
 
-static bool is_utf8(const unsigned char *s, size_t n)
-{
-    size_t i = 0;
+static _Thread_local h5_text_notes notes;
 
-    while (i < n) {
-        unsigned char c = s[i++];
-        if (c < 0x80) continue;
-        int more = c >= 0xc2 && c <= 0xdf ? 1 : c >= 0xe0 && c <= 0xef ? 2
-                 : c >= 0xf0 && c <= 0xf4 ? 3 : -1;
-        if (more < 0 || (size_t)more > n - i) return false;
-        unsigned char lowest = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
-        unsigned char highest = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-        if (s[i] < lowest || s[i] > highest) return false;
-        for (int k = 1; k < more; k++)
-            if ((s[i + (size_t)k] & 0xc0) != 0x80) return false;
-        i += (size_t)more;
-    }
-    return true;
+h5_text_notes *h5_text_notes_here(void)
+{
+    return &notes;
 }
 
-/* Append `n` bytes as a string; what is not UTF-8 is taken as Latin-1, which no bytes contradict. */
 static scw_status add_text(strings *out, const char *bytes, size_t n, textbuf *scratch)
 {
     scw_status st = SCW_OK;
-    bool utf8 = is_utf8((const unsigned char *)bytes, n);
+    bool repaired;
 
     scratch->length = 0;
-    if (utf8) {
-        TRY(text_add_bytes(scratch, bytes, (int64_t)n));
-    } else {
-        for (size_t i = 0; i < n; i++) {
-            unsigned char c = (unsigned char)bytes[i];
-            char two[2] = {(char)(0xc0 | c >> 6), (char)(0x80 | (c & 0x3f))};
-            TRY(c < 0x80 ? text_add_bytes(scratch, bytes + i, 1) : text_add_bytes(scratch, two, 2));
-        }
-    }
+    TRY(text_add_utf8(scratch, bytes, (int64_t)n, &repaired));
+    notes.n_latin1 += repaired;
     TRY(strings_add(out, scratch->data));
 done:
     return st;
+}
+
+/* Is there something behind the NUL that ends a text in its n bytes? */
+static bool goes_on(const char *bytes, size_t length, size_t n)
+{
+    while (length < n && bytes[length] == '\0') length++;
+    return length < n;
 }
 
 typedef struct string_reader {
@@ -183,7 +170,9 @@ typedef struct string_reader {
     hid_t type; /* in memory: the strings, or references to them */
     bool variable;
     bool spaces; /* padded with spaces */
+    bool nuls;   /* padded with NULs: nothing else may follow one */
     size_t size; /* bytes of a string or reference */
+    uint64_t taken; /* bytes of text so far */
     uint8_t *block;
     h5_vlen heap;
     textbuf scratch;
@@ -205,6 +194,7 @@ static scw_status reader_init(string_reader *r, source s, int64_t block)
         r->type = H5Tcreate(H5T_OPAQUE, r->size);
     } else {
         r->spaces = H5Tget_strpad(type) == H5T_STR_SPACEPAD;
+        r->nuls = H5Tget_strpad(type) == H5T_STR_NULLPAD;
         r->size = H5Tget_size(type);
         r->type = H5Tcopy(H5T_C_S1);
         if (r->type > 0 && (H5Tset_size(r->type, r->size) < 0 ||
@@ -239,10 +229,20 @@ static scw_status take_block(strings *out, string_reader *r, int64_t n)
         size_t length;
         if (r->variable) {
             TRY(h5_vlen_get(&bytes, &length, &r->heap, r->s.id, element));
+            notes.n_nul += r->heap.cut;
         } else {
             length = strnlen(bytes, r->size);
+            notes.n_nul += r->nuls && goes_on(bytes, length, r->size);
             while (r->spaces && length && bytes[length - 1] == ' ') length--;
         }
+        if (r->s.attribute && length > H5_MOST_ATTRIBUTE)
+            BREAK(RULE_ATTRIBUTE_SIZE, SCW_EFORMAT, "%s: an attribute takes more than %d bytes",
+                  h5_where(r->s.id), H5_MOST_ATTRIBUTE);
+        /* HDF5 writes a text for each reference, uncompressed: more than the file is a trick. */
+        if (r->variable && (r->taken += length) > r->heap.file_size + SHARED_BYTES)
+            BREAK(RULE_SIZE_HONEST, SCW_EFORMAT,
+                  "%s: its texts take more bytes than the whole file, which has %llu",
+                  h5_where(r->s.id), (unsigned long long)r->heap.file_size);
         TRY(add_text(out, bytes, length, &r->scratch));
     }
 done:
@@ -383,6 +383,11 @@ static scw_status open_attr(hid_t *out, hid_t object, const char *name)
     if (attr < 0)
         FAIL(SCW_EFORMAT, "%s: cannot read attribute '%s' (%s)", h5_where(object), name,
              h5_reason());
+    if (H5Aget_storage_size(attr) > H5_MOST_ATTRIBUTE) {
+        h5_close(&attr);
+        BREAK(RULE_ATTRIBUTE_SIZE, SCW_EFORMAT, "%s: attribute '%s' takes more than %d bytes",
+              h5_where(object), name, H5_MOST_ATTRIBUTE);
+    }
     *out = attr;
 done:
     return st;

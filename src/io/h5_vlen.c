@@ -113,7 +113,7 @@ static bool read_at(const h5_vlen *v, uint8_t *out, uint64_t at, uint64_t n)
 
 static scw_status damaged(hid_t object)
 {
-    return status_fail(SCW_EFORMAT, "%s: cannot read the strings (the file's heap is damaged)",
+    return rule_broken(NULL, RULE_FILE_WHOLE, SCW_EFORMAT, "%s: cannot read the strings (the file's heap is damaged)",
                        h5_where(object));
 }
 
@@ -176,6 +176,7 @@ scw_status h5_vlen_get(const char **text, size_t *length, h5_vlen *v, hid_t obje
 
     *text = "";
     *length = 0;
+    v->cut = false;
     if (n == 0 || address == 0) goto done;
     if (!v->loaded || v->address != address) TRY(load_collection(v, object, address));
     if (k > UINT16_MAX || v->start[k] == 0) TRY(damaged(object));
@@ -183,6 +184,9 @@ scw_status h5_vlen_get(const char **text, size_t *length, h5_vlen *v, hid_t obje
     if (n > number(v->bytes + at + 8, v->length_size)) TRY(damaged(object));
     *text = (const char *)v->bytes + at + (8 + v->length_size + 7) / 8 * 8;
     *length = strnlen(*text, (size_t)n);
+    size_t rest = *length;
+    while (rest < n && (*text)[rest] == '\0') rest++;
+    v->cut = rest < n;
 done:
     return st;
 }

@@ -11,6 +11,7 @@ typedef struct h5_vlen {
     hsize_t file_size;
     int fd;                /* the file, */
     const uint8_t *memory; /* or its image */
+    bool cut;              /* the string got last holds a NUL, at which it was cut */
     bool loaded;           /* the collection read last: */
     uint64_t address, size;
     uint8_t *bytes;  /* [size] */

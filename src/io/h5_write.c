@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "io/h5.h"
+#include "io/h5_tree.h"
 
 #define COMPRESS_FROM 16384 /* bytes; smaller arrays are stored as they are */
 #define CHUNK_BYTES (256 * 1024)
@@ -312,15 +313,35 @@ scw_status h5_rename(hid_t parent, const char *name, const char *new_name)
     return SCW_OK;
 }
 
+/* Is `name` a link that leads out of the file, or nowhere? Such links are copied, never followed. */
+static bool leads_away(hid_t from, const char *name)
+{
+    H5L_info_t info;
+
+    if (strcmp(name, "/") == 0 || H5Lget_info(from, name, &info, H5P_DEFAULT) < 0) return false;
+    return info.type != H5L_TYPE_HARD &&
+           (info.type != H5L_TYPE_SOFT || h5_find(from, name) == H5_OTHER);
+}
+
 scw_status h5_copy(hid_t from, const char *name, hid_t to, const char *new_name)
 {
     scw_status st = SCW_OK;
-    hid_t ocpypl = H5Pcreate(H5P_OBJECT_COPY);
+    hid_t ocpypl = H5Pcreate(H5P_OBJECT_COPY), object = 0;
 
     if (ocpypl < 0 || H5Pset_copy_object(ocpypl, H5O_COPY_EXPAND_REFERENCE_FLAG) < 0)
         FAIL(SCW_EINTERNAL, "HDF5: %s", h5_reason());
+    if (leads_away(from, name)) {
+        if (H5Lcopy(from, name, to, new_name, H5P_DEFAULT, H5P_DEFAULT) < 0)
+            TRY(cannot_write(to, new_name));
+        goto done;
+    }
+    if (h5_find(from, name) != H5_OTHER) {
+        TRY(h5_open(&object, from, name));
+        TRY(h5_tree_measure(NULL, object));
+    }
     if (H5Ocopy(from, name, to, new_name, ocpypl, H5P_DEFAULT) < 0) TRY(cannot_write(to, new_name));
 done:
+    h5_close(&object);
     h5_close(&ocpypl);
     return st;
 }

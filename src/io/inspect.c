@@ -330,7 +330,7 @@ static scw_status look_at_parts(const report *r, const input *in, const file_for
     file_parts parts = {0};
     json_t *object, *x, *columns;
 
-    st = format->read(&parts, in, &(read_request){&source, &options, READ_VALUES, r->hooks});
+    st = format->read(&parts, in, &(read_request){&source, &options, READ_VALUES, r->hooks, NULL});
     if (st != SCW_OK) {
         TRY(found(r, st, "/"));
         goto done;

@@ -28,9 +28,10 @@ scw_status check_unique(const strings *names, const char *what, const char *wher
 
     TRY(name_index_build(&index, (const char *const *)names->at, names->n, &second));
     if (second >= 0)
-        FAIL(SCW_EDATA, "%s: %s name '%s' occurs twice (rows %lld and %lld); %s", where, what,
-             names->at[second], (long long)name_index_find(&index, names->at[second]) + 1,
-             (long long)second + 1, remedy);
+        BREAK(RULE_CELL_NAMES_UNIQUE, SCW_EDATA,
+              "%s: %s name '%s' occurs twice (rows %lld and %lld); %s", where, what,
+              names->at[second], (long long)name_index_find(&index, names->at[second]) + 1,
+              (long long)second + 1, remedy);
 done:
     name_index_clear(&index);
     return st;
@@ -66,13 +67,18 @@ scw_status parts_check(dataset_part *part, const char *where, const read_request
     frame *var = &part->m.var;
     int64_t n_changed;
 
-    if (part->obs.n_rows == 0) FAIL(SCW_EDATA, "%s: has no cells", where);
-    if (var->n_rows == 0) FAIL(SCW_EDATA, "%s: has no features", where);
+    if (part->obs.n_rows == 0)
+        BREAK(RULE_AXIS_NOT_EMPTY, SCW_EDATA, "%s: has no cells", where);
+    if (var->n_rows == 0) BREAK(RULE_AXIS_NOT_EMPTY, SCW_EDATA, "%s: has no features", where);
     TRY(check_unique(&part->obs.index, "cell", where,
                      "make cell names unique first, e.g. adata.obs_names_make_unique()"));
     if (q->options->var_names) TRY(rename_features(var, q->options->var_names, where));
     TRY(strings_make_unique(&var->index, &n_changed));
-    if (n_changed)
+    if (n_changed && q->faults)
+        TRY(rule_broken(q->faults, RULE_FEATURE_NAMES_UNIQUE, SCW_EDATA,
+                        "%s: %lld features have the name of an earlier one", where,
+                        (long long)n_changed));
+    else if (n_changed)
         log_info(q->hooks, "%s: %lld features have the name of an earlier one and get numbers, "
                  "e.g. NAME-1", where, (long long)n_changed);
 done:

@@ -42,8 +42,9 @@ scw_status h5mu_axis(int64_t *out, hid_t file)
     *out = 0;
     if (h5_has_attr(file, "axis")) TRY(h5_attr_ints(out, file, "axis", 1));
     if (*out < -1 || *out > 1)
-        FAIL(SCW_EFORMAT, "%s: joins its modalities along axis %lld, expected 0, 1 or -1",
-             h5_where(file), (long long)*out);
+        BREAK(RULE_AXIS_KNOWN, SCW_EFORMAT,
+              "%s: joins its modalities along axis %lld, expected 0, 1 or -1", h5_where(file),
+              (long long)*out);
 done:
     return st;
 }
@@ -71,19 +72,21 @@ scw_status h5mu_read_map(int64_t **rows, hid_t file, const char *name, const fra
     TRY(h5_open(&element, maps, name));
     TRY(h5_describe(&info, element));
     if (info.class != H5_CLASS_INTEGER || info.n != global->n_rows)
-        FAIL(SCW_EFORMAT, "%s: holds %lld %s values, expected %lld row numbers", h5_where(element),
-             (long long)info.n, h5_type_name(&info), (long long)global->n_rows);
+        BREAK(RULE_OBSMAP_VALID, SCW_EFORMAT,
+              "%s: holds %lld %s values, expected %lld row numbers", h5_where(element),
+              (long long)info.n, h5_type_name(&info), (long long)global->n_rows);
     TRY(mem_new(rows, info.n));
     TRY(mem_new(&used, own->n_rows));
     TRY(h5_read_i64(*rows, element, info.n));
     for (int64_t i = 0; i < info.n; i++) {
         int64_t row = (*rows)[i];
         if (row < 0 || row > own->n_rows)
-            FAIL(SCW_EFORMAT, "%s: row %lld of cell %lld is out of range, modality '%s' has %lld "
-                 "cells", h5_where(element), (long long)row, (long long)i, name,
-                 (long long)own->n_rows);
+            BREAK(RULE_OBSMAP_VALID, SCW_EFORMAT,
+                  "%s: row %lld of cell %lld is out of range, modality '%s' has %lld cells",
+                  h5_where(element), (long long)row, (long long)i, name, (long long)own->n_rows);
         if (row > 0 && used[row - 1]++)
-            FAIL(SCW_EFORMAT, "%s: two cells share row %lld", h5_where(element), (long long)row);
+            BREAK(RULE_OBSMAP_VALID, SCW_EFORMAT, "%s: two cells share row %lld",
+                  h5_where(element), (long long)row);
         (*rows)[i] = row - 1;
     }
     if (!map_agrees(*rows, global, own)) {
@@ -182,7 +185,7 @@ scw_status read_h5mu(file_parts *out, const input *in, const read_request *q)
     hid_t mod = 0, file = in->hdf5;
     strings names = {0};
     scw_read_options each = *q->options;
-    const read_request one = {q->source, &each, q->depth == READ_WHOLE, q->hooks};
+    const read_request one = {q->source, &each, q->depth == READ_WHOLE, q->hooks, NULL};
     bool found = false;
     int64_t axis;
 

@@ -85,7 +85,7 @@ bool is_loom(const input *in)
 }
 
 /* The attribute that names the rows of the frame; other names than loom's own are in use. */
-static const char *find_names(const strings *attrs, bool cells)
+const char *loom_names(const strings *attrs, bool cells)
 {
     static const char *const of_cells[] = {"CellID",  "cell_id",  "cell_names", "obs_names", "cellid",
                                            "Barcode", "barcodes", "barcode",    "index", NULL};
@@ -161,7 +161,7 @@ static scw_status read_attrs(frame *f, modality *m, const input *in, bool cells,
     if (h5_find(in->hdf5, path) == H5_GROUP) {
         TRY(h5_open_group(&group, in->hdf5, path));
         TRY(h5_list(&attrs, group));
-        names = find_names(&attrs, cells);
+        names = loom_names(&attrs, cells);
     }
     if (names) {
         TRY(h5_open(&element, group, names));

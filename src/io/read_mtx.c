@@ -11,6 +11,10 @@
 
 #define LINES_A_CHECK 65536 /* how often is the host asked whether to stop */
 
+/* A matrix that is larger in both ways is nearly all names: a small file that asks for all memory. */
+#define MANY_LINES (1 << 26)
+#define MANY_A_ENTRY 64
+
 typedef enum symmetry { GENERAL, SYMMETRIC, SKEW } symmetry;
 
 typedef struct mtx_reader {
@@ -20,13 +24,22 @@ typedef struct mtx_reader {
     symmetry shape;
     int64_t n_rows, n_cols, n_entries;
     bool all_float, all_int32; /* every number so far is one */
+    bool keep;                 /* the values, not only the shape */
     const scw_hooks *hooks;
+    const rule_sink *faults;
 } mtx_reader;
 
 static scw_status wrong(const mtx_reader *r, const char *what)
 {
-    return status_fail(SCW_EFORMAT, "%s: line %lld: %s", bytes_name(r->lines.from),
-                       (long long)r->lines.number, what);
+    return rule_broken(NULL, RULE_HEADER_VALID, SCW_EFORMAT, "%s: line %lld: %s",
+                       bytes_name(r->lines.from), (long long)r->lines.number, what);
+}
+
+/* A line of values that is passed over when someone wants to hear of all. */
+static scw_status wrong_line(const mtx_reader *r, rule_id rule, const char *what)
+{
+    return rule_broken(r->faults, rule, SCW_EFORMAT, "%s: line %lld: %s",
+                       bytes_name(r->lines.from), (long long)r->lines.number, what);
 }
 
 /* The next word of a line; *at moves behind it. "" at the end. */
@@ -114,21 +127,28 @@ static scw_status read_size(mtx_reader *r)
     if (r->n_rows < 0 || r->n_cols < 0 || r->n_entries < 0 || r->n_rows > INT32_MAX ||
         r->n_cols > INT32_MAX)
         return wrong(r, "the size is out of range");
+    if (!r->array && r->n_rows + r->n_cols > MANY_LINES &&
+        (r->n_rows + r->n_cols) / MANY_A_ENTRY > r->n_entries)
+        BREAK(RULE_SIZE_HONEST, SCW_EFORMAT,
+              "%s: line %lld: %lld rows and %lld columns for %lld entries", bytes_name(r->lines.from),
+              (long long)r->lines.number, (long long)r->n_rows, (long long)r->n_cols,
+              (long long)r->n_entries);
     if (r->shape != GENERAL && r->n_rows != r->n_cols)
         return wrong(r, "a symmetric matrix has as many rows as columns");
 done:
     return st;
 }
 
-static scw_status add(mtx_reader *r, int64_t row, int64_t column, double v)
+static scw_status add(mtx_reader *r, int64_t row, int64_t col, double v)
 {
     scw_status st = SCW_OK;
 
+    if (!r->keep) goto done;
     r->all_float &= (double)(float)v == v || isnan(v);
     r->all_int32 &= v >= INT32_MIN && v <= INT32_MAX;
-    TRY(matrix_builder_add(&r->b, r->exchange ? column : row, r->exchange ? row : column, v));
-    if (r->shape != GENERAL && row != column)
-        TRY(matrix_builder_add(&r->b, r->exchange ? row : column, r->exchange ? column : row,
+    TRY(matrix_builder_add(&r->b, r->exchange ? col : row, r->exchange ? row : col, v));
+    if (r->shape != GENERAL && row != col)
+        TRY(matrix_builder_add(&r->b, r->exchange ? row : col, r->exchange ? col : row,
                                r->shape == SKEW ? -v : v));
 done:
     return st;
@@ -141,11 +161,16 @@ static scw_status take_value(double *out, mtx_reader *r, const char **at)
 
     *out = 1;
     if (r->pattern ? n != 0 : !number_real(out, word, n))
-        return wrong(r, r->pattern ? "a pattern has no values" : "the value is not a number");
-    if (r->integer && *out != trunc(*out)) return wrong(r, "expected an integer");
+        return wrong_line(r, RULE_FIELD_NUMBER,
+                          r->pattern ? "a pattern has no values" : "the value is not a number");
+    if (r->integer && *out != trunc(*out))
+        return wrong_line(r, RULE_FIELD_NUMBER, "expected an integer");
     if (fabs(*out) > 9007199254740992.0 && r->integer)
-        return wrong(r, "integers beyond 2^53 are not read");
-    if (next_word(&rest, at) != 0) return wrong(r, "more values than expected");
+        return wrong_line(r, RULE_FIELD_NUMBER, "integers beyond 2^53 are not read");
+    if (next_word(&rest, at) != 0)
+        return wrong_line(r, RULE_FIELD_COUNT, "more values than expected");
+    if (r->faults && !isfinite(*out))
+        return wrong_line(r, RULE_VALUES_FINITE, "the value is not finite");
     return SCW_OK;
 }
 
@@ -155,26 +180,31 @@ static scw_status read_coordinates(mtx_reader *r)
     char *line;
 
     for (int64_t k = 0;; k++) {
-        int64_t row, column;
+        int64_t row, col;
         double v;
         TRY(next_data(&line, r));
         if (!line) {
             if (k < r->n_entries)
-                FAIL(SCW_EFORMAT, "%s: ends after %lld of %lld entries", bytes_name(r->lines.from),
-                     (long long)k, (long long)r->n_entries);
+                BREAK(RULE_ENTRY_COUNT, SCW_EFORMAT, "%s: ends after %lld of %lld entries",
+                      bytes_name(r->lines.from), (long long)k, (long long)r->n_entries);
             break;
         }
-        if (k == r->n_entries) return wrong(r, "more entries than the size says");
+        if (k == r->n_entries) return wrong_line(r, RULE_ENTRY_COUNT, "more entries than the size says");
         const char *at = line;
-        if (!take_int(&row, &at) || !take_int(&column, &at))
-            return wrong(r, "expected row, column and value");
-        if (row < 1 || row > r->n_rows || column < 1 || column > r->n_cols)
-            FAIL(SCW_EFORMAT, "%s: line %lld: entry (%lld, %lld) is outside the matrix of %lld x "
-                 "%lld; counting begins at 1", bytes_name(r->lines.from),
-                 (long long)r->lines.number, (long long)row, (long long)column,
-                 (long long)r->n_rows, (long long)r->n_cols);
+        if (!take_int(&row, &at) || !take_int(&col, &at)) {
+            TRY(wrong_line(r, RULE_FIELD_COUNT, "expected row, column and value"));
+            continue;
+        }
+        if (row < 1 || row > r->n_rows || col < 1 || col > r->n_cols) {
+            TRY(rule_broken(r->faults, RULE_ENTRY_IN_RANGE, SCW_EFORMAT,
+                            "%s: line %lld: entry (%lld, %lld) is outside the matrix of %lld x %lld; "
+                            "counting begins at 1", bytes_name(r->lines.from),
+                            (long long)r->lines.number, (long long)row, (long long)col,
+                            (long long)r->n_rows, (long long)r->n_cols));
+            continue;
+        }
         TRY(take_value(&v, r, &at));
-        TRY(add(r, row - 1, column - 1, v));
+        TRY(add(r, row - 1, col - 1, v));
     }
 done:
     return st;
@@ -190,31 +220,38 @@ static scw_status read_array(mtx_reader *r)
         for (int64_t i = r->shape == GENERAL ? 0 : r->shape == SKEW ? j + 1 : j; i < r->n_rows; i++) {
             double v;
             TRY(next_data(&line, r));
-            if (!line) return wrong(r, "the file ends before the last value");
+            if (!line) return wrong_line(r, RULE_ENTRY_COUNT, "the file ends before the last value");
             const char *at = line;
             TRY(take_value(&v, r, &at));
             if (v != 0) TRY(add(r, i, j, v));
         }
     }
     TRY(next_data(&line, r));
-    if (line) return wrong(r, "more values than the size says");
+    if (line) return wrong_line(r, RULE_ENTRY_COUNT, "more values than the size says");
 done:
     return st;
 }
 
-scw_status read_mtx(matrix *out, byte_stream *from, bool exchange, bool exact,
-                    const scw_hooks *hooks)
+scw_status read_mtx(matrix *out, byte_stream *from, bool exchange, const read_request *q)
 {
     scw_status st = SCW_OK;
-    mtx_reader r = {.lines = {.from = from}, .exchange = exchange, .hooks = hooks,
+    mtx_reader r = {.lines = {.from = from}, .exchange = exchange, .hooks = q->hooks,
+                    .keep = q->depth != READ_FRAMES, .faults = q->faults,
                     .all_float = true, .all_int32 = true};
 
     *out = (matrix){0};
     TRY(read_banner(&r));
     TRY(read_size(&r));
-    TRY(matrix_builder_init(&r.b, exchange ? r.n_cols : r.n_rows, exchange ? r.n_rows : r.n_cols,
-                            exact));
+    if (r.keep)
+        st = matrix_builder_init(&r.b, exchange ? r.n_cols : r.n_rows,
+                                 exchange ? r.n_rows : r.n_cols, q->depth == READ_WHOLE);
+    if (st != SCW_OK) TRY(status_prefix(st, "%s", bytes_name(from)));
     TRY(r.array ? read_array(&r) : read_coordinates(&r));
+    if (!r.keep) {
+        *out = (matrix){.n_rows = exchange ? r.n_cols : r.n_rows,
+                        .n_cols = exchange ? r.n_rows : r.n_cols, .sparse = true};
+        goto done;
+    }
     r.b.m.stored = r.integer ? (r.all_int32 ? NUMBER_I32 : NUMBER_I64)
                              : (r.all_float ? NUMBER_F32 : NUMBER_F64);
     TRY(matrix_builder_finish(out, &r.b));

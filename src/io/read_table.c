@@ -119,8 +119,8 @@ static scw_status next_record(table_reader *t, bool *more)
     while (quote_open(t->record.data)) {
         TRY(lines_next(&line, &t->lines));
         if (!line)
-            FAIL(SCW_EFORMAT, "%s: line %lld: a quote is not closed", bytes_name(t->lines.from),
-                 (long long)first);
+            BREAK(RULE_FIELD_COUNT, SCW_EFORMAT, "%s: line %lld: a quote is not closed",
+                  bytes_name(t->lines.from), (long long)first);
         TRY(text_add(&t->record, "\n%s", line));
     }
     TRY(split(t));
@@ -170,6 +170,8 @@ typedef struct table {
     matrix_builder b;       /* lines x columns */
     int64_t room_lines;
     bool named, all_int32, all_float, all_whole;
+    bool keep; /* the numbers, not only the names */
+    const rule_sink *faults;
 } table;
 
 static scw_status take_numbers(table *out, const table_reader *t, int64_t line, int64_t first)
@@ -182,13 +184,22 @@ static scw_status take_numbers(table *out, const table_reader *t, int64_t line, 
         size_t n = strlen(text);
         while (n && (*text == ' ' || *text == '\t')) text++, n--;
         while (n && (text[n - 1] == ' ' || text[n - 1] == '\t')) n--;
-        if (!number_real(&v, text, n))
-            FAIL(SCW_EFORMAT, "%s: line %lld: '%.60s' in column %lld%s%.60s%s is not a number",
-                 bytes_name(t->lines.from), (long long)t->lines.number, text, (long long)k + 1,
-                 out->columns.n ? " ('" : "",
-                 out->columns.n && k - first < out->columns.n ? out->columns.at[k - first] : "",
-                 out->columns.n ? "')" : "");
-        if (v == 0) continue;
+        if (!number_real(&v, text, n)) {
+            TRY(rule_broken(out->faults, RULE_FIELD_NUMBER, SCW_EFORMAT,
+                            "%s: line %lld: '%.60s' in column %lld%s%.60s%s is not a number",
+                            bytes_name(t->lines.from), (long long)t->lines.number, text,
+                            (long long)k + 1, out->columns.n ? " ('" : "",
+                            out->columns.n && k - first < out->columns.n ? out->columns.at[k - first]
+                                                                         : "",
+                            out->columns.n ? "')" : ""));
+            continue;
+        }
+        if (out->faults && !isfinite(v))
+            TRY(rule_broken(out->faults, RULE_VALUES_FINITE, SCW_EFORMAT,
+                            "%s: line %lld: '%.60s' in column %lld is not finite",
+                            bytes_name(t->lines.from), (long long)t->lines.number, text,
+                            (long long)k + 1));
+        if (v == 0 || !out->keep) continue;
         out->all_whole &= v == trunc(v);
         out->all_int32 &= v >= INT32_MIN && v <= INT32_MAX;
         out->all_float &= (double)(float)v == v || isnan(v);
@@ -209,9 +220,9 @@ static scw_status take_heading(table *out, const strings *heading, const table_r
     bool corner = false;
 
     if (t->n_fields != heading->n && t->n_fields != heading->n + 1)
-        FAIL(SCW_EFORMAT, "%s: line %lld: %lld fields, the heading has %lld",
-             bytes_name(t->lines.from), (long long)t->lines.number, (long long)t->n_fields,
-             (long long)heading->n);
+        BREAK(RULE_HEADER_VALID, SCW_EFORMAT, "%s: line %lld: %lld fields, the heading has %lld",
+              bytes_name(t->lines.from), (long long)t->lines.number, (long long)t->n_fields,
+              (long long)heading->n);
     for (size_t i = 0; i < sizeof corners / sizeof *corners; i++)
         corner |= strcasecmp(heading->at[0], corners[i]) == 0;
     bool shorter = t->n_fields == heading->n + 1;
@@ -245,8 +256,9 @@ static scw_status take_line(table *out, const table_reader *t)
     int64_t line = out->lines.n, expected = out->columns.n + out->named;
 
     if (t->n_fields != expected)
-        FAIL(SCW_EFORMAT, "%s: line %lld: %lld fields, expected %lld", bytes_name(t->lines.from),
-             (long long)t->lines.number, (long long)t->n_fields, (long long)expected);
+        return rule_broken(out->faults, RULE_FIELD_COUNT, SCW_EFORMAT,
+                           "%s: line %lld: %lld fields, expected %lld", bytes_name(t->lines.from),
+                           (long long)t->lines.number, (long long)t->n_fields, (long long)expected);
     if (line >= out->room_lines) {
         out->room_lines = 2 * out->room_lines + 1024;
         TRY(matrix_builder_grow_rows(&out->b, out->room_lines));
@@ -265,7 +277,8 @@ static scw_status read_lines(table *out, table_reader *t, bool exact, const scw_
     bool more, numbers = true;
 
     TRY(next_record(t, &more));
-    if (!more) FAIL(SCW_EFORMAT, "%s: the table is empty", bytes_name(t->lines.from));
+    if (!more)
+        BREAK(RULE_FILE_WHOLE, SCW_EFORMAT, "%s: the table is empty", bytes_name(t->lines.from));
     for (int64_t k = 0; k < t->n_fields; k++) {
         numbers &= is_number(t->field[k]);
         TRY(strings_add(&heading, t->field[k]));
@@ -282,7 +295,11 @@ static scw_status read_lines(table *out, table_reader *t, bool exact, const scw_
         TRY(take_line(out, t));
         if (out->lines.n % 256 == 0) TRY(log_check_cancel(hooks));
     }
-    if (out->lines.n == 0) FAIL(SCW_EFORMAT, "%s: a heading without lines", bytes_name(t->lines.from));
+    if (t->lines.n_latin1 && out->faults)
+        TRY(rule_broken(out->faults, RULE_TEXT_UTF8, SCW_EFORMAT, "%s: %lld lines are not UTF-8",
+                        bytes_name(t->lines.from), (long long)t->lines.n_latin1));
+    if (out->lines.n == 0)
+        BREAK(RULE_HEADER_VALID, SCW_EFORMAT, "%s: a heading without lines", bytes_name(t->lines.from));
     if (out->columns.n > INT32_MAX)
         FAIL(SCW_EFORMAT, "%s: too many columns", bytes_name(t->lines.from));
     out->b.m.n_rows = out->lines.n;
@@ -309,7 +326,8 @@ scw_status read_table(file_parts *out, const input *in, const read_request *q)
 {
     scw_status st = SCW_OK;
     table_reader t = {0};
-    table got = {.all_int32 = true, .all_float = true, .all_whole = true};
+    table got = {.all_int32 = true, .all_float = true, .all_whole = true,
+                 .keep = q->depth != READ_FRAMES, .faults = q->faults};
     dataset_part part = {0};
     matrix x = {0};
 

@@ -168,7 +168,7 @@ static bool is_genome(hid_t file, const char *name)
     return true;
 }
 
-static scw_status list_genomes(strings *out, hid_t file)
+scw_status tenx_genomes(strings *out, hid_t file)
 {
     scw_status st = SCW_OK;
     strings names = {0};
@@ -187,7 +187,7 @@ bool is_tenx_old(const input *in)
     strings genomes = {0};
 
     if (in->kind != INPUT_HDF5) return false;
-    bool yes = list_genomes(&genomes, in->hdf5) == SCW_OK && genomes.n > 0;
+    bool yes = tenx_genomes(&genomes, in->hdf5) == SCW_OK && genomes.n > 0;
     strings_clear(&genomes);
     return yes;
 }
@@ -312,7 +312,7 @@ scw_status read_tenx_old(file_parts *out, const input *in, const read_request *q
     genome *g = NULL;
     dataset_part part = {0};
 
-    TRY(list_genomes(&names, in->hdf5));
+    TRY(tenx_genomes(&names, in->hdf5));
     TRY(mem_new(&g, names.n));
     for (int64_t k = 0; k < names.n; k++) TRY(read_genome(&g[k], in->hdf5, names.at[k], q->depth == READ_WHOLE));
     TRY(list_features(&part.m.var, g, &names));

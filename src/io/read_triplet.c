@@ -104,8 +104,9 @@ static scw_status find_triplet(triplet *out, int *n, const input *in)
         if (in->kind != INPUT_FOLDER) break;
     }
     if (*n > 1)
-        FAIL(SCW_EINVAL, "%s: holds several matrices (%s); %s", in->path, text_get(&list),
-             in->kind == INPUT_FOLDER ? "name one of them" : "unpack it and name one of them");
+        BREAK(RULE_MEMBERS_COMPLETE, SCW_EINVAL, "%s: holds several matrices (%s); %s", in->path,
+              text_get(&list),
+              in->kind == INPUT_FOLDER ? "name one of them" : "unpack it and name one of them");
 done:
     text_clear(&list);
     triplet_clear(&t);
@@ -140,7 +141,7 @@ static void name_table_clear(name_table *t)
     for (int k = 0; k < MOST_FIELDS; k++) strings_clear(&t->column[k]);
 }
 
-static scw_status add_line(name_table *t, char *line, const line_reader *r)
+static scw_status add_line(name_table *t, char *line, const line_reader *r, const rule_sink *faults)
 {
     scw_status st = SCW_OK;
     int k = 0;
@@ -158,15 +159,17 @@ static scw_status add_line(name_table *t, char *line, const line_reader *r)
     if (t->n == 0) t->n_columns = k;
     t->n++;
     if (k != t->n_columns)
-        FAIL(SCW_EFORMAT, "%s: line %lld: %d fields, expected %d as in the first line",
-             bytes_name(r->from), (long long)r->number, k, t->n_columns);
+        TRY(rule_broken(faults, RULE_FIELD_COUNT, SCW_EFORMAT,
+                        "%s: line %lld: %d fields, expected %d as in the first line",
+                        bytes_name(r->from), (long long)r->number, k, t->n_columns));
+    for (; k < t->n_columns; k++) TRY(strings_add(&t->column[k], ""));
 done:
     return st;
 }
 
 /* n: lines expected; one more is taken for a heading. */
 static scw_status read_name_table(name_table *t, const input *in, const char *member, int64_t n,
-                                  const char *what)
+                                  const char *what, const rule_sink *faults)
 {
     scw_status st = SCW_OK;
     line_reader r = {0};
@@ -178,7 +181,7 @@ static scw_status read_name_table(name_table *t, const input *in, const char *me
         TRY(lines_next(&line, &r));
         if (!line) break;
         if (t->n == 0 && line[0] == '#') continue; /* comments of .bed */
-        TRY(add_line(t, line, &r));
+        TRY(add_line(t, line, &r, faults));
     }
     if (t->n == n + 1) {
         for (int k = 0; k < t->n_columns; k++) {
@@ -188,9 +191,12 @@ static scw_status read_name_table(name_table *t, const input *in, const char *me
         }
         t->n--;
     }
+    if (r.n_latin1 && faults)
+        TRY(rule_broken(faults, RULE_TEXT_UTF8, SCW_EFORMAT, "%s: %lld lines are not UTF-8",
+                        bytes_name(r.from), (long long)r.n_latin1));
     if (t->n != n)
-        FAIL(SCW_EFORMAT, "%s: names %lld %s, the matrix has %lld", bytes_name(r.from),
-             (long long)t->n, what, (long long)n);
+        BREAK(RULE_NAMES_AGREE, SCW_EFORMAT, "%s: names %lld %s, the matrix has %lld",
+              bytes_name(r.from), (long long)t->n, what, (long long)n);
 done:
     bytes_free(r.from);
     lines_clear(&r);
@@ -233,7 +239,8 @@ done:
     return st;
 }
 
-static scw_status read_features(frame *var, const input *in, const char *member, int64_t n)
+static scw_status read_features(frame *var, const input *in, const char *member, int64_t n,
+                                const rule_sink *faults)
 {
     static const char *const more[] = {"feature_types", "chrom", "chromStart", "chromEnd"};
     scw_status st = SCW_OK;
@@ -241,7 +248,7 @@ static scw_status read_features(frame *var, const input *in, const char *member,
 
     var->n_rows = n;
     TRY(mem_strdup(&var->index_name, "_index"));
-    TRY(read_name_table(&t, in, member, n, "features"));
+    TRY(read_name_table(&t, in, member, n, "features", faults));
     if (before(member, "peaks.bed") >= 0 && t.n_columns >= 3) {
         TRY(name_peaks(var, &t));
         goto done;
@@ -257,14 +264,15 @@ done:
     return st;
 }
 
-static scw_status read_cells(frame *obs, const input *in, const char *member, int64_t n)
+static scw_status read_cells(frame *obs, const input *in, const char *member, int64_t n,
+                             const rule_sink *faults)
 {
     scw_status st = SCW_OK;
     name_table t = {0};
 
     obs->n_rows = n;
     TRY(mem_strdup(&obs->index_name, "_index"));
-    TRY(read_name_table(&t, in, member, n, "cells"));
+    TRY(read_name_table(&t, in, member, n, "cells", faults));
     obs->index = t.column[0];
     t.column[0] = (strings){0};
 done:
@@ -299,10 +307,10 @@ static scw_status read_members(dataset_part *part, const input *in, const input 
     byte_stream *s = NULL;
 
     TRY(input_stream(&s, in, t->matrix));
-    TRY(read_mtx(&part->m.x, s, q->options->rows != SCW_ROWS_CELLS, q->depth == READ_WHOLE, q->hooks));
-    TRY(t->features ? read_features(&part->m.var, names, t->features, part->m.x.n_cols)
+    TRY(read_mtx(&part->m.x, s, q->options->rows != SCW_ROWS_CELLS, q));
+    TRY(t->features ? read_features(&part->m.var, names, t->features, part->m.x.n_cols, q->faults)
                     : number_names(&part->m.var, part->m.x.n_cols, "feature_"));
-    TRY(t->cells ? read_cells(&part->obs, names, t->cells, part->m.x.n_rows)
+    TRY(t->cells ? read_cells(&part->obs, names, t->cells, part->m.x.n_rows, q->faults)
                  : number_names(&part->obs, part->m.x.n_rows, "cell_"));
 done:
     bytes_free(s);
@@ -318,8 +326,9 @@ scw_status read_triplet(file_parts *out, const input *in, const read_request *q)
 
     TRY(find_triplet(&t, &n, in));
     if (n == 0)
-        FAIL(SCW_EFORMAT, "%s: has a matrix.mtx, but not both features.tsv (or genes.tsv) and "
-             "barcodes.tsv", in->path);
+        BREAK(RULE_MEMBERS_COMPLETE, SCW_EFORMAT,
+              "%s: has a matrix.mtx, but not both features.tsv (or genes.tsv) and barcodes.tsv",
+              in->path);
     TRY(read_members(&part, in, in, &t, q));
     TRY(parts_add(out, &part, in->path, q));
 done:

@@ -95,13 +95,20 @@ static scw_status find_by_name(const encoding **out, hid_t element)
         if (strcmp(encodings[i].type, type) != 0) continue;
         known = encodings[i].version;
         if (strcmp(known, version) != 0) continue;
-        *out = &encodings[i];
+        const encoding *row = &encodings[i];
+        bool dataset = row->read_matrix == element_dense || row->read_column == element_array_column;
+        if (dataset != (h5_kind_of(element) == H5_DATASET))
+            BREAK(RULE_ENCODING_FITS, SCW_EFORMAT, "%s: is a %s, but its encoding is '%s'",
+                  h5_where(element), dataset ? "group" : "dataset", type);
+        *out = row;
         goto done;
     }
     if (known)
-        FAIL(SCW_EUNSUPPORTED, "%s: encoding '%s' version %s; this build reads version %s",
-             h5_where(element), type, version, known);
-    FAIL(SCW_EUNSUPPORTED, "%s: encoding '%s' is not read by this build", h5_where(element), type);
+        BREAK(RULE_ENCODING_READ, SCW_EUNSUPPORTED,
+              "%s: encoding '%s' version %s; this build reads version %s", h5_where(element), type,
+              version, known);
+    BREAK(RULE_ENCODING_READ, SCW_EUNSUPPORTED, "%s: encoding '%s' is not read by this build",
+          h5_where(element), type);
 done:
     mem_free(type);
     mem_free(version);
@@ -118,7 +125,8 @@ scw_status registry_find(const encoding **out, hid_t element)
         *out = &rules[i].row;
         return SCW_OK;
     }
-    return status_fail(SCW_EUNSUPPORTED, "%s: a group of an unknown kind", h5_where(element));
+    return rule_broken(NULL, RULE_ENCODING_READ, SCW_EUNSUPPORTED, "%s: a group of an unknown kind",
+                       h5_where(element));
 }
 
 scw_status registry_read_matrix(matrix *out, hid_t element, int64_t n_rows, int64_t n_cols,
@@ -130,7 +138,7 @@ scw_status registry_read_matrix(matrix *out, hid_t element, int64_t n_rows, int6
     *out = (matrix){0};
     TRY(registry_find(&row, element));
     if (!row->read_matrix)
-        FAIL(SCW_EFORMAT, "%s: is a %s, expected a matrix", h5_where(element), row->type);
+        BREAK(RULE_ENCODING_READ, SCW_EFORMAT, "%s: is a %s, expected a matrix", h5_where(element), row->type);
     TRY(row->read_matrix(out, element, n_rows, n_cols, exact));
 done:
     return st;
@@ -158,7 +166,7 @@ scw_status registry_read_frame(frame *out, hid_t element, hid_t parent, const sc
     *out = (frame){0};
     TRY(registry_find(&row, element));
     if (!row->read_frame)
-        FAIL(SCW_EFORMAT, "%s: is a %s, expected a data frame", h5_where(element), row->type);
+        BREAK(RULE_ENCODING_READ, SCW_EFORMAT, "%s: is a %s, expected a data frame", h5_where(element), row->type);
     TRY(row->read_frame(out, element, parent, hooks));
 done:
     return st;

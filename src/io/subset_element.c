@@ -417,6 +417,8 @@ static scw_status cut_column_group(hid_t to, hid_t from, const char *name, const
         bool cut = false;
         for (size_t a = 0; a < sizeof along / sizeof *along; a++)
             cut |= strcmp(members.at[k], along[a]) == 0;
+        /* They are arrays; a group there may be this very one. */
+        cut = cut && h5_find(from, members.at[k]) == H5_DATASET;
         TRY(cut ? subset_element(group, from, members.at[k], rows, NULL, hooks)
                 : h5_copy(from, members.at[k], group, members.at[k]));
     }

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "data/rules.h"
 
 #define BLOCK 512
 #define MOST_TEXT (1 << 20) /* an extended header or long name above this is refused */
@@ -58,7 +59,7 @@ static scw_status read_text(textbuf *out, byte_stream *s, int64_t n)
     if (n > MOST_TEXT) FAIL(SCW_EFORMAT, "%s: an extended header is too long", bytes_name(s));
     TRY(mem_new(&text, n + 1));
     TRY(bytes_read(s, text, n, &got));
-    if (got < n) FAIL(SCW_EFORMAT, "%s: the archive ends too early", bytes_name(s));
+    if (got < n) BREAK(RULE_FILE_WHOLE, SCW_EFORMAT, "%s: the archive ends too early", bytes_name(s));
     out->length = 0;
     TRY(text_add_bytes(out, text, n));
 done:
@@ -113,10 +114,10 @@ static scw_status next_member(member *m, byte_stream *s, bool *more)
     for (;;) {
         TRY(bytes_read(s, h, BLOCK, &got));
         if (got == 0 || (got == BLOCK && h[0] == 0)) goto done;
-        if (got < BLOCK) FAIL(SCW_EFORMAT, "%s: the archive ends too early", bytes_name(s));
+        if (got < BLOCK) BREAK(RULE_FILE_WHOLE, SCW_EFORMAT, "%s: the archive ends too early", bytes_name(s));
         size = octal(h + 124, 12);
         if (!header_holds(h) || size < 0 || size > INT64_MAX - BLOCK)
-            FAIL(SCW_EFORMAT, "%s: the archive is damaged", bytes_name(s));
+            BREAK(RULE_FILE_WHOLE, SCW_EFORMAT, "%s: the archive is damaged", bytes_name(s));
         char type = (char)h[156];
         bool extends = type == 'x' || type == 'L', regular = type == '0' || type == 0 || type == '7';
         if (regular && long_size >= 0) size = long_size;
@@ -135,7 +136,7 @@ static scw_status next_member(member *m, byte_stream *s, bool *more)
             m->name.length = 0;
             long_size = -1;
         }
-        if (long_size < -1) FAIL(SCW_EFORMAT, "%s: the archive is damaged", bytes_name(s));
+        if (long_size < -1) BREAK(RULE_FILE_WHOLE, SCW_EFORMAT, "%s: the archive is damaged", bytes_name(s));
         TRY(bytes_skip(s, (BLOCK - size % BLOCK) % BLOCK + (extends ? 0 : size)));
     }
 done:
@@ -156,7 +157,7 @@ scw_status tar_list(strings *out, byte_stream *archive)
         TRY(strings_add(out, text_get(&m.name)));
         int64_t padded;
         if (!checked_add(&padded, m.size, (BLOCK - m.size % BLOCK) % BLOCK))
-            FAIL(SCW_EFORMAT, "%s: the archive is damaged", bytes_name(archive));
+            BREAK(RULE_FILE_WHOLE, SCW_EFORMAT, "%s: the archive is damaged", bytes_name(archive));
         TRY(bytes_skip(archive, padded));
     }
 done:

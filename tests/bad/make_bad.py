@@ -227,7 +227,7 @@ def indptr_starts(path):
     edit(path, lambda f: f["X/indptr"].__setitem__(0, 1))
 
 
-@case(EFORMAT, "ends at 99")
+@case(EFORMAT, "reaches 99")
 def indptr_beyond(path):
     edit(path, lambda f: f["X/indptr"].__setitem__(N, 99))
 

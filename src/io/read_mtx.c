@@ -10,6 +10,7 @@
 #include "io/number.h"
 
 #define LINES_A_CHECK 65536 /* how often is the host asked whether to stop */
+#define MOST_EMPTY (1 << 22) /* rows or columns that may be there without entries */
 
 typedef enum symmetry { GENERAL, SYMMETRIC, SKEW } symmetry;
 
@@ -114,6 +115,10 @@ static scw_status read_size(mtx_reader *r)
     if (r->n_rows < 0 || r->n_cols < 0 || r->n_entries < 0 || r->n_rows > INT32_MAX ||
         r->n_cols > INT32_MAX)
         return wrong(r, "the size is out of range");
+    if (r->array) r->n_entries = r->n_rows * r->n_cols;
+    const int64_t longest = r->n_rows > r->n_cols ? r->n_rows : r->n_cols;
+    if (longest > MOST_EMPTY && longest / 64 > r->n_entries)
+        return wrong(r, "the size has far more rows or columns than entries");
     if (r->shape != GENERAL && r->n_rows != r->n_cols)
         return wrong(r, "a symmetric matrix has as many rows as columns");
 done:

@@ -77,7 +77,7 @@ static void read_group_blocks(hid_t parent, const char *name)
 }
 
 /* The matrices of the root or of a modality as blocks; the arrays of obsm. */
-static void read_parts(hid_t root, const char *path, const char *modality)
+static void read_parts(hid_t root, const char *path, const char *name)
 {
     hid_t obsm = 0;
     strings names = {0};
@@ -89,7 +89,7 @@ static void read_parts(hid_t root, const char *path, const char *modality)
     read_group_blocks(root, "layers");
     if (h5_open_group(&obsm, root, "obsm") == SCW_OK && h5_list(&names, obsm) == SCW_OK)
         for (int64_t i = 0; i < names.n && i < MOST_MEMBERS; i++) {
-            any(io_read_obsm(&values, &n, &d, path, modality, names.at[i]));
+            any(io_read_obsm(&values, &n, &d, path, name, names.at[i]));
             mem_free(values);
             values = NULL;
         }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Any bytes as a model file, and as the texts beside the data: folds, columns for obs, genes (a table or
+/* Any bytes as a model file, which is then used, and as the texts beside the data: folds, columns for obs, genes (a table or
  * a GTF), a list of features. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "fuzz.h"
+#include "io/formats.h"
 #include "scweave/model.h"
 #include "scweave/options.h"
 #include "task/feature_sets.h"
@@ -19,6 +20,34 @@ static void any(scw_status st)
     (void)st;
 }
 
+/* Four cells with the features that the models of the corpus know. */
+static scw_dataset *make_query(const char *modality)
+{
+    static const char text[] = ",CD3,CD4,CD8,CD19\nc0,1,0,2,3\nc1,0,0,0,0\nc2,5,0,1,0\nc3,0,2,9,4\n";
+    const scw_source source = {.path = "query", .modality = modality};
+    const scw_read_options options = {.rows = SCW_ROWS_CELLS};
+    input in = {0};
+    scw_dataset *d = NULL;
+
+    if (input_open_bytes(&in, "query", text, sizeof text - 1) == SCW_OK)
+        any(dataset_read(&d, &in, &source, 1, &options, NULL));
+    input_close(&in);
+    return d;
+}
+
+static void apply(const scw_model *m, const char *modality)
+{
+    const scw_task_request request = {.annotate = 1, .embed = 1, .threads = 1, .coverage = 0.9,
+                                      .reject = 0.05};
+    scw_dataset *query = make_query(modality);
+    scw_results *results = NULL;
+
+    if (query) any(scw_model_apply(&results, m, query, &request, NULL));
+    scw_results_free(results);
+    scw_dataset_free(query);
+}
+
+/* What can be loaded must also be fit for use. */
 static void read_model(const char *path)
 {
     scw_model *m = NULL;
@@ -26,6 +55,8 @@ static void read_model(const char *path)
 
     if (scw_model_load(&m, path) != SCW_OK) return;
     any(scw_model_describe(&text, m));
+    apply(m, "rna");
+    apply(m, "adt");
     scw_free(text);
     scw_model_free(m);
 }

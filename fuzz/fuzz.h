@@ -20,14 +20,14 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 /* A target with many doors goes through one of them, which the bytes choose; the replay through all. */
 extern bool fuzz_all_doors;
 
-/* The bytes as a file in memory, for readers that want a path. */
+/* The bytes as a file for readers that want a path, and a path for what they write: in memory where the
+ * system has a place for that. Aborts when there is none at all. */
 typedef struct fuzz_file {
-    int fd;
-    char path[40];
+    char path[64], output[80];
 } fuzz_file;
 
-bool fuzz_file_open(fuzz_file *out, const uint8_t *data, size_t size);
-void fuzz_file_close(fuzz_file *f);
+void fuzz_file_open(fuzz_file *out, const uint8_t *data, size_t size);
+void fuzz_file_close(const fuzz_file *f); /* removes both */
 
 /* Numbers for mutators: the same seed gives the same ones. */
 typedef struct fuzz_random {

@@ -4,10 +4,6 @@
  *
  * A crash whose innermost frame lies in libhdf5 is a defect of that library: docs/formats.md lists them,
  * and the wrapper refuses such files before the call where that can be done. */
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "data/results.h"
@@ -173,20 +169,18 @@ static void write_subset(const scw_dataset *d, const char *path)
     mem_free(features);
 }
 
-static void write_copies(const char *from, bool results, bool subset)
+static void write_copies(const fuzz_file *f, bool results, bool subset)
 {
-    const scw_source source = {.path = from};
+    const scw_source source = {.path = f->path};
     const scw_read_options left = {.leave_matrices = 1};
-    char path[64];
     input in = {0};
     scw_dataset *d = NULL;
 
-    (void)snprintf(path, sizeof path, "/dev/shm/scweave-fuzz-%ld", (long)getpid());
-    if (input_open(&in, from) == SCW_OK && dataset_read(&d, &in, &source, 1, &left, NULL) == SCW_OK) {
-        if (results) write_results(d, path);
-        if (subset) write_subset(d, path);
+    if (input_open(&in, f->path) == SCW_OK &&
+        dataset_read(&d, &in, &source, 1, &left, NULL) == SCW_OK) {
+        if (results) write_results(d, f->output);
+        if (subset) write_subset(d, f->output);
     }
-    (void)unlink(path);
     scw_dataset_free(d);
     input_close(&in);
 }
@@ -213,7 +207,7 @@ static void go(const input *in, const fuzz_file *f, unsigned doors)
         write_new(d, in);
     scw_dataset_free(d);
     if (doors & BLOCKS) read_all_parts(in, f->path);
-    if (doors & (RESULTS | SUBSET)) write_copies(f->path, doors & RESULTS, doors & SUBSET);
+    if (doors & (RESULTS | SUBSET)) write_copies(f, doors & RESULTS, doors & SUBSET);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -224,7 +218,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input in = {0};
     fuzz_file f;
 
-    if (!size || !fuzz_file_open(&f, data, size)) return 0;
+    if (!size) return 0;
+    fuzz_file_open(&f, data, size);
     const uint64_t which = hash_bytes(HASH_START, data, (int64_t)size) % (sizeof doors / sizeof *doors);
     mem_cap(FUZZ_MOST_BYTES);
     h5_session_begin(&session);

@@ -21,10 +21,10 @@ static void any(scw_status st)
 }
 
 /* Four cells with the features that the models of the corpus know. */
-static scw_dataset *make_query(const char *modality)
+static scw_dataset *make_query(const char *name)
 {
     static const char text[] = ",CD3,CD4,CD8,CD19\nc0,1,0,2,3\nc1,0,0,0,0\nc2,5,0,1,0\nc3,0,2,9,4\n";
-    const scw_source source = {.path = "query", .modality = modality};
+    const scw_source source = {.path = "query", .modality = name};
     const scw_read_options options = {.rows = SCW_ROWS_CELLS};
     input in = {0};
     scw_dataset *d = NULL;
@@ -35,11 +35,11 @@ static scw_dataset *make_query(const char *modality)
     return d;
 }
 
-static void apply(const scw_model *m, const char *modality)
+static void apply(const scw_model *m, const char *name)
 {
     const scw_task_request request = {.annotate = 1, .embed = 1, .threads = 1, .coverage = 0.9,
                                       .reject = 0.05};
-    scw_dataset *query = make_query(modality);
+    scw_dataset *query = make_query(name);
     scw_results *results = NULL;
 
     if (query) any(scw_model_apply(&results, m, query, &request, NULL));
@@ -67,7 +67,7 @@ static void read_texts(const char *path)
     const scw_dataset d = {.n_obs = N_OBS,
                            .obs = {.n_rows = N_OBS, .index = {(char **)(uintptr_t)cells, N_OBS, N_OBS}}};
     const scw_obs_request request = {.table = path};
-    char sets[64];
+    char sets[80];
     splits folds = {0};
     gene_table genes = {0};
     feature_sets lists = {0};
@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     fuzz_file f;
 
-    if (!fuzz_file_open(&f, data, size)) return 0;
+    fuzz_file_open(&f, data, size);
     mem_cap(FUZZ_MOST_BYTES);
     if (size > 8 && memcmp(data + 4, "\0\0\0", 4) == 0) read_model(f.path);
     else read_texts(f.path);

@@ -22,22 +22,22 @@
 #ifdef __SANITIZE_ADDRESS__
 #define CUTS 2
 #else
-#define CUTS 8
+#define CUTS 5
 #endif
-#define LAST 10 /* the changes at the end, around the rename, are all tried beside CUTS others */
+#define LAST 8 /* the changes at the end, around the rename, are all tried beside CUTS others */
 
 typedef struct outcome {
     int64_t changes, unsynced;
 } outcome;
 
-static char folder[] = "/tmp/scw-cut-XXXXXX";
+static char folder[64];
 static outcome *shared; /* with the children */
 
 static int set_up(void **state)
 {
     (void)state;
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return shared == MAP_FAILED || mkdtemp(folder) == NULL;
+    return shared == MAP_FAILED || !writers_make_folder(folder);
 }
 
 static int tear_down(void **state)

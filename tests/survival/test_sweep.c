@@ -25,12 +25,12 @@ static int64_t moments = 12;
 static int64_t moments = 30;
 #endif
 
-static char folder[] = "/tmp/scw-sweep-XXXXXX";
+static char folder[64];
 
 static int set_up(void **state)
 {
     (void)state;
-    return mkdtemp(folder) == NULL;
+    return !writers_make_folder(folder);
 }
 
 static int tear_down(void **state)

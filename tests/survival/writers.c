@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -259,6 +260,13 @@ const int n_writers = sizeof writers / sizeof *writers;
 static bool is_folder(const writer *w)
 {
     return strchr(w->output, '/') != NULL;
+}
+
+bool writers_make_folder(char out[64])
+{
+    (void)snprintf(out, 64, "%s/scw-writers-XXXXXX",
+                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    return mkdtemp(out) != NULL;
 }
 
 static void place(const char *path)

@@ -17,6 +17,9 @@ typedef struct writer {
 extern const writer writers[];
 extern const int n_writers;
 
+/* A new folder to write in, in memory where the system has a place for that: no disk is slower to sync. */
+bool writers_make_folder(char out[64]);
+
 /* What lies at `path` before: a file, or a folder with the three files of a matrix. */
 void writer_place_old(const writer *w, const char *path);
 

@@ -2,8 +2,8 @@
 /* Any bytes as an HDF5 file: .h5ad, .h5mu, Cell Ranger's, loom, Matilda's. Read in every way there is, then
  * written again: new, as a copy with results, and cut.
  *
- * A crash whose innermost frame lies in libhdf5 is a defect of that library: docs/formats.md lists them,
- * and the wrapper refuses such files before the call where that can be done. */
+ * A crash whose innermost frame lies in libhdf5 is a defect of that library: the wrapper refuses such files
+ * before the call where that can be done, and docs/formats.md says what remains. */
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "data/results.h"

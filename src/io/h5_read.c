@@ -10,6 +10,7 @@
 #include "io/h5_vlen.h"
 
 #define STRING_BLOCK 32768 /* strings read at a time */
+#define CHUNKED_BLOCK (1 << 21) /* numbers read at a time from chunks */
 
 /* Where values come from: a dataset or an attribute, or one member of either's records. */
 typedef struct source {
@@ -121,7 +122,13 @@ static scw_status read_chunks(bool *is_read, void *out, hid_t dataset, number_ty
     if (!known || info.n != n || info.rank < 1 || info.rank > 2) goto done;
     TRY(h5_array_open(&a, dataset, info.rank));
     if (!a.chunked) goto done;
-    TRY(h5_array_read(out, to, &a, 0, a.n));
+    int64_t step = CHUNKED_BLOCK / a.width / a.chunk_rows * a.chunk_rows;
+    if (step < a.chunk_rows) step = a.chunk_rows;
+    for (int64_t from = 0; from < a.n; from += step) {
+        int64_t rows = a.n - from < step ? a.n - from : step;
+        uint8_t *at = (uint8_t *)out + (size_t)(from * a.width) * number_size(to);
+        TRY(h5_array_read(at, to, &a, from, rows));
+    }
     *is_read = true;
 done:
     h5_array_close(&a);

@@ -20,11 +20,11 @@
 #include "writers.h"
 
 #ifdef __SANITIZE_ADDRESS__
-#define CUTS 2
+#define CUTS 3
 #else
-#define CUTS 5
+#define CUTS 4
 #endif
-#define LAST 8 /* the changes at the end, around the rename, are all tried beside CUTS others */
+#define LAST 10 /* the changes at the end, around the rename, are all tried beside CUTS others */
 
 typedef struct outcome {
     int64_t changes, unsynced;

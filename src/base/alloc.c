@@ -10,6 +10,7 @@
 
 static _Atomic int64_t calls;
 static _Atomic int64_t fail_at;
+static _Atomic size_t most = SIZE_MAX;
 
 int64_t mem_fail_at(int64_t n)
 {
@@ -17,10 +18,15 @@ int64_t mem_fail_at(int64_t n)
     return atomic_exchange(&calls, 0);
 }
 
-static int injected(void)
+void mem_cap(int64_t bytes)
+{
+    atomic_store(&most, bytes > 0 ? (size_t)bytes : SIZE_MAX);
+}
+
+static int refused(size_t bytes)
 {
     int64_t call = atomic_fetch_add(&calls, 1) + 1;
-    return call == atomic_load(&fail_at);
+    return call == atomic_load(&fail_at) || bytes > atomic_load(&most);
 }
 
 static scw_status no_memory(int64_t count, size_t size)
@@ -34,7 +40,7 @@ scw_status mem_new_raw(void **out, int64_t count, size_t size)
     size_t bytes;
 
     *out = NULL;
-    if (!checked_bytes(&bytes, count, size) || injected()) return no_memory(count, size);
+    if (!checked_bytes(&bytes, count, size) || refused(bytes)) return no_memory(count, size);
     *out = calloc(bytes ? bytes : 1, 1);
     return *out ? SCW_OK : no_memory(count, size);
 }
@@ -43,7 +49,7 @@ scw_status mem_resize_raw(void **block, int64_t count, size_t size)
 {
     size_t bytes;
 
-    if (!checked_bytes(&bytes, count, size) || injected()) return no_memory(count, size);
+    if (!checked_bytes(&bytes, count, size) || refused(bytes)) return no_memory(count, size);
     void *moved = realloc(*block, bytes ? bytes : 1);
     if (!moved) return no_memory(count, size);
     *block = moved;

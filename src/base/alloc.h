@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The only door to the heap. Sizes are checked products; a test can make the n-th call fail. */
+/* The only door to the heap. Sizes are checked products; a test can make the n-th call fail, or large ones. */
 #ifndef BASE_ALLOC_H
 #define BASE_ALLOC_H
 
@@ -28,5 +28,8 @@ SCW_CHECKED scw_status mem_strdup(char **out, const char *text);
 /* Test support: the call number `n` from now (1 = next) fails, and those after it succeed; 0 turns
  * injection off. Returns the number of allocations asked for since the last call. */
 int64_t mem_fail_at(int64_t n);
+
+/* Test support: a block of more than `bytes` is refused from now on; 0: none is. */
+void mem_cap(int64_t bytes);
 
 #endif

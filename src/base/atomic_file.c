@@ -23,7 +23,8 @@ scw_status atomic_file_begin(atomic_file *f, const char *target)
 {
     static _Atomic unsigned counter;
     scw_status st = SCW_OK;
-    textbuf name = {0};
+    const char *slash = target ? strrchr(target, '/') : NULL;
+    textbuf name = {0}, folder = {0};
     struct stat info;
 
     *f = (atomic_file){0};
@@ -39,13 +40,27 @@ scw_status atomic_file_begin(atomic_file *f, const char *target)
     (void)close(fd);
     f->temporary = text_take(&name);
     TRY(mem_strdup(&f->target, target));
+    TRY(text_add_bytes(&folder, slash ? target : ".", slash ? slash - target + 1 : 1));
+    f->folder = text_take(&folder);
 done:
     if (st != SCW_OK) atomic_file_clear(f);
     text_clear(&name);
+    text_clear(&folder);
     return st;
 }
 
-scw_status atomic_file_commit(atomic_file *f)
+/* The new name reaches the disk too, so that a power cut leaves the old file or the new one. A file system
+ * that cannot do it is taken as it is: the file behind either name is whole. */
+static void sync_folder(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) return;
+    (void)fsync(fd);
+    (void)close(fd);
+}
+
+scw_status atomic_file_sync(const atomic_file *f)
 {
     scw_status st = SCW_OK;
 
@@ -54,10 +69,20 @@ scw_status atomic_file_commit(atomic_file *f)
     int failed = fsync(fd), why = errno;
     (void)close(fd);
     if (failed) FAIL(SCW_EIO, "%s: cannot write: %s", f->target, strerror(why));
+done:
+    return st;
+}
+
+scw_status atomic_file_commit(atomic_file *f)
+{
+    scw_status st = SCW_OK;
+
+    TRY(atomic_file_sync(f));
     if (rename(f->temporary, f->target) != 0)
         FAIL(SCW_EIO, "%s: cannot write: %s", f->target, strerror(errno));
     mem_free(f->temporary);
     f->temporary = NULL;
+    sync_folder(f->folder);
 done:
     atomic_file_clear(f);
     return st;
@@ -68,6 +93,7 @@ void atomic_file_clear(atomic_file *f)
     if (f->temporary) (void)unlink(f->temporary);
     mem_free(f->temporary);
     mem_free(f->target);
+    mem_free(f->folder);
     *f = (atomic_file){0};
 }
 

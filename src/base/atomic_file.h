@@ -9,13 +9,16 @@
 
 typedef struct atomic_file {
     char *target; /* where it goes */
+    char *folder; /* that holds both */
     char *temporary; /* where it is written: same folder, name ends in ".tmp-<pid>-<n>" */
 } atomic_file;
 
 /* Choose the temporary name and create the file empty, so that an unwritable place is found out
  * before the work, not after it. */
 SCW_CHECKED scw_status atomic_file_begin(atomic_file *f, const char *target);
-/* Sync and rename. On failure the temporary file is removed. */
+/* Sync what is written; the commit that follows is quick. */
+SCW_CHECKED scw_status atomic_file_sync(const atomic_file *f);
+/* Sync, rename, sync the folder. On failure the temporary file is removed. */
 SCW_CHECKED scw_status atomic_file_commit(atomic_file *f);
 /* Remove the temporary file if it was not committed; free names. Safe on a zeroed struct. */
 void atomic_file_clear(atomic_file *f);

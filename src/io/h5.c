@@ -369,6 +369,8 @@ static const char *filter_name(H5Z_filter_t id)
 {
     switch (id) {
     case H5Z_FILTER_SZIP: return "szip";
+    case H5Z_FILTER_NBIT: return "n-bit";
+    case H5Z_FILTER_SCALEOFFSET: return "scale-offset";
     case 32001: return "blosc";
     case 32004: return "lz4";
     case 32008: return "bitshuffle";
@@ -427,6 +429,12 @@ static scw_status check_storage(hid_t dataset, const h5_info *info)
         if (id >= 0 && H5Zfilter_avail(id) <= 0)
             BREAK(RULE_FILTER_AVAILABLE, SCW_EUNSUPPORTED,
                   "%s: compressed with filter %d (%s), which this build cannot read; write the file "
+                  "again with compression='gzip'",
+                  h5_where(dataset), (int)id, filter_name(id));
+        /* These take sizes from the file: HDF5 1.10 then reads beyond its buffers (found by fuzzing). */
+        if (id == H5Z_FILTER_SCALEOFFSET || id == H5Z_FILTER_NBIT)
+            BREAK(RULE_FILTER_AVAILABLE, SCW_EUNSUPPORTED,
+                  "%s: compressed with filter %d (%s), which HDF5 does not read safely; write the file "
                   "again with compression='gzip'",
                   h5_where(dataset), (int)id, filter_name(id));
     }

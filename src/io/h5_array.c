@@ -387,7 +387,7 @@ done:
 scw_status h5_decode(void *out, number_type to, h5_array *a, const h5_raw *raw)
 {
     if (!raw->plain) return decode_pieces(out, to, a, raw);
-    const int64_t n = raw->n * a->width, n_spans = n / SPAN + 1;
+    const int64_t n = raw->n * a->width, n_spans = (n + SPAN - 1) / SPAN;
     const size_t in_size = number_size(a->type), out_size = number_size(to);
 
     PARALLEL_FOR

@@ -10,9 +10,9 @@
 #include "io/number.h"
 
 #define LINES_A_CHECK 65536 /* how often is the host asked whether to stop */
-
-/* A matrix that is larger in both ways is nearly all names: a small file that asks for all memory. */
-#define MANY_LINES (1 << 26)
+/* A matrix that is longer, and has more rows or columns for each entry, is nearly all names: a small
+ * file that asks for all memory. */
+#define MOST_EMPTY (1 << 22)
 #define MANY_A_ENTRY 64
 
 typedef enum symmetry { GENERAL, SYMMETRIC, SKEW } symmetry;
@@ -127,8 +127,9 @@ static scw_status read_size(mtx_reader *r)
     if (r->n_rows < 0 || r->n_cols < 0 || r->n_entries < 0 || r->n_rows > INT32_MAX ||
         r->n_cols > INT32_MAX)
         return wrong(r, "the size is out of range");
-    if (!r->array && r->n_rows + r->n_cols > MANY_LINES &&
-        (r->n_rows + r->n_cols) / MANY_A_ENTRY > r->n_entries)
+    if (r->array) r->n_entries = r->n_rows * r->n_cols;
+    const int64_t longest = r->n_rows > r->n_cols ? r->n_rows : r->n_cols;
+    if (longest > MOST_EMPTY && longest / MANY_A_ENTRY > r->n_entries)
         BREAK(RULE_SIZE_HONEST, SCW_EFORMAT,
               "%s: line %lld: %lld rows and %lld columns for %lld entries", bytes_name(r->lines.from),
               (long long)r->lines.number, (long long)r->n_rows, (long long)r->n_cols,

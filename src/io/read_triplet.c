@@ -146,7 +146,7 @@ static scw_status add_line(name_table *t, char *line, const line_reader *r, cons
     scw_status st = SCW_OK;
     int k = 0;
 
-    for (char *at = line, *tab = line; tab && k < MOST_FIELDS; at = tab + 1, k++) {
+    for (char *at = line, *tab = line; tab && k < MOST_FIELDS; at = tab ? tab + 1 : NULL, k++) {
         tab = strchr(at, '\t');
         if (tab) *tab = '\0';
         size_t n = strlen(at);

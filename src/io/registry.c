@@ -25,26 +25,6 @@ typedef struct rule {
     encoding row;
 } rule;
 
-static bool is_h5sparse(hid_t element, const char *format)
-{
-    char *found = NULL;
-    bool yes = h5_has_attr(element, "h5sparse_format") &&
-               h5_attr_string(&found, element, "h5sparse_format") == SCW_OK &&
-               strcmp(found, format) == 0;
-    mem_free(found);
-    return yes;
-}
-
-static bool is_h5sparse_csr(hid_t element)
-{
-    return is_h5sparse(element, "csr");
-}
-
-static bool is_h5sparse_csc(hid_t element)
-{
-    return is_h5sparse(element, "csc");
-}
-
 static bool is_referring_codes(hid_t element)
 {
     return h5_kind_of(element) == H5_DATASET && h5_has_attr(element, "categories");
@@ -74,8 +54,6 @@ static bool is_frame_group(hid_t element)
 }
 
 static const rule rules[] = {
-    {is_h5sparse_csr, {"csr_matrix", "", element_csr, NULL, NULL}},
-    {is_h5sparse_csc, {"csc_matrix", "", element_csc, NULL, NULL}},
     {is_referring_codes, {"categorical", "", NULL, element_legacy_categorical, NULL}},
     {is_records, {"dataframe", "", NULL, NULL, element_records_frame}},
     {is_dataset, {"array", "", element_dense, element_array_column, NULL}},
@@ -115,11 +93,29 @@ done:
     return st;
 }
 
+static scw_status find_h5sparse(const encoding **out, hid_t element)
+{
+    static const encoding csr = {"csr_matrix", "", element_csr, NULL, NULL};
+    static const encoding csc = {"csc_matrix", "", element_csc, NULL, NULL};
+    scw_status st = SCW_OK;
+    char *format = NULL;
+
+    TRY(h5_attr_string(&format, element, "h5sparse_format"));
+    *out = strcmp(format, "csr") == 0 ? &csr : strcmp(format, "csc") == 0 ? &csc : NULL;
+    if (!*out)
+        FAIL(SCW_EUNSUPPORTED, "%s: h5sparse_format '%s', expected csr or csc", h5_where(element),
+             format);
+done:
+    mem_free(format);
+    return st;
+}
+
 scw_status registry_find(const encoding **out, hid_t element)
 {
     *out = NULL;
     if (h5_has_attr(element, "encoding-type") && h5_has_attr(element, "encoding-version"))
         return find_by_name(out, element);
+    if (h5_has_attr(element, "h5sparse_format")) return find_h5sparse(out, element);
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         if (!rules[i].holds(element)) continue;
         *out = &rules[i].row;

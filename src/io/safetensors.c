@@ -136,8 +136,8 @@ static scw_status parse_tensor(safetensor *out, const char *path, const char *na
             FAIL(SCW_EFORMAT, "%s: tensor '%s' has an impossible shape", path, name);
     }
     int64_t bytes;
-    if (!checked_mul(&bytes, out->size, (int64_t)sizeof(float)) || from < 0 || to > data_bytes ||
-        to - from != bytes || from % (int64_t)sizeof(float))
+    if (!checked_mul(&bytes, out->size, (int64_t)sizeof(float)) || from < 0 || to < from ||
+        to > data_bytes || to - from != bytes || from % (int64_t)sizeof(float))
         FAIL(SCW_EFORMAT, "%s: tensor '%s' does not match its place in the file", path, name);
     out->data = data + from / (int64_t)sizeof(float);
 done:

@@ -177,6 +177,11 @@ scw_status write_triplet(const scw_dataset *d, const char *folder, const scw_hoo
     TRY(write_names(&files[0], folder, &d->obs.index));
     TRY(write_features(&files[1], folder, &m->var));
     TRY(write_matrix_file(&files[2], folder, &m->x, hooks));
+    for (int k = 0; k < 3; k++) TRY(atomic_file_sync(&files[k].f));
+    /* Three names cannot change at once. Between the first and the last of them the folder lacks its matrix,
+     * which every reader refuses, so that old and new are never taken for one set. */
+    if (unlink(files[2].f.target) != 0 && errno != ENOENT)
+        FAIL(SCW_EIO, "%s: cannot write: %s", files[2].f.target, strerror(errno));
     for (int k = 0; k < 3; k++) TRY(atomic_file_commit(&files[k].f));
     if (d->obs.n_columns)
         log_info(hooks, "a matrix folder has no place for the %lld columns of obs",

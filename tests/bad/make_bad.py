@@ -275,7 +275,23 @@ def x_is_frame(path):
     edit(path, change)
 
 
+@case(EUNSUPPORTED, "scale-offset", "compression='gzip'")
+def scale_offset(path):
+    edit(path, lambda f: (f.__delitem__("X"), f.create_dataset(
+        "X", data=np.ones((N, M), "i4"), scaleoffset=0)))
+
+
 # ---------------------------------------------------------------- hostile sizes and links
+@case(EFORMAT, "line 2", "far more rows or columns than entries", suffix=".mtx")
+def empty_features(path):
+    path.write_text("%%MatrixMarket matrix array real general\n0 525555555\n5\n")
+
+
+@case(EFORMAT, "line 2", "far more rows or columns than entries", suffix=".mtx")
+def empty_cells(path):
+    path.write_text("%%MatrixMarket matrix coordinate real general\n2 2000000000 1\n1 1 5\n")
+
+
 @case(EFORMAT, "declares")
 def huge_dense(path):
     edit(path, lambda f: (f.__delitem__("X"), f.create_dataset(

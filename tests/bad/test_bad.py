@@ -2,7 +2,6 @@
 """Each bad file is refused with its status and one clear message, and inspected without a crash."""
 import json
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,7 +36,7 @@ def check_case(path, status, words):
 
 
 def check_damage(directory):
-    """Bytes changed at random: any answer but a crash. Fixed seed; fuzz/replay_h5ad.py tries more."""
+    """Bytes changed at random: any answer but a crash. Fixed seed; fuzz/ changes values."""
     rng = random.Random(7)
     base = directory / "base.h5mu"
     make_bad.h5mu(base, lambda f: None)
@@ -105,13 +104,4 @@ with tempfile.TemporaryDirectory() as scratch:
     check_output(directory)
     check_full_disk(directory)
     check_damage(directory)
-    sweep = directory / "sweep"
-    sweep.mkdir()
-    tiny = directory / "tiny.h5ad"
-    make_bad.edit(tiny, lambda f: None)
-    shutil.copy(tiny, directory / "tiny2.h5ad")
-    for files in ([tiny], [tiny, directory / "tiny2.h5ad"]):
-        done = run("sweep", sweep, *files)
-        expect(done.returncode == 0, f"sweep: {done.returncode} {done.stderr[-900:]}")
-        print("sweep:", done.stdout.strip())
 checks.end(f"{len(make_bad.CASES)} files")

@@ -5,7 +5,6 @@
  *   io_tool write OUT FILE...              the fixed results below added to a copy
  *   io_tool h5mu OUT FILE...               the set written as a new .h5mu
  *   io_tool inspect FILE                   the report
- *   io_tool sweep DIR FILE...              open and write with the 1st, 2nd, ... allocation failing
  *
  * Exit code 0, or 10 + the status, with "status: message" on stderr. */
 #include <inttypes.h>
@@ -276,36 +275,6 @@ done:
     return st;
 }
 
-/* Every allocation fails once: no crash, no leak (under the sanitizer), no other code than
- * SCW_ENOMEM, and no file left behind. */
-static scw_status sweep(const char *dir, const scw_source *sources, int n)
-{
-    scw_status st = SCW_OK;
-    textbuf path = {0};
-    int64_t at = 1;
-
-    TRY(text_add(&path, "%s/out", dir));
-    for (;; at++) {
-        (void)remove(text_get(&path));
-        (void)mem_fail_at(at);
-        scw_status got = write_copy(text_get(&path), sources, n);
-        bool reached = mem_fail_at(0) >= at;
-        FILE *left = fopen(text_get(&path), "rb");
-        if (left) (void)fclose(left);
-        if (got == SCW_OK && !reached) break;
-        if (got != SCW_OK && left)
-            FAIL(SCW_EINTERNAL, "allocation %lld: a file was left", (long long)at);
-        if (got != SCW_OK && got != SCW_ENOMEM)
-            FAIL(SCW_EINTERNAL, "allocation %lld: code %d (%s)", (long long)at, (int)got,
-                 scw_error_message());
-    }
-    (void)printf("%lld allocations\n", (long long)at - 1);
-done:
-    (void)mem_fail_at(0);
-    text_clear(&path);
-    return st;
-}
-
 int main(int argc, char **argv)
 {
     scw_source sources[8] = {0};
@@ -326,6 +295,5 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "dump") == 0) return report_status(dump_set(argv[2], sources, n));
     if (strcmp(argv[1], "write") == 0) return report_status(write_copy(argv[2], sources, n));
     if (strcmp(argv[1], "h5mu") == 0) return report_status(write_new(argv[2], sources, n));
-    if (strcmp(argv[1], "sweep") == 0) return report_status(sweep(argv[2], sources, n));
     return 2;
 }

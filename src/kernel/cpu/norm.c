@@ -51,7 +51,7 @@ static void strip_apply(const kernel_norm *b, int64_t from, int64_t width, const
 
     for (int64_t i = 0; i < b->rows; i++) {
         int64_t cell = i * b->cols + from;
-        const real *x = b->x + cell, *keep = b->keep + (b->keep ? cell : 0);
+        const real *x = b->x + cell, *keep = b->keep ? b->keep + cell : NULL;
         real *to = y + cell;
         if (b->keep) {
             CPU_SIMD

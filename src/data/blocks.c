@@ -7,8 +7,6 @@
 #include "base/alloc.h"
 #include "base/threads.h"
 
-#define MEMORY_BLOCK_ROWS 4096
-
 void row_block_clear(row_block *b)
 {
     matrix_clear(&b->x);
@@ -264,7 +262,7 @@ scw_status block_reader_of_matrix(block_reader **out, const matrix *m)
                            .n_rows = m->n_rows,
                            .n_cols = m->n_cols,
                            .nnz = m->sparse ? matrix_nnz(m) : -1,
-                           .block_rows = MEMORY_BLOCK_ROWS};
+                           .block_rows = BLOCK_READER_ROWS};
 done:
     return st;
 }

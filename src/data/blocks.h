@@ -16,6 +16,8 @@
 
 #include "data/matrix.h"
 
+#define BLOCK_READER_ROWS 4096 /* rows of a block of what is not read from a file of unknown width */
+
 typedef struct row_block {
     int64_t from; /* row of the whole matrix that is row 0 here */
     matrix x;     /* CSR [n, n_cols], canonical, zeros of dense storage dropped. With `exact`, its
@@ -79,6 +81,7 @@ typedef struct row_store {
     void (*close)(struct row_store *s); /* frees it */
     int64_t bytes;                      /* what the whole matrix would take in memory */
     int64_t memory_bytes;               /* what may be taken */
+    const char *folder;                 /* for temporary files, NULL: where they go by default */
     block_reader *reader;               /* kept open by modality_take, NULL: not yet needed */
 } row_store;
 

@@ -82,13 +82,14 @@ static scw_status leave_in_file(modality *m, hid_t element, int64_t bytes,
     file_store *f = NULL;
 
     TRY(mem_new(&f, 1));
-    f->base = (row_store){open_rows, close_store, bytes, options->memory_bytes, NULL};
+    f->base = (row_store){open_rows, close_store, bytes, options->memory_bytes, NULL, NULL};
     if (f->base.memory_bytes <= 0) f->base.memory_bytes = INT64_MAX;
     f->n_rows = m->x.n_rows;
     f->n_cols = m->x.n_cols;
     TRY(take_name(&f->path, element, H5Fget_name));
     TRY(take_name(&f->element, element, H5Iget_name));
     TRY(mem_strdup(&f->folder, options->spill_folder));
+    f->base.folder = f->folder;
     m->store = &f->base;
     f = NULL;
 done:

@@ -173,6 +173,7 @@ scw_read_options read_share(const scw_read_options *options, int64_t n)
     scw_read_options each = options ? *options : (scw_read_options){0};
 
     if (each.memory_bytes <= 0) each.memory_bytes = memory_available_bytes() / 2;
+    if (each.matrices > 1) n *= each.matrices;
     each.memory_bytes = each.memory_bytes / n > 0 ? each.memory_bytes / n : 1;
     return each;
 }

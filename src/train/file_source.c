@@ -291,7 +291,7 @@ static scw_status why_empty(const void *self)
 
 train_source file_source_as_source(file_source *s)
 {
-    return (train_source){s->in.n, s, gather, order, why_empty};
+    return (train_source){.n = s->in.n, .self = s, .gather = gather, .order = order, .status = why_empty};
 }
 
 scw_status file_source_status(const file_source *s)

@@ -17,6 +17,8 @@ typedef struct train_source {
     void (*order)(const void *self, int64_t *out, rng_key key, uint32_t epoch);
     /* Why gather left a batch empty, where it is not for lack of memory; NULL: it is. */
     scw_status (*status)(const void *self);
+    /* A hint: these entries will be gathered soon. NULL: no use of it. */
+    void (*ahead)(const void *self, const int64_t *entries, int64_t n);
 } train_source;
 
 /* Rows of prepared cells. */

@@ -9,6 +9,7 @@
 
 #define PI 3.14159265358979323846
 #define KEEP_STEPS 200    /* between two kept states: a copy costs less than a hundredth of the steps */
+#define AHEAD 8           /* batches that are asked for before they are needed */
 #define MOST_RETURNS 3    /* to a kept state, in a whole run */
 #define RETURN_FACTOR 0.3 /* of the learning rate, each time */
 
@@ -274,6 +275,13 @@ done:
     return st;
 }
 
+/* Entries [from, to) of the epoch's order will be gathered soon. */
+static void look_ahead(const train_source *s, const int64_t *order, int64_t from, int64_t to)
+{
+    if (to > s->n) to = s->n;
+    if (s->ahead && from < to) s->ahead(s->self, order + from, to - from);
+}
+
 /* The rest of the current epoch; `why` tells that it broke off. */
 static scw_status run_epoch(trainer *t, const train_phase *phase, int64_t *order, textbuf *why)
 {
@@ -293,6 +301,7 @@ static scw_status run_epoch(trainer *t, const train_phase *phase, int64_t *order
                                                phase->n_epochs * per_epoch);
         t->at.sums.lr = lr;
         TRY(check_cancel(t));
+        look_ahead(&phase->source, order, k == 0 ? b : (k + AHEAD) * b, (k + AHEAD + 1) * b);
         TRY(one_step(t, phase, order + k * b, size, lr, why));
         if (why->length == 0 && t->at.step - t->kept.step >= KEEP_STEPS)
             TRY(keep_if_sound(t, false, why));

@@ -85,7 +85,6 @@ static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *
     phase->source.gather(phase->source.self, t->tape, entries, n, &batch);
     if (batch.n != n) {
         TRY(tape_status(t->tape));
-        if (phase->source.status) TRY(phase->source.status(phase->source.self));
         FAIL(SCW_ENOMEM, "%s: out of memory while gathering a batch", phase->name);
     }
     nn_pass pass = {.t = t->tape, .p = t->net.p, .seed = t->options.seed, .step = t->at.step};
@@ -289,10 +288,7 @@ static scw_status run_epoch(trainer *t, const train_phase *phase, int64_t *order
     const int64_t n = phase->source.n, b = t->options.batch_size, per_epoch = (n + b - 1) / b;
 
     const rng_key key = rng_make_key(t->options.seed, RNG_SHUFFLE, 0);
-    if (phase->source.order)
-        phase->source.order(phase->source.self, order, key, (uint32_t)t->at.epochs_done);
-    else
-        rng_permutation(order, n, key, (uint32_t)t->at.epochs_done);
+    rng_permutation(order, n, key, (uint32_t)t->at.epochs_done);
     t->at.sums.phase = phase->name;
     t->at.sums.epoch = t->at.epoch + 1;
     while (t->at.batch < per_epoch) {

@@ -65,6 +65,8 @@ SCW_CHECKED scw_status modality_add_array(modality *m, const char *group, const 
 
 /* Its rows in blocks, wherever they are. The modality must outlive the reader. */
 SCW_CHECKED scw_status modality_rows(block_reader **out, const modality *m);
+/* The same for writing them again: values as the file has them, of a matrix in memory what it has. */
+SCW_CHECKED scw_status modality_rows_exact(block_reader **out, const modality *m);
 /* CSR copy of the listed rows, as matrix_rows_csr gives it. SCW_ENOMEM, naming --mem, when rows that are
  * not in memory do not fit. */
 SCW_CHECKED scw_status modality_take(matrix *out, const modality *m, const int64_t *rows,

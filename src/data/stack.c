@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "data/identity.h"
+#include "data/store_stack.h"
 
 /* ------------------------------------------------------------------ frames */
 
@@ -313,13 +314,51 @@ done:
     return st;
 }
 
+/* Their rows below each other: in memory if they are there, else where they are. */
+static scw_status stack_rows(dataset_part *out, dataset_part *parts, int n, int64_t **to,
+                             int64_t n_cols)
+{
+    scw_status st = SCW_OK;
+    const matrix **x = NULL;
+    stack_part *rows = NULL;
+    int64_t n_rows = 0, memory = 0;
+    number_type stored = parts[0].m.x.stored;
+
+    TRY(mem_new(&x, n));
+    for (int k = 0; k < n; k++) {
+        x[k] = &parts[k].m.x;
+        n_rows += x[k]->n_rows;
+        stored = number_type_join(stored, x[k]->stored);
+        if (!parts[k].m.store) continue;
+        const int64_t share = parts[k].m.store->memory_bytes;
+        memory = memory > INT64_MAX - share ? INT64_MAX : memory + share;
+    }
+    if (memory == 0) {
+        TRY(matrix_stack(&out->m.x, x, (const int64_t *const *)to, n, n_cols));
+        goto done;
+    }
+    TRY(mem_new(&rows, n));
+    for (int k = 0; k < n; k++) {
+        rows[k] = (stack_part){parts[k].m.x, parts[k].m.store, to[k]};
+        parts[k].m.x = (matrix){0};
+        parts[k].m.store = NULL;
+        to[k] = NULL;
+    }
+    TRY(row_store_stack(&out->m.store, rows, n, n_cols, memory));
+    out->m.x = (matrix){.n_rows = n_rows, .n_cols = n_cols, .sparse = true, .stored = stored};
+done:
+    for (int k = 0; rows && k < n; k++) stack_part_clear(&rows[k]);
+    mem_free(rows);
+    mem_free(x);
+    return st;
+}
+
 scw_status parts_stack(dataset_part *out, dataset_part *parts, int n, scw_join join,
                        int64_t *n_dropped, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     feature_union u = {0};
     int64_t *place = NULL;
-    const matrix **x = NULL;
     const frame **obs = NULL;
 
     *out = (dataset_part){0};
@@ -330,21 +369,16 @@ scw_status parts_stack(dataset_part *out, dataset_part *parts, int n, scw_join j
         FAIL(SCW_EDATA, "modality '%s': the files have no feature in common; 'outer' joins them all "
              "the same", parts[0].m.name);
     TRY(union_frame(&out->m.var, &u, parts, n));
-    TRY(mem_new(&x, n));
     TRY(mem_new(&obs, n));
-    for (int k = 0; k < n; k++) {
-        x[k] = &parts[k].m.x;
-        obs[k] = &parts[k].obs;
-    }
-    TRY(matrix_stack(&out->m.x, x, (const int64_t *const *)u.to, n, u.n));
+    for (int k = 0; k < n; k++) obs[k] = &parts[k].obs;
     TRY(stack_layers(out, parts, n, (const int64_t *const *)u.to, n_dropped));
     TRY(frame_stack(&out->obs, obs, n));
+    TRY(stack_rows(out, parts, n, u.to, u.n));
     TRY(mem_strdup(&out->m.name, parts[0].m.name));
     for (int k = 0; k < n; k++) dataset_part_clear(&parts[k]);
 done:
     union_clear(&u, n);
     mem_free(place);
-    mem_free(x);
     mem_free(obs);
     if (st != SCW_OK) dataset_part_clear(out);
     return st;

@@ -6,7 +6,6 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "data/stack.h"
-#include "io/file_store.h"
 
 /* ------------------------------------------------------------------ names of batches */
 
@@ -230,7 +229,6 @@ static scw_status stack_modality(dataset_part *out, assembly *a, const char *nam
         parts[0] = (dataset_part){0};
         goto done;
     }
-    for (int k = 0; k < n; k++) TRY(file_store_load(&parts[k].m));
     TRY(parts_stack(out, parts, n, a->options->join, &n_dropped, a->hooks));
     TRY(check_unique(&out->obs.index, "cell", name, "give each file a batch of its own"));
     if (n_dropped)

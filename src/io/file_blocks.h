@@ -21,6 +21,7 @@ typedef struct block_options {
                            * one chunk of the file, must fit all the same. */
     const char *folder;   /* where a spill file goes; NULL: the default of base/spill.h */
     bool exact;           /* values as double */
+    bool bare;            /* the element is the csr vectors of n_rows rows, without an encoding */
     const scw_hooks *hooks; /* NULL or asked for cancellation; borrowed as long as the reader */
 } block_options;
 

@@ -147,8 +147,9 @@ scw_status dataset_read_again(scw_dataset **out, const scw_dataset *d, const scw
     scw_status st = SCW_OK;
     input *inputs = NULL;
     scw_source *sources = NULL;
-    const scw_read_options options = {
+    const scw_read_options as_before = {
         .var_names = d->var_names, .join = d->join, .rows = d->rows, .batch_key = d->batch_key};
+    const scw_read_options options = read_share(&as_before, d->n_files);
     scw_hooks quiet = hooks ? *hooks : (scw_hooks){0};
 
     *out = NULL;

@@ -127,12 +127,17 @@ with tempfile.TemporaryDirectory() as folder:
     with h5py.File("dense_out.h5ad") as f:
         expect(f["X"].attrs["encoding-type"] == "array", "a dense matrix stays dense")
     joined = anndata.read_h5ad("inner.h5ad")
+    expect("uns" not in run("convert", "one.h5ad", "two.h5ad", "again.h5ad"), "nothing is left out")
+    with h5py.File("two.h5ad", "r+") as f:
+        f.create_dataset("obsm/X_other", data=np.ones((400, 2)))
+        f["uns/note"] = 5
+    run("convert", "one.h5ad", "two.h5ad", "again.h5ad", says="left out, as 2 files cannot be joined there: obsm/X_other, uns/note")
     expect(joined.shape == (CELLS + 400, GENES - 100), f"inner: {joined.shape}")
     expect(np.array_equal(joined.obsm["X_pca"][:CELLS], np.arange(CELLS * 3).reshape(-1, 3)), "obsm of the first file")
     # Trouble.
     run("convert", "a.h5", code=2)
     run("convert", "absent.h5", "x.h5ad", code=1, says="absent.h5")
-    run("convert", "a.h5", "x.h5ad", code=1, says="--modality")
+    run("convert", "a.h5", "x.h5ad", code=2, says="--modality")
     run("convert", "a.h5", "x.h5ad", "--merge", *LITTLE, code=1, says="--mem")
     run("convert", "two.h5ad", "one.h5ad", "x.h5ad", *LITTLE, "--tmp", "absent", code=1, says="absent")
     with h5py.File("a.h5", "r+") as f:

@@ -124,6 +124,7 @@ void scw_dataset_free(scw_dataset *d)
     }
     mem_free(d->var_names);
     mem_free(d->batch_key);
+    mem_free(d->spill_folder);
     mem_free(d->files);
     mem_free(d);
 }

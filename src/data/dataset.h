@@ -54,6 +54,8 @@ struct scw_dataset {
     scw_rows rows;
     scw_join join; /* with these options it was read */
     char *var_names, *batch_key;
+    int64_t memory_bytes; /* each file's share; 0: all that it takes */
+    char *spill_folder;
 };
 
 void modality_clear(modality *m);

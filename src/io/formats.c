@@ -125,6 +125,8 @@ scw_status dataset_read_as(scw_dataset **out, const input *inputs, const scw_sou
     d->rows = options->rows;
     TRY(mem_strdup(&d->var_names, options->var_names));
     TRY(mem_strdup(&d->batch_key, options->batch_key));
+    TRY(mem_strdup(&d->spill_folder, options->spill_folder));
+    d->memory_bytes = options->memory_bytes;
     TRY(assemble(d, files, n_sources, options, hooks));
     TRY(check_present(d, hooks));
     *out = d;
@@ -147,9 +149,12 @@ scw_status dataset_read_again(scw_dataset **out, const scw_dataset *d, const scw
     scw_status st = SCW_OK;
     input *inputs = NULL;
     scw_source *sources = NULL;
-    const scw_read_options as_before = {
-        .var_names = d->var_names, .join = d->join, .rows = d->rows, .batch_key = d->batch_key};
-    const scw_read_options options = read_share(&as_before, d->n_files);
+    const scw_read_options options = {.var_names = d->var_names,
+                                      .join = d->join,
+                                      .rows = d->rows,
+                                      .batch_key = d->batch_key,
+                                      .memory_bytes = d->memory_bytes,
+                                      .spill_folder = d->spill_folder};
     scw_hooks quiet = hooks ? *hooks : (scw_hooks){0};
 
     *out = NULL;

@@ -54,7 +54,7 @@ struct scw_dataset {
     scw_rows rows;
     scw_join join; /* with these options it was read */
     char *var_names, *batch_key;
-    int64_t memory_bytes; /* each file's share; 0: all that it takes */
+    int64_t memory_bytes; /* what the matrices of all files may take; 0: anything */
     char *spill_folder;
 };
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from foreign import GENES, counts, h5ad, loom, matrix_folder, tenx
 
-scweave = sys.argv[1]
+scweave = os.path.abspath(sys.argv[1])
 failures = checked = 0
 
 

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from foreign import CELLS, GENES, counts, h5ad, loom, matrix_folder, tenx
 
-scweave = sys.argv[1]
+scweave = os.path.abspath(sys.argv[1])
 failures = checked = 0
 LITTLE = ["--mem", "40k"]
 

@@ -25,6 +25,7 @@ static scw_status open_rows(block_reader **out, const row_store *s, bool exact)
     *out = NULL;
     TRY(e->origin.open(&source, e->origin.self));
     TRY(block_reader_of_entries(out, e->n_rows, e->n_cols, e->origin.n_entries, &source, &options));
+    (*out)->nnz = -1; /* so many were expected */
 done:
     return st;
 }

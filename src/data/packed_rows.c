@@ -106,7 +106,6 @@ void packed_rows_free(packed_rows *p)
     if (!p) return;
     mem_free(p->indptr);
     mem_free(p->at);
-    mem_free(p->buffer);
     spill_clear(&p->file);
     mem_free(p);
 }
@@ -130,10 +129,11 @@ scw_status packed_rows_add(packed_rows *p, const matrix *x)
     scw_status st = SCW_OK;
     const int64_t nnz = matrix_nnz(x);
     int64_t where;
+    uint8_t *buffer = NULL;
 
     TRY(make_room(p, p->n_rows + x->n_rows));
-    TRY(mem_resize(&p->buffer, nnz * (LONGEST_VARINT + LONGEST_VARINT) + x->n_rows + 1));
-    uint8_t *to = p->buffer;
+    TRY(mem_new(&buffer, nnz * (LONGEST_VARINT + LONGEST_VARINT) + x->n_rows + 1));
+    uint8_t *to = buffer;
     for (int64_t i = 0; i < x->n_rows; i++) {
         const int64_t from = x->indptr[i], n = x->indptr[i + 1] - from, next = p->n_rows + i + 1;
         uint8_t *end = put_row(to, x->indices + from, x->values + from, n);
@@ -141,11 +141,10 @@ scw_status packed_rows_add(packed_rows *p, const matrix *x)
         p->at[next] = p->at[next - 1] + (end - to);
         to = end;
     }
-    TRY(spill_append(&where, &p->file, p->buffer, to - p->buffer));
+    TRY(spill_append(&where, &p->file, buffer, to - buffer));
     p->n_rows += x->n_rows;
 done:
-    mem_free(p->buffer);
-    p->buffer = NULL;
+    mem_free(buffer);
     return st;
 }
 

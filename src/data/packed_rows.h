@@ -18,7 +18,6 @@ typedef struct packed_rows {
     int64_t *indptr; /* [n_rows + 1] entries before each row */
     int64_t *at;     /* [n_rows + 1] bytes before each row */
     int64_t room;    /* rows that the two have room for */
-    uint8_t *buffer; /* of the rows being added */
     spill file;
 } packed_rows;
 

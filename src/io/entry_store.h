@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A matrix that stays where it is because it does not fit in memory, and that can only be read through from
- * its beginning: MatrixMarket, dense matrices of features x cells. Each reader reads it through once and deals
- * its entries into groups of rows (blocks_scattered.c). */
+/* A matrix that stays where it is because it does not fit in memory, and that can only be read through
+ * from its beginning: MatrixMarket, dense matrices of features x cells. Each reader reads it through once
+ * and deals its entries into groups of rows (blocks_scattered.c). */
 #ifndef IO_ENTRY_STORE_H
 #define IO_ENTRY_STORE_H
 

@@ -148,8 +148,8 @@ SCW_CHECKED scw_status h5_write_string(hid_t *out, hid_t parent, const char *nam
                                        const char *value);
 
 /* A dataset of rows whose number is not known before: rows are added until it is closed (h5_grow.c).
- * Compressed as h5_compress_with says, in chunks of about 256 KiB. Numbers are compressed here, on all cores, and
- * HDF5 gets the finished chunks: the same bytes for any number of threads. */
+ * Compressed as h5_compress_with says, in chunks of about 256 KiB. Numbers are compressed here, on all
+ * cores, and HDF5 gets the finished chunks: the same bytes for any number of threads. */
 typedef struct h5_growing {
     hid_t dataset, type;
     int rank;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Datasets that grow row by row, for what is written while it is computed.
  *
- *   rows ──convert──> pending ──whole chunks──> shuffle, gzip (all cores) ──> H5Dwrite_chunk (this thread)
+ *   rows ──convert──> pending ──whole chunks──> shuffle, gzip ──> H5Dwrite_chunk
+ *                                               (all cores)       (this thread)
  *
  * What is no number, and LZF, goes through HDF5's own filters. */
 #include <string.h>

@@ -46,6 +46,8 @@ typedef struct scw_read_options {
     int64_t memory_bytes;  /* what matrices may take; 0: half of the memory that is free. One that takes
                             * more than its share stays in the file and is read in blocks. */
     const char *spill_folder; /* for temporary files that stand in for memory; NULL: /var/tmp */
+    int matrices;          /* as many of its size does the work hold beside each other, and it gets so much
+                            * less of memory_bytes; 0: one */
     int leave_matrices;    /* not 0: all matrices stay in the files, for work on obs and obsm only */
 } scw_read_options;
 

@@ -30,7 +30,8 @@ typedef enum cli_takes {
     CLI_TAKES_QC = 64,   /* the library's options of these verbs */
     CLI_TAKES_FILTER = 128,
     CLI_TAKES_PREPROCESS = 256,
-    CLI_TAKES_ACTIVITY = 512
+    CLI_TAKES_ACTIVITY = 512,
+    CLI_COPIES_MATRICES = 1024 /* has matrices in memory more than once while it works on them */
 } cli_takes;
 
 typedef struct cli_command {

@@ -70,7 +70,7 @@ static int run(cli_run *r)
     scw_dataset *data = NULL;
     char *report = NULL;
 
-    if (cli_input_count(r) != 1) return cli_misuse(r, "name one file to filter");
+    if (cli_input_count(r) == 0) return cli_misuse(r, "name the data to filter");
     if (!o->output) return cli_misuse(r, "--output is missing: the file to write");
     int result = cli_finish(r, scw_output_check(o->output));
     if (result != CLI_OK) return result;
@@ -88,7 +88,7 @@ const cli_command cli_cmd_filter = {
     "filter",
     run,
     "drop cells and features by counts, genes, mitochondrial share or as outliers",
-    "FILE -o OUT --min-genes N [options]",
+    "FILE... -o OUT --min-genes N [options]",
     "Writes the file without the cells and features that fail, and says how many failed what. "
     "Everything that belongs to them is cut in step: obs, var, X, layers, obsm, varm, obsp, varp, "
     "raw, and all modalities of an .h5mu; what stays is stored as it was. Features are judged by "

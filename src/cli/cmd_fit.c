@@ -230,5 +230,5 @@ const cli_command cli_cmd_fit = {
     "scweave fit matilda reference.h5mu --label cell_type --cv splits.tsv",
     table,
     sizeof(options),
-    CLI_TAKES_INPUT | CLI_TAKES_KIND,
+    CLI_TAKES_INPUT | CLI_TAKES_KIND | CLI_COPIES_MATRICES,
 };

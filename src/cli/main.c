@@ -172,6 +172,7 @@ scw_read_options cli_read_options(const cli_run *run)
                               .batch_key = run->input.batch_column,
                               .memory_bytes = run->input.mem,
                               .spill_folder = run->input.tmp,
+                              .matrices = run->command->takes & CLI_COPIES_MATRICES ? 3 : 1,
                               .leave_matrices = run->command->takes & CLI_LEAVES_MATRICES};
 }
 

@@ -8,8 +8,6 @@
 #include "base/threads.h"
 #include "data/rules.h"
 
-#define MEMORY_BLOCK_ROWS 4096
-
 void row_block_clear(row_block *b)
 {
     matrix_clear(&b->x);
@@ -194,6 +192,19 @@ void block_reader_free(block_reader *r)
     mem_free(r);
 }
 
+row_store *row_store_share(row_store *s)
+{
+    s->n_more++;
+    return s;
+}
+
+void row_store_close(row_store *s)
+{
+    if (!s || s->n_more-- > 0) return;
+    block_reader_free(s->reader);
+    s->close(s);
+}
+
 /* ------------------------------------------------------------------ a matrix in memory */
 
 static scw_status read_csr(row_block *out, const matrix *m, int64_t from, int64_t n)
@@ -201,10 +212,12 @@ static scw_status read_csr(row_block *out, const matrix *m, int64_t from, int64_
     scw_status st = SCW_OK;
     const int64_t first = m->indptr[from], nnz = m->indptr[from + n] - first;
 
-    TRY(row_block_reserve(out, n, nnz, false));
+    TRY(row_block_reserve(out, n, nnz, m->exact != NULL));
     for (int64_t i = 0; i <= n; i++) out->x.indptr[i] = m->indptr[from + i] - first;
+    if (nnz == 0) goto done;
     memcpy(out->x.indices, m->indices + first, (size_t)nnz * sizeof *m->indices);
-    memcpy(out->x.values, m->values + first, (size_t)nnz * sizeof *m->values);
+    if (m->exact) memcpy(out->exact, m->exact + first, (size_t)nnz * sizeof *m->exact);
+    else memcpy(out->x.values, m->values + first, (size_t)nnz * sizeof *m->values);
 done:
     return st;
 }
@@ -212,18 +225,19 @@ done:
 static scw_status read_dense(row_block *out, const matrix *m, int64_t from, int64_t n)
 {
     scw_status st = SCW_OK;
-    const float *x = m->values + from * m->n_cols;
+    const int64_t first = from * m->n_cols;
     int64_t nnz = 0, at = 0;
 
-    for (int64_t k = 0; k < n * m->n_cols; k++) nnz += x[k] != 0.0f;
-    TRY(row_block_reserve(out, n, nnz, false));
+    for (int64_t k = 0; k < n * m->n_cols; k++) nnz += matrix_value(m, first + k) != 0;
+    TRY(row_block_reserve(out, n, nnz, m->exact != NULL));
     for (int64_t i = 0; i < n; i++) {
         out->x.indptr[i] = at;
         for (int64_t j = 0; j < m->n_cols; j++) {
-            float value = x[i * m->n_cols + j];
-            if (value == 0.0f) continue;
+            double value = matrix_value(m, first + i * m->n_cols + j);
+            if (value == 0) continue;
             out->x.indices[at] = (int32_t)j;
-            out->x.values[at++] = value;
+            if (m->exact) out->exact[at++] = value;
+            else out->x.values[at++] = (float)value;
         }
     }
     out->x.indptr[n] = at;
@@ -250,7 +264,8 @@ scw_status block_reader_of_matrix(block_reader **out, const matrix *m)
                            .n_rows = m->n_rows,
                            .n_cols = m->n_cols,
                            .nnz = m->sparse ? matrix_nnz(m) : -1,
-                           .block_rows = MEMORY_BLOCK_ROWS};
+                           .exact = m->exact != NULL,
+                           .block_rows = BLOCK_READER_ROWS};
 done:
     return st;
 }

@@ -16,6 +16,8 @@
 
 #include "data/matrix.h"
 
+#define BLOCK_READER_ROWS 4096 /* rows of a block of what is not read from a file of unknown width */
+
 typedef struct row_block {
     int64_t from; /* row of the whole matrix that is row 0 here */
     matrix x;     /* CSR [n, n_cols], canonical, zeros of dense storage dropped. With `exact`, its
@@ -75,14 +77,22 @@ SCW_CHECKED scw_status block_reader_take(matrix *out, block_reader *r, const int
 
 /* Rows that are not in memory: what opens readers over them. */
 typedef struct row_store {
-    scw_status (*open)(block_reader **out, const struct row_store *s);
+    scw_status (*open)(block_reader **out, const struct row_store *s, bool exact);
     void (*close)(struct row_store *s); /* frees it */
+    int n_more;                         /* that use it beside the first: row_store_share */
+    bool dense;                         /* the file holds zeros too */
     int64_t bytes;                      /* what the whole matrix would take in memory */
     int64_t memory_bytes;               /* what may be taken */
+    const char *folder;                 /* for temporary files, NULL: where they go by default */
     block_reader *reader;               /* kept open by modality_take, NULL: not yet needed */
 } row_store;
 
-/* Over a matrix in memory, which is borrowed. */
+/* One more user of the store. */
+row_store *row_store_share(row_store *s);
+/* One less; the last frees it. NULL-safe. */
+void row_store_close(row_store *s);
+
+/* Over a matrix in memory, which is borrowed; of exact values where the matrix has them. */
 SCW_CHECKED scw_status block_reader_of_matrix(block_reader **out, const matrix *m);
 
 #endif

@@ -24,8 +24,7 @@ void modality_clear(modality *m)
 void modality_close_store(modality *m)
 {
     if (!m->store) return;
-    block_reader_free(m->store->reader);
-    m->store->close(m->store);
+    row_store_close(m->store);
     m->store = NULL;
 }
 
@@ -53,7 +52,15 @@ static const char *name_of(const modality *m)
 
 scw_status modality_rows(block_reader **out, const modality *m)
 {
-    scw_status st = m->store ? m->store->open(out, m->store) : block_reader_of_matrix(out, &m->x);
+    scw_status st =
+        m->store ? m->store->open(out, m->store, false) : block_reader_of_matrix(out, &m->x);
+    return st == SCW_OK ? st : status_prefix(st, "modality '%s'", name_of(m));
+}
+
+scw_status modality_rows_exact(block_reader **out, const modality *m)
+{
+    scw_status st =
+        m->store ? m->store->open(out, m->store, true) : block_reader_of_matrix(out, &m->x);
     return st == SCW_OK ? st : status_prefix(st, "modality '%s'", name_of(m));
 }
 
@@ -117,6 +124,7 @@ void scw_dataset_free(scw_dataset *d)
     }
     mem_free(d->var_names);
     mem_free(d->batch_key);
+    mem_free(d->spill_folder);
     mem_free(d->files);
     mem_free(d);
 }

@@ -54,6 +54,8 @@ struct scw_dataset {
     scw_rows rows;
     scw_join join; /* with these options it was read */
     char *var_names, *batch_key;
+    int64_t memory_bytes; /* what the matrices of all files may take; 0: anything */
+    char *spill_folder;
 };
 
 void modality_clear(modality *m);
@@ -65,6 +67,8 @@ SCW_CHECKED scw_status modality_add_array(modality *m, const char *group, const 
 
 /* Its rows in blocks, wherever they are. The modality must outlive the reader. */
 SCW_CHECKED scw_status modality_rows(block_reader **out, const modality *m);
+/* The same for writing them again: values as the file has them, of a matrix in memory what it has. */
+SCW_CHECKED scw_status modality_rows_exact(block_reader **out, const modality *m);
 /* CSR copy of the listed rows, as matrix_rows_csr gives it. SCW_ENOMEM, naming --mem, when rows that are
  * not in memory do not fit. */
 SCW_CHECKED scw_status modality_take(matrix *out, const modality *m, const int64_t *rows,

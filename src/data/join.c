@@ -12,6 +12,7 @@ void dataset_part_clear(dataset_part *p)
     frame_clear(&p->obs);
     mem_free(p->row_of_obs);
     mem_free(p->batch);
+    strings_clear(&p->unread);
     *p = (dataset_part){0};
 }
 

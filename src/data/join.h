@@ -12,6 +12,7 @@ typedef struct dataset_part {
     frame obs;
     int64_t *row_of_obs; /* [n_obs of the global frame] from the file, or NULL: join by cell name */
     char *batch;         /* which batch the cells are, when the file says so; else NULL */
+    strings unread;      /* "obsp/distances", ...: what is in the file beside; where all was asked for */
 } dataset_part;
 
 void dataset_part_clear(dataset_part *p);

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "data/identity.h"
+#include "data/store_stack.h"
 
 /* ------------------------------------------------------------------ frames */
 
@@ -277,49 +278,143 @@ static void choose(feature_union *u, const dataset_part *parts, int n, scw_join 
 
 /* ------------------------------------------------------------------ parts */
 
-static const matrix *find_layer(const dataset_part *p, const char *name)
+static const matrix *find_array(const dataset_part *p, const char *group, const char *name)
 {
     for (int k = 0; k < p->m.n_arrays; k++)
-        if (strcmp(p->m.arrays[k].group, "layers") == 0 &&
-            strcmp(p->m.arrays[k].name, name) == 0)
+        if (strcmp(p->m.arrays[k].group, group) == 0 && strcmp(p->m.arrays[k].name, name) == 0)
             return &p->m.arrays[k].x;
     return NULL;
 }
 
-static scw_status stack_layers(dataset_part *out, const dataset_part *parts, int n,
-                               const int64_t *const *to, int64_t *n_dropped)
+/* Rows of dense arrays of one width below each other. */
+static scw_status stack_dense(matrix *out, const matrix *const *parts, int n)
 {
     scw_status st = SCW_OK;
-    const matrix **all = NULL;
-    matrix x = {0};
+    const int64_t width = parts[0]->n_cols;
+    int64_t n_rows = 0, at = 0;
 
-    TRY(mem_new(&all, n));
-    for (int k = 0; k < n; k++) *n_dropped += parts[k].m.n_arrays;
-    for (int a = 0; a < parts[0].m.n_arrays; a++) {
-        const modality_array *first = &parts[0].m.arrays[a];
-        bool everywhere = strcmp(first->group, "layers") == 0;
-        for (int k = 0; k < n && everywhere; k++) {
-            all[k] = find_layer(&parts[k], first->name);
-            everywhere = all[k] != NULL;
-        }
-        if (!everywhere) continue;
-        TRY(matrix_stack(&x, all, to, n, out->m.var.n_rows));
-        TRY(modality_add_array(&out->m, "layers", first->name, &x));
-        *n_dropped -= n;
+    for (int k = 0; k < n; k++) n_rows += parts[k]->n_rows;
+    TRY(matrix_init(out, n_rows, width, false, 0, parts[0]->exact != NULL));
+    out->stored = parts[0]->stored;
+    for (int k = 0; k < n; k++) {
+        out->stored = number_type_join(out->stored, parts[k]->stored);
+        for (int64_t e = 0; e < parts[k]->n_rows * width; e++)
+            matrix_set_value(out, at++, matrix_value(parts[k], e));
     }
 done:
+    return st;
+}
+
+/* Array `a` of the first part, when all parts have it in a form that can be joined; else *out stays empty. */
+static scw_status stack_array(matrix *out, const dataset_part *parts, int n, int a,
+                              const int64_t *const *to, int64_t n_features)
+{
+    scw_status st = SCW_OK;
+    const modality_array *first = &parts[0].m.arrays[a];
+    const bool layer = strcmp(first->group, "layers") == 0, obsm = strcmp(first->group, "obsm") == 0;
+    const matrix **all = NULL;
+    const int64_t **as_it_is = NULL;
+    bool dense = true;
+
+    if (!layer && !obsm) return SCW_OK;
+    TRY(mem_new(&all, n));
+    TRY(mem_new(&as_it_is, n));
+    for (int k = 0; k < n; k++) {
+        all[k] = find_array(&parts[k], first->group, first->name);
+        if (!all[k] || (obsm && all[k]->n_cols != first->x.n_cols)) goto done;
+        dense = dense && !all[k]->sparse;
+    }
+    if (layer) TRY(matrix_stack(out, all, to, n, n_features));
+    else if (dense) TRY(stack_dense(out, all, n));
+    else TRY(matrix_stack(out, all, as_it_is, n, first->x.n_cols));
+done:
     mem_free(all);
+    mem_free(as_it_is);
+    return st;
+}
+
+static scw_status add_once(strings *list, const char *name)
+{
+    for (int64_t i = 0; i < list->n; i++)
+        if (strcmp(list->at[i], name) == 0) return SCW_OK;
+    return strings_add(list, name);
+}
+
+/* The arrays that can be joined, and the names of everything else. */
+static scw_status stack_arrays(dataset_part *out, const dataset_part *parts, int n,
+                               const int64_t *const *to)
+{
+    scw_status st = SCW_OK;
+    matrix x = {0};
+    textbuf name = {0};
+
+    for (int a = 0; a < parts[0].m.n_arrays; a++) {
+        const modality_array *first = &parts[0].m.arrays[a];
+        TRY(stack_array(&x, parts, n, a, to, out->m.var.n_rows));
+        if (x.n_rows > 0) TRY(modality_add_array(&out->m, first->group, first->name, &x));
+    }
+    for (int k = 0; k < n; k++) {
+        for (int a = 0; a < parts[k].m.n_arrays; a++) {
+            const modality_array *own = &parts[k].m.arrays[a];
+            if (find_array(out, own->group, own->name)) continue;
+            text_clear(&name);
+            TRY(text_add(&name, "%s/%s", own->group, own->name));
+            TRY(add_once(&out->unread, text_get(&name)));
+        }
+        for (int64_t i = 0; i < parts[k].unread.n; i++)
+            TRY(add_once(&out->unread, parts[k].unread.at[i]));
+    }
+done:
     matrix_clear(&x);
+    text_clear(&name);
+    return st;
+}
+
+/* Their rows below each other: in memory if they are there, else where they are. */
+static scw_status stack_rows(dataset_part *out, dataset_part *parts, int n, int64_t **to,
+                             int64_t n_cols)
+{
+    scw_status st = SCW_OK;
+    const matrix **x = NULL;
+    stack_part *rows = NULL;
+    int64_t n_rows = 0, memory = 0;
+    number_type stored = parts[0].m.x.stored;
+
+    TRY(mem_new(&x, n));
+    for (int k = 0; k < n; k++) {
+        x[k] = &parts[k].m.x;
+        n_rows += x[k]->n_rows;
+        stored = number_type_join(stored, x[k]->stored);
+        if (!parts[k].m.store) continue;
+        const int64_t share = parts[k].m.store->memory_bytes;
+        memory = memory > INT64_MAX - share ? INT64_MAX : memory + share;
+    }
+    if (memory == 0) {
+        TRY(matrix_stack(&out->m.x, x, (const int64_t *const *)to, n, n_cols));
+        goto done;
+    }
+    TRY(mem_new(&rows, n));
+    for (int k = 0; k < n; k++) {
+        rows[k] = (stack_part){parts[k].m.x, parts[k].m.store, to[k]};
+        parts[k].m.x = (matrix){0};
+        parts[k].m.store = NULL;
+        to[k] = NULL;
+    }
+    TRY(row_store_stack(&out->m.store, rows, n, n_cols, memory));
+    out->m.x = (matrix){.n_rows = n_rows, .n_cols = n_cols, .sparse = true, .stored = stored};
+done:
+    for (int k = 0; rows && k < n; k++) stack_part_clear(&rows[k]);
+    mem_free(rows);
+    mem_free(x);
     return st;
 }
 
 scw_status parts_stack(dataset_part *out, dataset_part *parts, int n, scw_join join,
-                       int64_t *n_dropped, const scw_hooks *hooks)
+                       const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     feature_union u = {0};
     int64_t *place = NULL;
-    const matrix **x = NULL;
     const frame **obs = NULL;
 
     *out = (dataset_part){0};
@@ -330,21 +425,16 @@ scw_status parts_stack(dataset_part *out, dataset_part *parts, int n, scw_join j
         FAIL(SCW_EDATA, "modality '%s': the files have no feature in common; 'outer' joins them all "
              "the same", parts[0].m.name);
     TRY(union_frame(&out->m.var, &u, parts, n));
-    TRY(mem_new(&x, n));
     TRY(mem_new(&obs, n));
-    for (int k = 0; k < n; k++) {
-        x[k] = &parts[k].m.x;
-        obs[k] = &parts[k].obs;
-    }
-    TRY(matrix_stack(&out->m.x, x, (const int64_t *const *)u.to, n, u.n));
-    TRY(stack_layers(out, parts, n, (const int64_t *const *)u.to, n_dropped));
+    for (int k = 0; k < n; k++) obs[k] = &parts[k].obs;
+    TRY(stack_arrays(out, parts, n, (const int64_t *const *)u.to));
     TRY(frame_stack(&out->obs, obs, n));
+    TRY(stack_rows(out, parts, n, u.to, u.n));
     TRY(mem_strdup(&out->m.name, parts[0].m.name));
     for (int k = 0; k < n; k++) dataset_part_clear(&parts[k]);
 done:
     union_clear(&u, n);
     mem_free(place);
-    mem_free(x);
     mem_free(obs);
     if (st != SCW_OK) dataset_part_clear(out);
     return st;

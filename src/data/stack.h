@@ -10,9 +10,10 @@
 SCW_CHECKED scw_status frame_stack(frame *out, const frame *const *frames, int n);
 
 /* Parts of one modality as one; they are emptied. Features by `join` (scweave/dataset.h), matched as
- * data/identity.h says; var holds what the first part that has the feature says of it. Layers that all
- * parts have are kept, other arrays are not: *n_dropped. SCW_EDATA: no feature is common. */
+ * data/identity.h says; var holds what the first part that has the feature says of it. Layers, and arrays
+ * of obsm of one width, that all parts have are kept. out->unread names what is not. SCW_EDATA: no
+ * feature is common. */
 SCW_CHECKED scw_status parts_stack(dataset_part *out, dataset_part *parts, int n, scw_join join,
-                                   int64_t *n_dropped, const scw_hooks *hooks);
+                                   const scw_hooks *hooks);
 
 #endif

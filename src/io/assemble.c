@@ -6,7 +6,6 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "data/stack.h"
-#include "io/file_store.h"
 
 /* ------------------------------------------------------------------ names of batches */
 
@@ -213,7 +212,7 @@ static scw_status stack_modality(dataset_part *out, assembly *a, const char *nam
     scw_status st = SCW_OK;
     dataset_part *parts = NULL;
     int n = 0;
-    int64_t n_dropped = 0;
+    textbuf list = {0};
 
     *out = (dataset_part){0};
     for (int f = 0; f < a->n; f++) {
@@ -230,13 +229,15 @@ static scw_status stack_modality(dataset_part *out, assembly *a, const char *nam
         parts[0] = (dataset_part){0};
         goto done;
     }
-    for (int k = 0; k < n; k++) TRY(file_store_load(&parts[k].m));
-    TRY(parts_stack(out, parts, n, a->options->join, &n_dropped, a->hooks));
+    TRY(parts_stack(out, parts, n, a->options->join, a->hooks));
     TRY(check_unique(&out->obs.index, "cell", name, "give each file a batch of its own"));
-    if (n_dropped)
-        log_info(a->hooks, "modality '%s': arrays beside X that not all %d files have in the same "
-                 "form are left out", name, n);
+    for (int64_t i = 0; i < out->unread.n; i++)
+        TRY(text_add(&list, "%s%s", i ? ", " : "", out->unread.at[i]));
+    if (list.length)
+        log_info(a->hooks, "modality '%s': left out, as %d files cannot be joined there: %s", name, n,
+                 text_get(&list));
 done:
+    text_clear(&list);
     for (int k = 0; k < n; k++) dataset_part_clear(&parts[k]);
     mem_free(parts);
     return st;

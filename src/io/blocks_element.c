@@ -104,17 +104,12 @@ scw_status block_reader_of_vectors(block_reader **out, const compressed_vectors 
 
 /* ------------------------------------------------------------------ elements */
 
-/* turned: rows and columns of a csc element change places. */
-static scw_status of_group(block_reader **out, hid_t element, bool by_columns, bool turned,
-                           const block_options *o)
+static scw_status of_vectors(block_reader **out, hid_t element, int64_t n_major, int64_t n_minor,
+                             bool by_columns, const block_options *o)
 {
     scw_status st = SCW_OK;
-    int64_t shape[2];
-    compressed_vectors v = {.by_columns = by_columns && turned};
+    compressed_vectors v = {.n_major = n_major, .n_minor = n_minor, .by_columns = by_columns};
 
-    TRY(element_sparse_shape(shape, element));
-    v.n_major = shape[by_columns];
-    v.n_minor = shape[!by_columns];
     TRY(h5_open(&v.indptr, element, "indptr"));
     TRY(h5_open(&v.indices, element, "indices"));
     TRY(h5_open(&v.data, element, "data"));
@@ -127,6 +122,19 @@ done:
     return st;
 }
 
+/* turned: rows and columns of a csc element change places. */
+static scw_status of_group(block_reader **out, hid_t element, bool by_columns, bool turned,
+                           const block_options *o)
+{
+    scw_status st = SCW_OK;
+    int64_t shape[2];
+
+    TRY(element_sparse_shape(shape, element));
+    TRY(of_vectors(out, element, shape[by_columns], shape[!by_columns], by_columns && turned, o));
+done:
+    return st;
+}
+
 scw_status block_reader_of_element(block_reader **out, hid_t element, int64_t n_rows,
                                    int64_t n_cols, const block_options *options)
 {
@@ -136,6 +144,7 @@ scw_status block_reader_of_element(block_reader **out, hid_t element, int64_t n_
     block_reader *r = NULL;
 
     *out = NULL;
+    if (o.bare) return of_vectors(out, element, n_rows, n_cols, false, &o);
     TRY(registry_find(&row, element));
     if (!row->read_matrix)
         FAIL(SCW_EFORMAT, "%s: is a %s, expected a matrix", h5_where(element), row->type);

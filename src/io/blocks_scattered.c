@@ -12,7 +12,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "io/file_blocks.h"
-#include "io/spill.h"
+#include "base/spill.h"
 
 #define MOST_GROUPS 65536
 #define AT_A_TIME 65536 /* entries asked of the source */
@@ -307,7 +307,7 @@ scw_status block_reader_of_entries(block_reader **out, int64_t n_rows, int64_t n
     if (n_rows < 0 || n_rows > INT32_MAX || n_cols < 0 || n_cols > INT32_MAX)
         FAIL(SCW_EFORMAT, "a matrix of %lld x %lld is out of range", (long long)n_rows,
              (long long)n_cols);
-    TRY(spill_init(&s->spill, o->folder ? o->folder : BLOCKS_DEFAULT_FOLDER));
+    TRY(spill_init(&s->spill, o->folder));
     plan_groups(s, r, n_entries, o->memory_bytes > 0 ? o->memory_bytes : BLOCKS_DEFAULT_MEMORY);
     r->block_rows = (int64_t)1 << s->shift;
     *out = r;

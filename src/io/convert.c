@@ -73,7 +73,9 @@ static bool keeps_elements(const conversion *c)
 
 static scw_status read_set(scw_dataset **out, const conversion *c, read_depth depth)
 {
-    return dataset_read_as(out, c->inputs, c->sources, c->n, c->o.read, depth, c->hooks);
+    const scw_read_options budget = read_budget(c->o.read);
+
+    return dataset_read_as(out, c->inputs, c->sources, c->n, &budget, depth, c->hooks);
 }
 
 /* ------------------------------------------------------------------ elements as they are */

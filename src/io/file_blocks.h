@@ -15,13 +15,13 @@
 #include "scweave/hooks.h"
 
 #define BLOCKS_DEFAULT_MEMORY ((int64_t)256 << 20)
-#define BLOCKS_DEFAULT_FOLDER "/var/tmp"
 
 typedef struct block_options {
     int64_t memory_bytes; /* what a reader may hold at a time; 0: BLOCKS_DEFAULT_MEMORY. One row, and
                            * one chunk of the file, must fit all the same. */
-    const char *folder;   /* where a spill file goes; NULL: BLOCKS_DEFAULT_FOLDER */
+    const char *folder;   /* where a spill file goes; NULL: the default of base/spill.h */
     bool exact;           /* values as double */
+    bool bare;            /* the element is the csr vectors of n_rows rows, without an encoding */
     const scw_hooks *hooks; /* NULL or asked for cancellation; borrowed as long as the reader */
 } block_options;
 

@@ -10,12 +10,13 @@
 SCW_CHECKED scw_status element_measure(int64_t shape[2], int64_t *bytes, hid_t element,
                                        int64_t n_cols);
 
-/* m->x, or m->store with the shape in m->x. q->options->memory_bytes is this matrix's share; 0: all it
- * takes. What is to be written again (READ_WHOLE) is read into memory. */
+/* m->x, or m->store with the shape and the type of the values in m->x. q->options->memory_bytes is this
+ * matrix's share; 0: all it takes. */
 SCW_CHECKED scw_status file_store_read(modality *m, hid_t element, int64_t n_rows, int64_t n_cols,
                                        const read_request *q);
 
-/* Bring a matrix that was left in the file into memory, for those who take it apart. */
-SCW_CHECKED scw_status file_store_load(modality *m);
+/* The same of the vectors of a group that has no encoding: n_rows rows, canonical or not. */
+SCW_CHECKED scw_status file_store_read_vectors(modality *m, hid_t group, int64_t n_rows,
+                                               int64_t n_cols, const read_request *q);
 
 #endif

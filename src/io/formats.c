@@ -2,6 +2,7 @@
 #include "io/formats.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -105,6 +106,65 @@ done:
     return st;
 }
 
+void read_shares(int64_t *share, const int64_t *size, int64_t n, int64_t memory)
+{
+    int64_t left = n, rest = memory;
+    bool settled = false;
+
+    for (int64_t k = 0; k < n; k++) share[k] = 0;
+    while (left > 0 && !settled) {
+        const int64_t equal = rest / left;
+        settled = true;
+        for (int64_t k = 0; k < n; k++) {
+            if (share[k] > 0 || size[k] > equal / 2) continue;
+            share[k] = 2 * size[k] + 1;
+            rest -= share[k];
+            left--;
+            settled = false;
+            break; /* what the others may take has grown */
+        }
+    }
+    for (int64_t k = 0; k < n; k++)
+        if (share[k] == 0) share[k] = rest / left > 0 ? rest / left : 1;
+}
+
+#define UNPACKED 8 /* times as large as its file is a matrix in memory, at most as a rule */
+
+/* What the matrices of an input may take in memory, by the bytes of its files. */
+static int64_t size_of(const input *in)
+{
+    struct stat info;
+    textbuf path = {0};
+    int64_t sum = 0;
+
+    if (in->kind != INPUT_FOLDER) return stat(in->path, &info) == 0 ? UNPACKED * info.st_size : 0;
+    for (int64_t i = 0; i < in->members.n; i++) {
+        text_clear(&path);
+        if (text_add(&path, "%s/%s", in->path, in->members.at[i]) == SCW_OK &&
+            stat(text_get(&path), &info) == 0)
+            sum += UNPACKED * info.st_size;
+    }
+    text_clear(&path);
+    status_clear();
+    return sum;
+}
+
+static scw_status share_memory(int64_t **out, const input *inputs, int n, int64_t memory)
+{
+    scw_status st = SCW_OK;
+    int64_t *size = NULL;
+
+    TRY(mem_new(out, n));
+    if (memory <= 0) goto done;
+    TRY(mem_new(&size, n));
+    for (int k = 0; k < n; k++) size[k] = size_of(&inputs[k]);
+    if (n == 1) (*out)[0] = memory;
+    else read_shares(*out, size, n, memory);
+done:
+    mem_free(size);
+    return st;
+}
+
 scw_status dataset_read_as(scw_dataset **out, const input *inputs, const scw_source *sources,
                            int n_sources, const scw_read_options *options, read_depth depth,
                            const scw_hooks *hooks)
@@ -113,19 +173,25 @@ scw_status dataset_read_as(scw_dataset **out, const input *inputs, const scw_sou
     scw_status st = SCW_OK;
     scw_dataset *d = NULL;
     file_parts *files = NULL;
+    int64_t *share = NULL;
 
     *out = NULL;
     if (!options) options = &defaults;
     TRY(mem_new(&d, 1));
     TRY(mem_new(&d->files, n_sources));
     TRY(mem_new(&files, n_sources));
-    for (int k = 0; k < n_sources; k++)
-        TRY(read_one(&files[k], d, &inputs[k],
-                     &(read_request){&sources[k], options, depth, hooks, NULL}));
+    TRY(share_memory(&share, inputs, n_sources, options->memory_bytes));
+    for (int k = 0; k < n_sources; k++) {
+        scw_read_options own = *options;
+        own.memory_bytes = share[k];
+        TRY(read_one(&files[k], d, &inputs[k], &(read_request){&sources[k], &own, depth, hooks, NULL}));
+    }
     d->join = options->join;
     d->rows = options->rows;
     TRY(mem_strdup(&d->var_names, options->var_names));
     TRY(mem_strdup(&d->batch_key, options->batch_key));
+    TRY(mem_strdup(&d->spill_folder, options->spill_folder));
+    d->memory_bytes = options->memory_bytes;
     TRY(assemble(d, files, n_sources, options, hooks));
     TRY(check_present(d, hooks));
     *out = d;
@@ -134,6 +200,7 @@ done:
     scw_dataset_free(d);
     for (int k = 0; files && k < n_sources; k++) file_parts_clear(&files[k]);
     mem_free(files);
+    mem_free(share);
     return st;
 }
 
@@ -148,8 +215,12 @@ scw_status dataset_read_again(scw_dataset **out, const scw_dataset *d, const scw
     scw_status st = SCW_OK;
     input *inputs = NULL;
     scw_source *sources = NULL;
-    const scw_read_options options = {
-        .var_names = d->var_names, .join = d->join, .rows = d->rows, .batch_key = d->batch_key};
+    const scw_read_options options = {.var_names = d->var_names,
+                                      .join = d->join,
+                                      .rows = d->rows,
+                                      .batch_key = d->batch_key,
+                                      .memory_bytes = d->memory_bytes,
+                                      .spill_folder = d->spill_folder};
     scw_hooks quiet = hooks ? *hooks : (scw_hooks){0};
 
     *out = NULL;
@@ -169,13 +240,14 @@ done:
     return st;
 }
 
-scw_read_options read_share(const scw_read_options *options, int64_t n)
+scw_read_options read_budget(const scw_read_options *options)
 {
-    scw_read_options each = options ? *options : (scw_read_options){0};
+    scw_read_options all = options ? *options : (scw_read_options){0};
 
-    if (each.memory_bytes <= 0) each.memory_bytes = memory_available_bytes() / 2;
-    each.memory_bytes = each.memory_bytes / n > 0 ? each.memory_bytes / n : 1;
-    return each;
+    if (all.memory_bytes <= 0) all.memory_bytes = memory_available_bytes() / 2;
+    if (all.matrices > 1) all.memory_bytes /= all.matrices;
+    if (all.memory_bytes < 1) all.memory_bytes = 1;
+    return all;
 }
 
 scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources, int n_sources,
@@ -191,8 +263,8 @@ scw_status scw_dataset_open(scw_dataset **out, const scw_source *sources, int n_
     if (n_sources < 1 || !sources) FAIL(SCW_EINVAL, "no input file given");
     TRY(mem_new(&inputs, n_sources));
     for (int k = 0; k < n_sources; k++) TRY(input_open(&inputs[k], sources[k].path));
-    const scw_read_options each = read_share(options, n_sources);
-    TRY(dataset_read(out, inputs, sources, n_sources, &each, hooks));
+    const scw_read_options budget = read_budget(options);
+    TRY(dataset_read(out, inputs, sources, n_sources, &budget, hooks));
     log_detail(hooks, "%s: %lld cells, %d modalities", sources[0].path, (long long)(*out)->n_obs,
                (*out)->n_modalities);
 done:

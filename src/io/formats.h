@@ -116,11 +116,15 @@ SCW_CHECKED scw_status h5mu_read_map(int64_t **rows, hid_t file, const char *nam
                                      const frame *own, const frame *global,
                                      const scw_hooks *hooks);
 
-/* The options for one of n matrices that share the memory. */
-scw_read_options read_share(const scw_read_options *options, int64_t n);
+/* The options with what the matrices of all files may take, which is never 0. */
+scw_read_options read_budget(const scw_read_options *options);
+/* share[k] of the memory for each of n matrices that take size[k]: what fits into an equal share gets what
+ * it takes (twice that: it may be read as doubles), and the others share the rest equally. */
+void read_shares(int64_t *share, const int64_t *size, int64_t n, int64_t memory);
 
-/* Recognise, read and join; for callers that already hold the open inputs. Without
- * options->memory_bytes all is read into memory. */
+/* Recognise, read and join; for callers that already hold the open inputs. options->memory_bytes is
+ * shared by the files, and within an h5mu by its matrices, as read_shares does it; 0: all is read into
+ * memory. */
 SCW_CHECKED scw_status dataset_read(scw_dataset **out, const input *inputs,
                                     const scw_source *sources, int n_sources,
                                     const scw_read_options *options, const scw_hooks *hooks);

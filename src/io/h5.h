@@ -134,6 +134,7 @@ SCW_CHECKED scw_status h5_attr_dereference(hid_t *out, hid_t object, const char 
 /* How larger arrays are compressed: gzip unless said, and whoever says so puts it back. */
 typedef enum h5_compression { H5_GZIP = 0, H5_LZF, H5_PLAIN } h5_compression;
 void h5_compress_with(h5_compression how);
+h5_compression h5_compressed_with(void);
 herr_t h5_set_filters(hid_t dcpl, h5_compression how, size_t chunk_bytes);
 
 /* Everything written leaves out time stamps, so equal contents give equal bytes. */
@@ -154,11 +155,19 @@ SCW_CHECKED scw_status h5_write_string(hid_t *out, hid_t parent, const char *nam
                                        const char *value);
 
 /* A dataset of rows whose number is not known before: rows are added until it is closed (h5_grow.c).
- * Compressed in chunks of about 256 KiB. */
+ * Compressed as h5_compress_with says, in chunks of about 256 KiB. Numbers are compressed here, on all
+ * cores, and HDF5 gets the finished chunks: the same bytes for any number of threads. */
 typedef struct h5_growing {
     hid_t dataset, type;
     int rank;
     int64_t dim[H5_MAX_RANK]; /* dim[0]: rows so far */
+    /* Only where chunks are made here: */
+    hid_t stored;         /* their type; 0: HDF5 makes the chunks */
+    bool gzip;            /* else they are left as they are */
+    size_t size, row;     /* bytes of a stored value and of a row of them */
+    int64_t chunk_rows;
+    uint8_t *pending;     /* rows that are not written yet */
+    int64_t n_pending, room;
 } h5_growing;
 /* `type`: in the file and in memory, copied; dim[0]: how many rows are expected, 0: unknown. Who gives
  * other values in memory replaces g->type, which h5_growing_clear closes. */

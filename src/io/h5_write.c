@@ -18,6 +18,11 @@ void h5_compress_with(h5_compression how)
     compression = how;
 }
 
+h5_compression h5_compressed_with(void)
+{
+    return compression;
+}
+
 herr_t h5_set_filters(hid_t dcpl, h5_compression how, size_t chunk_bytes)
 {
     if (how == H5_PLAIN) return 0;

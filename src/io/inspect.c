@@ -9,6 +9,8 @@
 #include "io/inspect.h"
 #include "io/registry.h"
 
+#define MOST_BYTES ((int64_t)256 << 20) /* of the matrix of another format */
+
 typedef struct report {
     json_t *root;
     json_t *problems;
@@ -324,7 +326,7 @@ done:
 static scw_status look_at_parts(const report *r, const input *in, const file_format *format,
                                 json_t *modalities)
 {
-    static const scw_read_options options = {0};
+    static const scw_read_options options = {.memory_bytes = MOST_BYTES};
     const scw_source source = {.path = in->path};
     scw_status st = SCW_OK;
     file_parts parts = {0};
@@ -345,7 +347,7 @@ static scw_status look_at_parts(const report *r, const input *in, const file_for
         x = json_object();
         TRY(inspect_set(object, "x", x));
         TRY(inspect_set(x, "encoding", json_string(format->name)));
-        TRY(inspect_values(x, r->problems, &m->x, m->name));
+        TRY(inspect_values(x, r->problems, m, m->name));
         columns = json_array();
         TRY(inspect_set(object, "var", columns));
         for (int64_t j = 0; j < m->var.n_columns; j++)

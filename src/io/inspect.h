@@ -5,8 +5,7 @@
 
 #include <jansson.h>
 
-#include "data/frame.h"
-#include "data/matrix.h"
+#include "data/dataset.h"
 #include "io/input.h"
 #include "scweave/hooks.h"
 
@@ -29,8 +28,8 @@ SCW_CHECKED scw_status inspect_encoding(json_t *object, hid_t element);
 SCW_CHECKED scw_status inspect_matrix(json_t *object, json_t *problems, hid_t element,
                                       int64_t n_obs, int64_t n_vars, const char *where,
                                       const scw_hooks *hooks);
-/* The same of a matrix in memory. */
-SCW_CHECKED scw_status inspect_values(json_t *object, json_t *problems, const matrix *m,
+/* The same of a modality that was read. */
+SCW_CHECKED scw_status inspect_values(json_t *object, json_t *problems, const modality *m,
                                       const char *where);
 /* The whole report on an open file. */
 SCW_CHECKED scw_status inspect_file(json_t **out, const input *in, const scw_hooks *hooks);

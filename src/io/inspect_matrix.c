@@ -54,7 +54,9 @@ static scw_status take_all_or_some(look *l)
     double entries = l->rows->nnz >= 0 ? (double)l->rows->nnz : (double)n * (double)l->rows->n_cols;
 
     TRY(mem_new(&l->seen, l->rows->n_cols));
-    l->sampled = entries > MOST_ENTRIES && n > SAMPLE_RUNS;
+    /* What can only be read through is read through. */
+    const bool known = l->rows->nnz >= 0 || !l->sparse;
+    l->sampled = known && entries > MOST_ENTRIES && n > SAMPLE_RUNS;
     if (!l->sampled) {
         TRY(take_run(l, &b, 0, n));
         goto done;
@@ -156,7 +158,8 @@ static scw_status report(json_t *object, json_t *problems, const look *l, const 
     TRY(inspect_set(object, "sampled", json_boolean(l->sampled)));
     TRY(inspect_set(object, l->by_columns ? "n_read_features" : "n_read_cells",
                     json_integer(l->n_read)));
-    if (l->sparse) TRY(inspect_set(object, "n_stored", json_integer(l->rows->nnz)));
+    if (l->sparse)
+        TRY(inspect_set(object, "n_stored", json_integer(l->sampled ? l->rows->nnz : l->n_values)));
     TRY(inspect_set(object, "n_nonzero", json_integer((json_int_t)llround(filled))));
     TRY(inspect_set(object, "density", json_real(all > 0 ? filled / all : 0)));
     if (isfinite(s->minimum)) TRY(inspect_set(object, "minimum", json_real(s->minimum)));
@@ -178,12 +181,12 @@ done:
     return st;
 }
 
-scw_status inspect_values(json_t *object, json_t *problems, const matrix *m, const char *where)
+scw_status inspect_values(json_t *object, json_t *problems, const modality *m, const char *where)
 {
     scw_status st = SCW_OK;
-    look l = {.sparse = m->sparse, .n_rows = m->n_rows, .n_cols = m->n_cols};
+    look l = {.sparse = m->x.sparse, .n_rows = m->x.n_rows, .n_cols = m->x.n_cols};
 
-    TRY(block_reader_of_matrix(&l.rows, m));
+    TRY(modality_rows(&l.rows, m));
     TRY(take_all_or_some(&l));
     TRY(report(object, problems, &l, where));
 done:

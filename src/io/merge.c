@@ -51,11 +51,21 @@ done:
     return st;
 }
 
+static scw_status needs_memory(const modality *m, const char *what)
+{
+    if (!m->store) return SCW_OK;
+    return status_fail(SCW_ENOMEM, "modality '%s': %lld MB in memory are needed to %s; allow more than "
+                       "the %lld MB it has with --mem", m->name, (long long)(m->store->bytes / 1000000),
+                       what, (long long)(m->store->memory_bytes / 1000000));
+}
+
 static scw_status join_rows(matrix *out, const scw_dataset *d, int64_t n_cols)
 {
     scw_status st = SCW_OK;
     matrix_builder b = {0};
 
+    for (int k = 0; k < d->n_modalities; k++)
+        TRY(needs_memory(&d->modalities[k], "put modalities side by side"));
     TRY(matrix_builder_init(&b, d->n_obs, n_cols, d->modalities[0].x.exact != NULL));
     b.m.stored = d->modalities[0].x.stored;
     for (int k = 1; k < d->n_modalities; k++)
@@ -117,6 +127,7 @@ scw_status dataset_own_cells(scw_dataset *d)
 
     for (int64_t i = 0; in_order && i < d->n_obs; i++) in_order = m->row_of_obs[i] == i;
     if (in_order) goto done;
+    TRY(needs_memory(m, "bring its cells into the order of the set"));
     TRY(mem_new(&cells, d->n_obs));
     for (int64_t i = 0; i < d->n_obs; i++)
         if (m->row_of_obs[i] >= 0) cells[n++] = i;

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "io/file_store.h"
+#include "data/store_stack.h"
 #include "io/formats.h"
 
 void file_parts_clear(file_parts *f)
@@ -205,6 +205,25 @@ done:
     return st;
 }
 
+/* The n columns of one kind of a matrix that is in its file, where they stay. */
+static scw_status select_stored(modality *out, const modality *whole, const int32_t *code,
+                                int32_t kind, int64_t n)
+{
+    scw_status st = SCW_OK;
+    stack_part part = {.x = {.n_rows = whole->x.n_rows, .n_cols = whole->x.n_cols, .sparse = true}};
+    int64_t at = 0;
+
+    TRY(mem_new(&part.to, whole->x.n_cols));
+    for (int64_t j = 0; j < whole->x.n_cols; j++) part.to[j] = code[j] == kind ? at++ : -1;
+    part.store = row_store_share(whole->store);
+    TRY(row_store_stack(&out->store, &part, 1, n, whole->store->memory_bytes));
+    out->x = (matrix){
+        .n_rows = whole->x.n_rows, .n_cols = n, .sparse = true, .stored = whole->x.stored};
+done:
+    stack_part_clear(&part);
+    return st;
+}
+
 /* The features of one kind. The columns of obs stay with the first part that asks for them. */
 static scw_status cut_kind(dataset_part *out, dataset_part *whole, const int32_t *code, int32_t kind,
                            bool first, bool values)
@@ -217,7 +236,8 @@ static scw_status cut_kind(dataset_part *out, dataset_part *whole, const int32_t
     for (int64_t j = 0; j < whole->m.var.n_rows; j++)
         if (code[j] == kind) from[n++] = j;
     TRY(frame_gather(&out->m.var, &whole->m.var, from, n));
-    if (values) TRY(matrix_select_columns(&out->m.x, &whole->m.x, from, n));
+    if (values && whole->m.store) TRY(select_stored(&out->m, &whole->m, code, kind, n));
+    else if (values) TRY(matrix_select_columns(&out->m.x, &whole->m.x, from, n));
     TRY(take_arrays(out, whole, from, n, first));
     out->obs.n_rows = whole->obs.n_rows;
     TRY(mem_strdup(&out->obs.index_name, whole->obs.index_name));
@@ -243,7 +263,6 @@ static scw_status split(file_parts *out, dataset_part *whole, const strings *kin
     const char *wanted = q->source->modality;
     bool first = true;
 
-    TRY(file_store_load(&whole->m));
     for (int64_t k = 0; k < kinds->n; k++)
         TRY(text_add(&list, "%s%s", k ? ", " : "", kinds->at[k]));
     for (int64_t k = 0; k < kinds->n; k++) {

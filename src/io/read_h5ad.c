@@ -109,6 +109,70 @@ done:
     return st;
 }
 
+static scw_status name_unread(dataset_part *part, const char *group, const char *name)
+{
+    scw_status st = SCW_OK;
+    textbuf path = {0};
+
+    TRY(text_add(&path, "%s%s%s", group, *name ? "/" : "", name));
+    TRY(strings_add(&part->unread, text_get(&path)));
+done:
+    text_clear(&path);
+    return st;
+}
+
+/* Can an element of obsm be read as a matrix of numbers? Frames cannot. */
+static bool is_array(hid_t element)
+{
+    const encoding *row;
+    h5_info info;
+    bool yes = registry_find(&row, element) == SCW_OK && row->read_matrix;
+
+    if (yes && h5_kind_of(element) == H5_DATASET)
+        yes = h5_describe(&info, element) == SCW_OK && info.rank == 2 &&
+              (info.class == H5_CLASS_INTEGER || info.class == H5_CLASS_FLOAT);
+    status_clear();
+    return yes;
+}
+
+/* The arrays of obsm, and the names of what is not read. */
+static scw_status read_beside(dataset_part *part, hid_t group)
+{
+    static const char *const groups[] = {"obsm", "obsp", "varm", "varp", "uns"};
+    scw_status st = SCW_OK;
+    hid_t members = 0, element = 0;
+    strings names = {0};
+    matrix x = {0};
+
+    for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
+        const h5_kind kind = h5_find(group, groups[g]);
+        if (kind == H5_DATASET) TRY(name_unread(part, groups[g], ""));
+        if (kind != H5_GROUP) continue;
+        h5_close(&members);
+        strings_clear(&names);
+        TRY(h5_open_group(&members, group, groups[g]));
+        TRY(h5_list(&names, members));
+        for (int64_t i = 0; i < names.n; i++) {
+            h5_close(&element);
+            const h5_kind member = h5_find(members, names.at[i]);
+            const bool wanted = g == 0 && (member == H5_DATASET || member == H5_GROUP);
+            if (wanted) TRY(h5_open(&element, members, names.at[i]));
+            if (wanted && is_array(element)) {
+                TRY(registry_read_matrix(&x, element, part->obs.n_rows, -1, true));
+                TRY(modality_add_array(&part->m, "obsm", names.at[i], &x));
+            } else {
+                TRY(name_unread(part, groups[g], names.at[i]));
+            }
+        }
+    }
+done:
+    matrix_clear(&x);
+    strings_clear(&names);
+    h5_close(&element);
+    h5_close(&members);
+    return st;
+}
+
 scw_status read_anndata(dataset_part *out, hid_t group, const char *layer, const read_request *q)
 {
     scw_status st = SCW_OK;
@@ -130,6 +194,7 @@ scw_status read_anndata(dataset_part *out, hid_t group, const char *layer, const
     TRY(h5_open(&element, group, x_path));
     TRY(file_store_read(m, element, out->obs.n_rows, m->var.n_rows, q));
     if (q->depth == READ_WHOLE && strcmp(var_path, "var") == 0) TRY(read_layers(m, group, layer));
+    if (q->depth == READ_WHOLE) TRY(read_beside(out, group));
 done:
     mem_free(x_path);
     mem_free(var_path);

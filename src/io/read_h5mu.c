@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "io/file_store.h"
 #include "io/formats.h"
 #include "io/registry.h"
 
@@ -179,6 +180,43 @@ done:
     return st;
 }
 
+/* What a modality's matrix takes in memory; 0 where that cannot be told, which reading it will say. */
+static int64_t size_of(hid_t mod, const char *name, const char *layer)
+{
+    hid_t group = 0, element = 0;
+    char *x = NULL, *var = NULL;
+    int64_t shape[2], bytes = 0;
+
+    if (h5_open_group(&group, mod, name) != SCW_OK ||
+        (anndata_paths(&x, &var, group, layer) != SCW_OK &&
+         anndata_paths(&x, &var, group, NULL) != SCW_OK) ||
+        h5_open(&element, group, x) != SCW_OK ||
+        element_measure(shape, &bytes, element, -1) != SCW_OK)
+        bytes = 0;
+    mem_free(x);
+    mem_free(var);
+    h5_close(&element);
+    h5_close(&group);
+    status_clear();
+    return bytes;
+}
+
+static scw_status share_memory(int64_t **out, hid_t mod, const strings *names,
+                               const read_request *q)
+{
+    scw_status st = SCW_OK;
+    int64_t *size = NULL;
+
+    TRY(mem_new(out, names->n));
+    if (q->options->memory_bytes <= 0) goto done;
+    TRY(mem_new(&size, names->n));
+    for (int64_t k = 0; k < names->n; k++) size[k] = size_of(mod, names->at[k], q->source->layer);
+    read_shares(*out, size, names->n, q->options->memory_bytes);
+done:
+    mem_free(size);
+    return st;
+}
+
 scw_status read_h5mu(file_parts *out, const input *in, const read_request *q)
 {
     scw_status st = SCW_OK;
@@ -187,7 +225,7 @@ scw_status read_h5mu(file_parts *out, const input *in, const read_request *q)
     scw_read_options each = *q->options;
     const read_request one = {q->source, &each, q->depth == READ_WHOLE, q->hooks, NULL};
     bool found = false;
-    int64_t axis;
+    int64_t axis, *share = NULL;
 
     TRY(h5mu_axis(&axis, file));
     st = h5_open_group(&mod, file, "mod");
@@ -197,11 +235,12 @@ scw_status read_h5mu(file_parts *out, const input *in, const read_request *q)
     if (names.n == 0) FAIL(SCW_EDATA, "%s: has no modalities", h5_where(mod));
     if (axis != 1) TRY(read_global(out, file, q->hooks));
     TRY(mem_new(&out->parts, names.n));
-    if (each.memory_bytes > 0) each.memory_bytes = each.memory_bytes / names.n + 1;
+    TRY(share_memory(&share, mod, &names, q));
     for (int64_t k = 0; k < names.n; k++) {
         dataset_part *part = &out->parts[k];
         TRY(log_check_cancel(q->hooks));
         out->n_parts = (int)k + 1;
+        each.memory_bytes = share[k];
         TRY(read_modality(part, mod, names.at[k], &found, &one));
         if (axis == 1) TRY(as_batch(part));
         if (out->has_global)
@@ -211,6 +250,7 @@ scw_status read_h5mu(file_parts *out, const input *in, const read_request *q)
     if (q->source->layer && !found)
         FAIL(SCW_ENOTFOUND, "%s: no modality has a layer '%s'", in->path, q->source->layer);
 done:
+    mem_free(share);
     strings_clear(&names);
     h5_close(&mod);
     return st;

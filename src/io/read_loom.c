@@ -13,10 +13,17 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "io/element.h"
-#include "io/formats.h"
+#include "io/entry_store.h"
 #include "io/h5_array.h"
 
 #define BLOCK_VALUES (1 << 20)
+
+static int64_t rows_a_block(const h5_array *a)
+{
+    int64_t step = a->width < BLOCK_VALUES ? BLOCK_VALUES / (a->width ? a->width : 1) : 1;
+
+    return a->chunked && step > a->chunk_rows ? step - step % a->chunk_rows : step;
+}
 
 /* The matrix turned to cells x features, zeros dropped. `turned`: it is cells x features already. */
 static scw_status read_turned(matrix *out, hid_t dataset, bool turned, bool exact,
@@ -33,8 +40,7 @@ static scw_status read_turned(matrix *out, hid_t dataset, bool turned, bool exac
     if (a.n > INT32_MAX || a.width > INT32_MAX)
         FAIL(SCW_EFORMAT, "%s: a matrix of %lld x %lld is out of range", h5_where(dataset),
              (long long)a.n, (long long)a.width);
-    int64_t step = a.width < BLOCK_VALUES ? BLOCK_VALUES / (a.width ? a.width : 1) : 1;
-    if (a.chunked && step > a.chunk_rows) step -= step % a.chunk_rows;
+    const int64_t step = rows_a_block(&a);
     TRY(matrix_builder_init(&b, a.n, a.width, exact));
     TRY(mem_new(&block, step * a.width));
     for (int64_t from = 0; from < a.n; from += step) {
@@ -58,6 +64,131 @@ done:
     matrix_clear(&rows);
     matrix_builder_clear(&b);
     h5_array_close(&a);
+    return st;
+}
+
+/* The dataset once more, from its beginning, for readers of a matrix that stays there. */
+typedef struct dense_origin {
+    char *path, *element;
+    bool turned;
+} dense_origin;
+
+typedef struct dense_source {
+    hid_t file;
+    h5_array a;
+    bool turned;
+    double *block;
+    int64_t step, from, n, at; /* rows of the block in the file, values taken of it */
+} dense_source;
+
+static scw_status next_values(void *self, int64_t *n, int32_t *rows, int32_t *cols, double *values,
+                              int64_t room)
+{
+    scw_status st = SCW_OK;
+    dense_source *s = self;
+
+    *n = 0;
+    while (*n < room) {
+        if (s->at == s->n * s->a.width) {
+            s->from += s->n;
+            s->n = s->a.n - s->from < s->step ? s->a.n - s->from : s->step;
+            s->at = 0;
+            if (s->n <= 0) break;
+            TRY(h5_array_read(s->block, NUMBER_F64, &s->a, s->from, s->n));
+        }
+        for (; s->at < s->n * s->a.width && *n < room; s->at++) {
+            if (s->block[s->at] == 0) continue;
+            const int32_t line = (int32_t)(s->from + s->at / s->a.width);
+            const int32_t place = (int32_t)(s->at % s->a.width);
+            rows[*n] = s->turned ? line : place;
+            cols[*n] = s->turned ? place : line;
+            values[(*n)++] = s->block[s->at];
+        }
+    }
+done:
+    return st;
+}
+
+static void close_source(void *self)
+{
+    dense_source *s = self;
+
+    h5_array_close(&s->a);
+    mem_free(s->block);
+    h5_close(&s->file);
+    mem_free(s);
+}
+
+static scw_status open_origin(entry_source *out, const void *self)
+{
+    scw_status st = SCW_OK;
+    const dense_origin *o = self;
+    h5_session session;
+    hid_t element = 0;
+    dense_source *s = NULL;
+
+    h5_session_begin(&session);
+    TRY(mem_new(&s, 1));
+    s->turned = o->turned;
+    TRY(h5_file_open(&s->file, o->path));
+    TRY(h5_open(&element, s->file, o->element));
+    TRY(h5_array_open(&s->a, element, 2));
+    s->step = rows_a_block(&s->a);
+    TRY(mem_new(&s->block, s->step * s->a.width));
+    *out = (entry_source){s, next_values, close_source};
+    s = NULL;
+done:
+    h5_close(&element);
+    if (s) close_source(s);
+    h5_session_end(&session);
+    return st;
+}
+
+static void close_origin(void *self)
+{
+    dense_origin *o = self;
+
+    mem_free(o->path);
+    mem_free(o->element);
+    mem_free(o);
+}
+
+static scw_status leave_matrix(modality *m, const input *in, const char *element, const h5_info *info,
+                               bool turned, const read_request *q)
+{
+    scw_status st = SCW_OK;
+    dense_origin *o = NULL;
+
+    m->x = (matrix){.n_rows = info->dim[!turned],
+                    .n_cols = info->dim[turned],
+                    .sparse = true,
+                    .stored = h5_number_type(info, info->is_signed && info->class != H5_CLASS_BOOL)};
+    TRY(mem_new(&o, 1));
+    o->turned = turned;
+    TRY(mem_strdup(&o->path, in->path));
+    TRY(mem_strdup(&o->element, element));
+    const entry_origin origin = {o, open_origin, close_origin, info->n};
+    o = NULL;
+    TRY(entry_store_leave(m, &origin, in->path, q));
+done:
+    if (o) close_origin(o);
+    return st;
+}
+
+/* The matrix of a file, in memory or left there. */
+static scw_status read_or_leave(modality *m, const input *in, hid_t dataset, const char *element,
+                                bool turned, const read_request *q)
+{
+    scw_status st = SCW_OK;
+    h5_info info;
+
+    TRY(h5_describe(&info, dataset));
+    const bool numbers = info.rank == 2 && info.dim[0] <= INT32_MAX && info.dim[1] <= INT32_MAX;
+    if (numbers && entry_store_wanted(info.n, info.dim[!turned], in, q))
+        TRY(leave_matrix(m, in, element, &info, turned, q));
+    else
+        TRY(read_turned(&m->x, dataset, turned, q->depth == READ_WHOLE, q->hooks));
+done:
     return st;
 }
 
@@ -192,16 +323,14 @@ done:
 
 /* ------------------------------------------------------------------ loom: layers and graphs */
 
-static scw_status open_layer(hid_t *out, const input *in, const char *layer)
+static scw_status open_layer(hid_t *out, textbuf *path, const input *in, const char *layer)
 {
     scw_status st = SCW_OK;
-    textbuf path = {0};
 
-    if (!layer || strcmp(layer, "X") == 0) return h5_open(out, in->hdf5, "matrix");
-    TRY(text_add(&path, "layers/%s", layer));
-    TRY(h5_open(out, in->hdf5, text_get(&path)));
+    if (!layer || strcmp(layer, "X") == 0) TRY(text_add(path, "matrix"));
+    else TRY(text_add(path, "layers/%s", layer));
+    TRY(h5_open(out, in->hdf5, text_get(path)));
 done:
-    text_clear(&path);
     return st;
 }
 
@@ -302,12 +431,13 @@ scw_status read_loom(file_parts *out, const input *in, const read_request *q)
     hid_t element = 0;
     dataset_part part = {0};
     int64_t shape[2] = {0, 0};
+    textbuf path = {0};
 
-    TRY(open_layer(&element, in, q->source->layer));
+    TRY(open_layer(&element, &path, in, q->source->layer));
     TRY(shape_of(shape, element));
     TRY(read_attrs(&part.m.var, &part.m, in, false, shape[0], q));
     TRY(read_attrs(&part.obs, &part.m, in, true, shape[1], q));
-    TRY(read_turned(&part.m.x, element, false, q->depth == READ_WHOLE, q->hooks));
+    TRY(read_or_leave(&part.m, in, element, text_get(&path), false, q));
     if (q->depth == READ_WHOLE) {
         TRY(read_loom_layers(&part.m, in, q));
         TRY(read_graphs(&part.m, in, false, shape[0]));
@@ -315,6 +445,7 @@ scw_status read_loom(file_parts *out, const input *in, const read_request *q)
     }
     TRY(parts_add(out, &part, in->path, q));
 done:
+    text_clear(&path);
     dataset_part_clear(&part);
     h5_close(&element);
     return st;
@@ -360,7 +491,7 @@ scw_status read_matilda(file_parts *out, const input *in, const read_request *q)
     if (!turned && (shape[0] != p || shape[1] != n))
         FAIL(SCW_EFORMAT, "%s: is %lld x %lld, expected %lld features x %lld barcodes",
              h5_where(element), (long long)shape[0], (long long)shape[1], (long long)p, (long long)n);
-    TRY(read_turned(&part.m.x, element, turned, q->depth == READ_WHOLE, q->hooks));
+    TRY(read_or_leave(&part.m, in, element, "matrix/data", turned, q));
     TRY(parts_add(out, &part, in->path, q));
 done:
     dataset_part_clear(&part);

@@ -6,9 +6,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "io/number.h"
 
+#define ENTRIES_AT_ONCE 16384
 #define LINES_A_CHECK 65536 /* how often is the host asked whether to stop */
 /* A matrix that is longer, and has more rows or columns for each entry, is nearly all names: a small
  * file that asks for all memory. */
@@ -17,29 +19,37 @@
 
 typedef enum symmetry { GENERAL, SYMMETRIC, SKEW } symmetry;
 
-typedef struct mtx_reader {
+struct mtx_reader {
+    byte_stream *from;
     line_reader lines;
-    matrix_builder b;
     bool array, pattern, integer, exchange;
     symmetry shape;
     int64_t n_rows, n_cols, n_entries;
+    int64_t done;        /* entries read; of an array the column */
+    int64_t row;         /* of an array */
     bool all_float, all_int32; /* every number so far is one */
-    bool keep;                 /* the values, not only the shape */
     const scw_hooks *hooks;
     const rule_sink *faults;
-} mtx_reader;
+};
+
+/* Room for what is read next. */
+typedef struct entries {
+    int64_t n, room;
+    int32_t *rows, *cols;
+    double *values;
+} entries;
 
 static scw_status wrong(const mtx_reader *r, const char *what)
 {
     return rule_broken(NULL, RULE_HEADER_VALID, SCW_EFORMAT, "%s: line %lld: %s",
-                       bytes_name(r->lines.from), (long long)r->lines.number, what);
+                       bytes_name(r->from), (long long)r->lines.number, what);
 }
 
 /* A line of values that is passed over when someone wants to hear of all. */
 static scw_status wrong_line(const mtx_reader *r, rule_id rule, const char *what)
 {
     return rule_broken(r->faults, rule, SCW_EFORMAT, "%s: line %lld: %s",
-                       bytes_name(r->lines.from), (long long)r->lines.number, what);
+                       bytes_name(r->from), (long long)r->lines.number, what);
 }
 
 /* The next word of a line; *at moves behind it. "" at the end. */
@@ -131,7 +141,7 @@ static scw_status read_size(mtx_reader *r)
     const int64_t longest = r->n_rows > r->n_cols ? r->n_rows : r->n_cols;
     if (longest > MOST_EMPTY && longest / MANY_A_ENTRY > r->n_entries)
         BREAK(RULE_SIZE_HONEST, SCW_EFORMAT,
-              "%s: line %lld: %lld rows and %lld columns for %lld entries", bytes_name(r->lines.from),
+              "%s: line %lld: %lld rows and %lld columns are far more than the %lld entries need", bytes_name(r->from),
               (long long)r->lines.number, (long long)r->n_rows, (long long)r->n_cols,
               (long long)r->n_entries);
     if (r->shape != GENERAL && r->n_rows != r->n_cols)
@@ -140,19 +150,19 @@ done:
     return st;
 }
 
-static scw_status add(mtx_reader *r, int64_t row, int64_t col, double v)
+static void put(entries *e, const mtx_reader *r, int64_t row, int64_t col, double v)
 {
-    scw_status st = SCW_OK;
+    e->rows[e->n] = (int32_t)(r->exchange ? col : row);
+    e->cols[e->n] = (int32_t)(r->exchange ? row : col);
+    e->values[e->n++] = v;
+}
 
-    if (!r->keep) goto done;
+static void add(entries *e, mtx_reader *r, int64_t row, int64_t col, double v)
+{
     r->all_float &= (double)(float)v == v || isnan(v);
     r->all_int32 &= v >= INT32_MIN && v <= INT32_MAX;
-    TRY(matrix_builder_add(&r->b, r->exchange ? col : row, r->exchange ? row : col, v));
-    if (r->shape != GENERAL && row != col)
-        TRY(matrix_builder_add(&r->b, r->exchange ? row : col, r->exchange ? col : row,
-                               r->shape == SKEW ? -v : v));
-done:
-    return st;
+    put(e, r, row, col, v);
+    if (r->shape != GENERAL && row != col) put(e, r, col, row, r->shape == SKEW ? -v : v);
 }
 
 static scw_status take_value(double *out, mtx_reader *r, const char **at)
@@ -175,22 +185,23 @@ static scw_status take_value(double *out, mtx_reader *r, const char **at)
     return SCW_OK;
 }
 
-static scw_status read_coordinates(mtx_reader *r)
+static scw_status read_coordinates(entries *e, mtx_reader *r)
 {
     scw_status st = SCW_OK;
     char *line;
 
-    for (int64_t k = 0;; k++) {
+    while (e->n + 2 <= e->room) {
         int64_t row, col;
         double v;
         TRY(next_data(&line, r));
         if (!line) {
-            if (k < r->n_entries)
+            if (r->done < r->n_entries)
                 BREAK(RULE_ENTRY_COUNT, SCW_EFORMAT, "%s: ends after %lld of %lld entries",
-                      bytes_name(r->lines.from), (long long)k, (long long)r->n_entries);
+                      bytes_name(r->from), (long long)r->done, (long long)r->n_entries);
             break;
         }
-        if (k == r->n_entries) return wrong_line(r, RULE_ENTRY_COUNT, "more entries than the size says");
+        if (r->done++ == r->n_entries)
+            return wrong_line(r, RULE_ENTRY_COUNT, "more entries than the size says");
         const char *at = line;
         if (!take_int(&row, &at) || !take_int(&col, &at)) {
             TRY(wrong_line(r, RULE_FIELD_COUNT, "expected row, column and value"));
@@ -199,65 +210,151 @@ static scw_status read_coordinates(mtx_reader *r)
         if (row < 1 || row > r->n_rows || col < 1 || col > r->n_cols) {
             TRY(rule_broken(r->faults, RULE_ENTRY_IN_RANGE, SCW_EFORMAT,
                             "%s: line %lld: entry (%lld, %lld) is outside the matrix of %lld x %lld; "
-                            "counting begins at 1", bytes_name(r->lines.from),
-                            (long long)r->lines.number, (long long)row, (long long)col,
-                            (long long)r->n_rows, (long long)r->n_cols));
+                            "counting begins at 1", bytes_name(r->from), (long long)r->lines.number,
+                            (long long)row, (long long)col, (long long)r->n_rows,
+                            (long long)r->n_cols));
             continue;
         }
         TRY(take_value(&v, r, &at));
-        TRY(add(r, row - 1, col - 1, v));
+        add(e, r, row - 1, col - 1, v);
     }
 done:
     return st;
 }
 
-/* An array is written column by column; of a symmetric one only what is on and below the diagonal. */
-static scw_status read_array(mtx_reader *r)
+/* First row of a column of an array: of a symmetric one only what is on and below the diagonal is there. */
+static int64_t first_row(const mtx_reader *r, int64_t col)
+{
+    return r->shape == GENERAL ? 0 : r->shape == SKEW ? col + 1 : col;
+}
+
+/* An array is written column by column. */
+static scw_status read_array(entries *e, mtx_reader *r)
 {
     scw_status st = SCW_OK;
     char *line;
 
-    for (int64_t j = 0; j < r->n_cols; j++) {
-        for (int64_t i = r->shape == GENERAL ? 0 : r->shape == SKEW ? j + 1 : j; i < r->n_rows; i++) {
-            double v;
-            TRY(next_data(&line, r));
-            if (!line) return wrong_line(r, RULE_ENTRY_COUNT, "the file ends before the last value");
-            const char *at = line;
-            TRY(take_value(&v, r, &at));
-            if (v != 0) TRY(add(r, i, j, v));
+    while (r->done < r->n_cols && e->n + 2 <= e->room) {
+        if (r->row >= r->n_rows) {
+            r->row = ++r->done < r->n_cols ? first_row(r, r->done) : 0;
+            continue;
         }
+        double v;
+        TRY(next_data(&line, r));
+        if (!line) return wrong_line(r, RULE_ENTRY_COUNT, "the file ends before the last value");
+        const char *at = line;
+        TRY(take_value(&v, r, &at));
+        if (v != 0) add(e, r, r->row, r->done, v);
+        r->row++;
     }
+    if (r->done < r->n_cols) goto done;
     TRY(next_data(&line, r));
     if (line) return wrong_line(r, RULE_ENTRY_COUNT, "more values than the size says");
 done:
     return st;
 }
 
-scw_status read_mtx(matrix *out, byte_stream *from, bool exchange, const read_request *q)
+scw_status mtx_next(void *self, int64_t *n, int32_t *rows, int32_t *cols, double *values,
+                    int64_t room)
+{
+    mtx_reader *r = self;
+    entries e = {0, room, rows, cols, values};
+    scw_status st = r->array ? read_array(&e, r) : read_coordinates(&e, r);
+
+    *n = e.n;
+    return st;
+}
+
+scw_status mtx_open(mtx_reader **out, byte_stream *from, bool exchange, const scw_hooks *hooks,
+                    const rule_sink *faults)
 {
     scw_status st = SCW_OK;
-    mtx_reader r = {.lines = {.from = from}, .exchange = exchange, .hooks = q->hooks,
-                    .keep = q->depth != READ_FRAMES, .faults = q->faults,
-                    .all_float = true, .all_int32 = true};
+    mtx_reader *r = NULL;
+
+    *out = NULL;
+    TRY(mem_new(&r, 1));
+    *r = (mtx_reader){.from = from, .lines = {.from = from}, .exchange = exchange, .hooks = hooks, .faults = faults,
+                      .all_float = true, .all_int32 = true};
+    from = NULL;
+    TRY(read_banner(r));
+    TRY(read_size(r));
+    if (r->array) r->row = first_row(r, 0);
+    *out = r;
+    r = NULL;
+done:
+    bytes_free(from);
+    mtx_close(r);
+    return st;
+}
+
+void mtx_close(void *self)
+{
+    mtx_reader *r = self;
+
+    if (!r) return;
+    lines_clear(&r->lines);
+    bytes_free(r->from);
+    mem_free(r);
+}
+
+void mtx_shape(int64_t shape[2], int64_t *n_entries, const mtx_reader *r)
+{
+    shape[0] = r->exchange ? r->n_cols : r->n_rows;
+    shape[1] = r->exchange ? r->n_rows : r->n_cols;
+    *n_entries = r->array ? r->n_rows * r->n_cols : r->n_entries;
+    if (!r->array && r->shape != GENERAL && *n_entries < INT64_MAX / 2) *n_entries *= 2;
+}
+
+/* Entries to the end: into the builder, or only looked at. */
+static scw_status read_through(matrix_builder *b, mtx_reader *r)
+{
+    scw_status st = SCW_OK;
+    int32_t *rows = NULL, *cols = NULL;
+    double *values = NULL;
+    int64_t n;
+
+    TRY(mem_new(&rows, ENTRIES_AT_ONCE));
+    TRY(mem_new(&cols, ENTRIES_AT_ONCE));
+    TRY(mem_new(&values, ENTRIES_AT_ONCE));
+    do {
+        TRY(mtx_next(r, &n, rows, cols, values, ENTRIES_AT_ONCE));
+        for (int64_t k = 0; b && k < n; k++)
+            TRY(matrix_builder_add(b, rows[k], cols[k], values[k]));
+    } while (n > 0);
+done:
+    mem_free(rows);
+    mem_free(cols);
+    mem_free(values);
+    return st;
+}
+
+static number_type type_read(const mtx_reader *r)
+{
+    if (r->integer) return r->all_int32 ? NUMBER_I32 : NUMBER_I64;
+    return r->all_float ? NUMBER_F32 : NUMBER_F64;
+}
+
+scw_status mtx_look(number_type *stored, mtx_reader *r)
+{
+    scw_status st = read_through(NULL, r);
+
+    *stored = type_read(r);
+    return st;
+}
+
+scw_status mtx_read(matrix *out, mtx_reader *r, bool exact)
+{
+    scw_status st = SCW_OK;
+    matrix_builder b = {0};
+    int64_t shape[2], n;
 
     *out = (matrix){0};
-    TRY(read_banner(&r));
-    TRY(read_size(&r));
-    if (r.keep)
-        st = matrix_builder_init(&r.b, exchange ? r.n_cols : r.n_rows,
-                                 exchange ? r.n_rows : r.n_cols, q->depth == READ_WHOLE);
-    if (st != SCW_OK) TRY(status_prefix(st, "%s", bytes_name(from)));
-    TRY(r.array ? read_array(&r) : read_coordinates(&r));
-    if (!r.keep) {
-        *out = (matrix){.n_rows = exchange ? r.n_cols : r.n_rows,
-                        .n_cols = exchange ? r.n_rows : r.n_cols, .sparse = true};
-        goto done;
-    }
-    r.b.m.stored = r.integer ? (r.all_int32 ? NUMBER_I32 : NUMBER_I64)
-                             : (r.all_float ? NUMBER_F32 : NUMBER_F64);
-    TRY(matrix_builder_finish(out, &r.b));
+    mtx_shape(shape, &n, r);
+    TRY(matrix_builder_init(&b, shape[0], shape[1], exact));
+    TRY(read_through(&b, r));
+    b.m.stored = type_read(r);
+    TRY(matrix_builder_finish(out, &b));
 done:
-    matrix_builder_clear(&r.b);
-    lines_clear(&r.lines);
+    matrix_builder_clear(&b);
     return st;
 }

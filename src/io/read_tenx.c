@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "io/element.h"
+#include "io/file_store.h"
 #include "io/formats.h"
 
 bool is_tenx(const input *in)
@@ -55,8 +56,8 @@ done:
 }
 
 /* The matrix of a group whose shape must be that of the names. */
-static scw_status read_counts(matrix *out, hid_t group, int64_t n_cells, int64_t n_features,
-                              bool exact)
+static scw_status read_counts(modality *m, hid_t group, int64_t n_cells, int64_t n_features,
+                              const read_request *q)
 {
     scw_status st = SCW_OK;
     hid_t element = 0;
@@ -70,10 +71,7 @@ static scw_status read_counts(matrix *out, hid_t group, int64_t n_cells, int64_t
         FAIL(SCW_EFORMAT, "%s: is %lld x %lld, expected %lld features x %lld barcodes",
              h5_where(element), (long long)shape[0], (long long)shape[1], (long long)n_features,
              (long long)n_cells);
-    TRY(element_compressed(out, group, n_cells, n_features, exact));
-    st = matrix_canonical(out);
-    if (st == SCW_EFORMAT) st = status_prefix(st, "%s", h5_where(group));
-    TRY(st);
+    TRY(file_store_read_vectors(m, group, n_cells, n_features, q));
 done:
     h5_close(&element);
     return st;
@@ -146,7 +144,7 @@ scw_status read_tenx(file_parts *out, const input *in, const read_request *q)
     TRY(mem_strdup(&part.obs.index_name, "_index"));
     TRY(read_names(&part.obs.index, group, "barcodes"));
     part.obs.n_rows = part.obs.index.n;
-    TRY(read_counts(&part.m.x, group, part.obs.n_rows, part.m.var.n_rows, q->depth == READ_WHOLE));
+    TRY(read_counts(&part.m, group, part.obs.n_rows, part.m.var.n_rows, q));
     TRY(parts_add(out, &part, in->path, q));
 done:
     dataset_part_clear(&part);
@@ -194,10 +192,10 @@ bool is_tenx_old(const input *in)
 
 typedef struct genome {
     strings cells, ids, names;
-    matrix x;
+    modality m; /* the matrix alone */
 } genome;
 
-static scw_status read_genome(genome *out, hid_t file, const char *name, bool exact)
+static scw_status read_genome(genome *out, hid_t file, const char *name, const read_request *q)
 {
     scw_status st = SCW_OK;
     hid_t group = 0;
@@ -212,7 +210,7 @@ static scw_status read_genome(genome *out, hid_t file, const char *name, bool ex
         FAIL(SCW_EFORMAT, "%s: has %lld genes and %lld gene_names", h5_where(group),
              (long long)out->ids.n, (long long)out->names.n);
     TRY(check_unique(&out->cells, "cell", h5_where(group), "barcodes must differ"));
-    TRY(read_counts(&out->x, group, out->cells.n, out->ids.n, exact));
+    TRY(read_counts(&out->m, group, out->cells.n, out->ids.n, q));
 done:
     h5_close(&group);
     return st;
@@ -282,14 +280,15 @@ static scw_status join_genomes(dataset_part *part, genome *g, int64_t n, bool ex
     TRY(list_cells(&part->obs.index, &row, g, n));
     part->obs.n_rows = part->obs.index.n;
     if (n == 1) {
-        part->m.x = g[0].x;
-        g[0].x = (matrix){0};
+        part->m.x = g[0].m.x;
+        part->m.store = g[0].m.store;
+        g[0].m = (modality){0};
         goto done;
     }
     TRY(matrix_builder_init(&b, part->obs.n_rows, part->m.var.n_rows, exact));
-    b.m.stored = g[0].x.stored;
+    b.m.stored = g[0].m.x.stored;
     for (int64_t k = 0; k < n; k++) {
-        const matrix *m = &g[k].x;
+        const matrix *m = &g[k].m.x;
         b.m.stored = number_type_join(b.m.stored, m->stored);
         for (int64_t i = 0; i < m->n_rows; i++)
             for (int64_t e = m->indptr[i]; e < m->indptr[i + 1]; e++)
@@ -314,7 +313,10 @@ scw_status read_tenx_old(file_parts *out, const input *in, const read_request *q
 
     TRY(tenx_genomes(&names, in->hdf5));
     TRY(mem_new(&g, names.n));
-    for (int64_t k = 0; k < names.n; k++) TRY(read_genome(&g[k], in->hdf5, names.at[k], q->depth == READ_WHOLE));
+    scw_read_options whole = *q->options;
+    if (names.n > 1) whole.memory_bytes = 0; /* several genomes are put together in memory */
+    const read_request each = {q->source, &whole, q->depth, q->hooks, q->faults};
+    for (int64_t k = 0; k < names.n; k++) TRY(read_genome(&g[k], in->hdf5, names.at[k], &each));
     TRY(list_features(&part.m.var, g, &names));
     TRY(mem_strdup(&part.obs.index_name, "_index"));
     TRY(join_genomes(&part, g, names.n, q->depth == READ_WHOLE));
@@ -324,7 +326,7 @@ done:
         strings_clear(&g[k].cells);
         strings_clear(&g[k].ids);
         strings_clear(&g[k].names);
-        matrix_clear(&g[k].x);
+        modality_clear(&g[k].m);
     }
     mem_free(g);
     strings_clear(&names);

@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "io/formats.h"
+#include "io/entry_store.h"
 #include "io/read_mtx.h"
 
 #define MOST_FIELDS 16
@@ -299,21 +299,105 @@ done:
 
 /* ------------------------------------------------------------------ reading */
 
+/* The matrix member once more, from its beginning, for readers of a matrix that stays there. */
+typedef struct mtx_origin {
+    char *path, *member; /* NULL: the file itself */
+    bool exchange;
+} mtx_origin;
+
+static scw_status open_matrix(mtx_reader **out, const input *in, const char *member, bool exchange,
+                              const scw_hooks *hooks, const rule_sink *faults)
+{
+    scw_status st = SCW_OK;
+    byte_stream *s = NULL;
+
+    TRY(input_stream(&s, in, member));
+    TRY(mtx_open(out, s, exchange, hooks, faults));
+done:
+    return st;
+}
+
+static scw_status open_origin(entry_source *out, const void *self)
+{
+    scw_status st = SCW_OK;
+    const mtx_origin *o = self;
+    input in = {0};
+    mtx_reader *r = NULL;
+
+    TRY(input_open(&in, o->path));
+    TRY(open_matrix(&r, &in, o->member, o->exchange, NULL, NULL));
+    *out = (entry_source){r, mtx_next, mtx_close};
+done:
+    input_close(&in);
+    return st;
+}
+
+static void close_origin(void *self)
+{
+    mtx_origin *o = self;
+
+    mem_free(o->path);
+    mem_free(o->member);
+    mem_free(o);
+}
+
+static scw_status leave_matrix(modality *m, mtx_reader *r, const input *in, const char *member,
+                               bool exchange, const read_request *q)
+{
+    scw_status st = SCW_OK;
+    mtx_origin *o = NULL;
+    int64_t shape[2], n;
+
+    mtx_shape(shape, &n, r);
+    m->x = (matrix){.n_rows = shape[0], .n_cols = shape[1], .sparse = true};
+    if (q->depth == READ_WHOLE) TRY(mtx_look(&m->x.stored, r));
+    TRY(mem_new(&o, 1));
+    o->exchange = exchange;
+    TRY(mem_strdup(&o->path, in->path));
+    TRY(mem_strdup(&o->member, member));
+    const entry_origin origin = {o, open_origin, close_origin, n};
+    o = NULL;
+    TRY(entry_store_leave(m, &origin, in->path, q));
+done:
+    if (o) close_origin(o);
+    return st;
+}
+
+static scw_status read_matrix(modality *m, const input *in, const char *member,
+                              const read_request *q)
+{
+    scw_status st = SCW_OK;
+    const bool exchange = q->options->rows != SCW_ROWS_CELLS;
+    mtx_reader *r = NULL;
+    int64_t shape[2], n;
+
+    TRY(open_matrix(&r, in, member, exchange, q->hooks, q->faults));
+    mtx_shape(shape, &n, r);
+    if (q->depth == READ_FRAMES) {
+        m->x = (matrix){.n_rows = shape[0], .n_cols = shape[1], .sparse = true};
+        TRY(mtx_look(&m->x.stored, r));
+    } else if (entry_store_wanted(n, shape[0], in, q)) {
+        TRY(leave_matrix(m, r, in, member, exchange, q));
+    } else {
+        TRY(mtx_read(&m->x, r, q->depth == READ_WHOLE));
+    }
+done:
+    mtx_close(r);
+    return st;
+}
+
 /* `names`: where the files of names lie, which need not be where the matrix is. */
 static scw_status read_members(dataset_part *part, const input *in, const input *names,
                                const triplet *t, const read_request *q)
 {
     scw_status st = SCW_OK;
-    byte_stream *s = NULL;
 
-    TRY(input_stream(&s, in, t->matrix));
-    TRY(read_mtx(&part->m.x, s, q->options->rows != SCW_ROWS_CELLS, q));
+    TRY(read_matrix(&part->m, in, t->matrix, q));
     TRY(t->features ? read_features(&part->m.var, names, t->features, part->m.x.n_cols, q->faults)
                     : number_names(&part->m.var, part->m.x.n_cols, "feature_"));
     TRY(t->cells ? read_cells(&part->obs, names, t->cells, part->m.x.n_rows, q->faults)
                  : number_names(&part->obs, part->m.x.n_rows, "cell_"));
 done:
-    bytes_free(s);
     return st;
 }
 

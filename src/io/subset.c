@@ -332,20 +332,20 @@ done:
     return st;
 }
 
-scw_status dataset_write_subset(const scw_dataset *d, const uint8_t *keep_obs, int which,
-                                const uint8_t *keep_var, const char *path, const scw_hooks *hooks)
+static bool ends_with(const char *path, const char *ending)
+{
+    size_t n = strlen(path), e = strlen(ending);
+    return n >= e && strcmp(path + n - e, ending) == 0;
+}
+
+static scw_status write_cut(const scw_dataset *d, const uint8_t *keep_obs, int which,
+                            const uint8_t *keep_var, const char *path, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    h5_session session;
     atomic_file f = {0};
     hid_t from = 0, to = 0;
-
-    h5_session_begin(&session);
-    TRY(write_parts_check(d));
-    if (d->n_files != 1)
-        FAIL(SCW_EINVAL, "a filter takes one file, not %d; join them into an .h5mu first",
-             d->n_files);
     const bool whole_set = d->files[0].modality == NULL;
+
     TRY(h5_file_open(&from, d->files[0].path));
     TRY(atomic_file_begin(&f, path));
     TRY(h5_file_create(&to, f.temporary, whole_set ? H5MU_USERBLOCK : 0));
@@ -358,6 +358,59 @@ done:
     h5_close(&to);
     h5_close(&from);
     atomic_file_clear(&f);
+    return st;
+}
+
+static bool same_names(const strings *a, const strings *b)
+{
+    if (a->n != b->n) return false;
+    for (int64_t i = 0; i < a->n; i++)
+        if (strcmp(a->at[i], b->at[i]) != 0) return false;
+    return true;
+}
+
+/* The set as one file beside the target, which is cut in its place. */
+static scw_status cut_by_way(const scw_dataset *d, const uint8_t *keep_obs, int which,
+                             const uint8_t *keep_var, const char *path, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    atomic_file stage = {0};
+    scw_dataset *one = NULL;
+    const bool h5ad = ends_with(path, ".h5ad");
+    const scw_read_options names_only = {.leave_matrices = 1};
+    int there = -1;
+
+    if (h5ad && d->n_modalities > 1)
+        FAIL(SCW_EINVAL, "%s: an .h5ad holds one modality, the set %d; write an .h5mu", path,
+             d->n_modalities);
+    TRY(atomic_file_begin(&stage, path));
+    TRY(dataset_write_native(d, stage.temporary, h5ad, hooks));
+    const scw_source source = {.path = stage.temporary, .modality = d->modalities[0].name};
+    TRY(scw_dataset_open(&one, &source, 1, &names_only, NULL));
+    for (int k = 0; k < one->n_modalities; k++)
+        if (strcmp(one->modalities[k].name, d->modalities[which].name) == 0) there = k;
+    if (there < 0 || !same_names(&one->obs.index, &d->obs.index) ||
+        !same_names(&one->modalities[there].var.index, &d->modalities[which].var.index))
+        FAIL(SCW_EDATA, "%s: has changed since it was read", d->files[0].path);
+    TRY(write_cut(one, keep_obs, there, keep_var, path, hooks));
+done:
+    scw_dataset_free(one);
+    atomic_file_clear(&stage);
+    return st;
+}
+
+scw_status dataset_write_subset(const scw_dataset *d, const uint8_t *keep_obs, int which,
+                                const uint8_t *keep_var, const char *path, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    h5_session session;
+
+    h5_session_begin(&session);
+    TRY(write_parts_check(d));
+    TRY(d->n_files == 1 && d->files[0].native && !d->stacked
+            ? write_cut(d, keep_obs, which, keep_var, path, hooks)
+            : cut_by_way(d, keep_obs, which, keep_var, path, hooks));
+done:
     h5_session_end(&session);
     return st;
 }

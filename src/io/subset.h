@@ -21,8 +21,9 @@ typedef struct axis_choice {
 SCW_CHECKED scw_status axis_choice_of(axis_choice *out, const uint8_t *mask, int64_t n_before);
 void axis_choice_clear(axis_choice *a);
 
-/* The set's one file, without the cells whose keep_obs [n_obs] is 0, and without the features of
- * modality `which` whose keep_var is 0. Atomically. */
+/* The set's file, without the cells whose keep_obs [n_obs] is 0, and without the features of
+ * modality `which` whose keep_var is 0. Atomically. Several files, and other formats than .h5ad and .h5mu,
+ * become one file beside `path` first. */
 SCW_CHECKED scw_status dataset_write_subset(const scw_dataset *d, const uint8_t *keep_obs,
                                             int which, const uint8_t *keep_var, const char *path,
                                             const scw_hooks *hooks);

@@ -337,7 +337,7 @@ scw_status write_legacy_frame(hid_t parent, const char *name, const frame *f)
 /* ------------------------------------------------------------------ matrices and arrays */
 
 /* Little-endian types of files. */
-static hid_t stored_type(number_type t)
+hid_t write_number_type(number_type t)
 {
     switch (t) {
     case NUMBER_F32: return H5T_IEEE_F32LE;
@@ -359,7 +359,7 @@ static scw_status write_values(hid_t *out, hid_t parent, const char *name, const
                                const int64_t *dim)
 {
     if (m->exact)
-        return h5_write_as(out, parent, name, stored_type(m->stored), H5T_NATIVE_DOUBLE, rank, dim,
+        return h5_write_as(out, parent, name, write_number_type(m->stored), H5T_NATIVE_DOUBLE, rank, dim,
                            m->exact);
     return h5_write_array(out, parent, name, H5T_NATIVE_FLOAT, rank, dim, m->values);
 }

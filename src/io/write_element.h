@@ -30,4 +30,7 @@ SCW_CHECKED scw_status write_ranking(hid_t uns, const results_ranking *r);
 /* Name under which a key is stored: '/' separates levels in HDF5, so it becomes '_'. */
 SCW_CHECKED scw_status write_safe_key(char **out, const char *key);
 
+/* How numbers of a type lie in files; a constant of HDF5's. */
+hid_t write_number_type(number_type t);
+
 #endif

@@ -18,6 +18,7 @@
 #include "io/element.h"
 #include "io/formats.h"
 #include "io/registry.h"
+#include "io/write_blocks.h"
 #include "io/write_element.h"
 #include "scweave/version.h"
 
@@ -303,18 +304,30 @@ done:
     return st;
 }
 
+/* X in blocks, wherever it is: the same bytes. Values that were read for computing are floats. */
+static scw_status write_x(hid_t group, const modality *m)
+{
+    scw_status st = SCW_OK;
+    block_reader *rows = NULL;
+    const bool dense = m->store ? m->store->dense : !m->x.sparse;
+
+    if (!m->store && !m->x.exact) return write_matrix(group, "X", &m->x);
+    TRY(modality_rows_exact(&rows, m));
+    TRY(write_blocks_exact(group, "X", rows, m->x.stored, dense, NULL));
+done:
+    block_reader_free(rows);
+    return st;
+}
+
 /* The content of an annotated matrix, into the root of a file or the group of a modality. */
 static scw_status write_anndata(hid_t group, const modality *m, const frame *obs)
 {
     static const char *const dicts[] = {"layers", "obsm", "obsp", "varm", "varp", "uns"};
     scw_status st = SCW_OK;
     hid_t dict = 0;
-    matrix loaded = {0};
-    const matrix *x;
 
-    TRY(modality_load(&x, &loaded, m));
     TRY(write_encoding(group, "anndata", "0.1.0"));
-    TRY(write_matrix(group, "X", x));
+    TRY(write_x(group, m));
     TRY(write_frame(group, "obs", obs));
     TRY(write_frame(group, "var", &m->var));
     for (size_t i = 0; i < sizeof dicts / sizeof *dicts; i++) {
@@ -326,7 +339,6 @@ static scw_status write_anndata(hid_t group, const modality *m, const frame *obs
         h5_close(&dict);
     }
 done:
-    matrix_clear(&loaded);
     h5_close(&dict);
     return st;
 }

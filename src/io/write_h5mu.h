@@ -19,6 +19,11 @@ SCW_CHECKED scw_status dataset_write_h5mu_into(hid_t file, const scw_dataset *d)
 /* The same as the root of an .h5ad. SCW_EINVAL when the set has several modalities. */
 SCW_CHECKED scw_status dataset_write_h5ad_into(hid_t file, const scw_dataset *d);
 
+/* The set of several files, or of other formats, as one .h5mu or .h5ad; what is native is copied as it
+ * stands (write_results.c). */
+SCW_CHECKED scw_status dataset_write_native(const scw_dataset *d, const char *path, bool h5ad,
+                                            const scw_hooks *hooks);
+
 /* Everything of an h5mu but the content of /mod/<name>: attributes, the order of modalities, obs, var
  * and the maps between them. The group /mod is made where absent. `var_names[k]`: features of modality k. */
 SCW_CHECKED scw_status h5mu_write_frame_of(hid_t file, const scw_dataset *d, const frame *obs,

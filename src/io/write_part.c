@@ -209,22 +209,12 @@ scw_status write_parts_check(const scw_dataset *d)
         FAIL(SCW_EINVAL, "the data set was not read from a file, so there is none to add to");
     for (int k = 0; k < d->n_files; k++) {
         const dataset_file *f = &d->files[k];
-        if (!f->native)
-            FAIL(SCW_EUNSUPPORTED,
-                 "%s: results go into a copy of the input, and this one is no .h5ad "
-                 "or .h5mu; convert it first",
-                 f->path);
-        if (f->modality && f->n_parts > 1)
+        if (f->native && f->modality && f->n_parts > 1 && !d->stacked)
             FAIL(SCW_EUNSUPPORTED,
                  "%s: holds features of %d kinds in one matrix; convert it to an "
                  ".h5mu first",
                  f->path, f->n_parts);
     }
-    if (d->stacked)
-        FAIL(SCW_EUNSUPPORTED,
-             "%s and the other files are batches of one set, which no file holds; "
-             "convert them to one first",
-             d->files[0].path);
 done:
     return st;
 }

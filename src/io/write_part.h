@@ -13,8 +13,7 @@ SCW_CHECKED scw_status write_parts(hid_t file, const scw_results *r, const scw_d
                                    const scw_hooks *hooks);
 
 /* Do modalities of the set and groups of its files fit each other? Asked before long work.
- * SCW_EUNSUPPORTED when a file is no .h5ad or .h5mu, holds features of several kinds in one matrix,
- * or several files are batches of one modality. */
+ * SCW_EUNSUPPORTED when an .h5ad holds features of several kinds in one matrix. */
 SCW_CHECKED scw_status write_parts_check(const scw_dataset *d);
 
 /* Bytes that the parts take at most. */

@@ -281,13 +281,14 @@ done:
 
 /* Files of other formats, and batches: the set is read once more with its exact values and written. */
 static scw_status write_anew(const scw_results *r, const scw_dataset *d, const atomic_file *f,
-                             const scw_hooks *hooks)
+                             bool h5ad, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     hid_t file = 0;
     scw_dataset *again = NULL;
-    bool h5ad = ends_with(f->target, ".h5ad");
 
+    if (d->stacked)
+        log_info(hooks, "the files become one: what cannot be joined (obsp, varm, varp, uns) is left out");
     TRY(dataset_read_again(&again, d, hooks));
     if (again->n_obs != d->n_obs)
         FAIL(SCW_EDATA, "%s: has changed since it was read", d->files[0].path);
@@ -299,6 +300,30 @@ static scw_status write_anew(const scw_results *r, const scw_dataset *d, const a
 done:
     h5_close(&file);
     scw_dataset_free(again);
+    return st;
+}
+
+/* Files of other formats, and batches: no file holds the cells of the set. */
+static bool is_written_anew(const scw_dataset *d)
+{
+    bool anew = d->stacked;
+
+    for (int k = 0; k < d->n_files; k++) anew |= !d->files[k].native;
+    return anew;
+}
+
+scw_status dataset_write_native(const scw_dataset *d, const char *path, bool h5ad,
+                                const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    const scw_results none = {.n_obs = d->n_obs};
+    atomic_file f = {0};
+
+    TRY(atomic_file_begin(&f, path));
+    TRY(is_written_anew(d) ? write_anew(&none, d, &f, h5ad, hooks) : write_joined(&none, d, &f, hooks));
+    TRY(atomic_file_commit(&f));
+done:
+    atomic_file_clear(&f);
     return st;
 }
 
@@ -316,17 +341,14 @@ scw_status scw_results_write(const scw_results *results, const scw_dataset *data
              (long long)results->n_obs, (long long)dataset->n_obs);
     if (dataset->n_files < 1)
         FAIL(SCW_EINVAL, "the data set was not read from a file, so there is none to add to");
-    bool anew = dataset->stacked, one_each = true;
-    for (int k = 0; k < dataset->n_files; k++) {
-        anew |= !dataset->files[k].native;
-        one_each &= dataset->files[k].n_parts == 1;
-    }
+    bool one_each = true;
+    for (int k = 0; k < dataset->n_files; k++) one_each &= dataset->files[k].n_parts == 1;
     TRY(atomic_file_begin(&f, path));
     bool joined = dataset->n_files > 1;
     for (int64_t k = 0; k < results->n_parts; k++) /* one more modality makes an .h5ad an .h5mu */
         joined |= results->parts[k].row_of_obs && dataset->files[0].modality;
-    if (anew || (dataset->n_files > 1 && !one_each))
-        TRY(write_anew(results, dataset, &f, hooks));
+    if (is_written_anew(dataset) || (dataset->n_files > 1 && !one_each))
+        TRY(write_anew(results, dataset, &f, ends_with(path, ".h5ad"), hooks));
     else
         TRY(joined ? write_joined(results, dataset, &f, hooks)
                    : write_into_copy(results, dataset, &f, hooks));

@@ -122,22 +122,18 @@ static int number_text(char *out, size_t size, double v, number_type type)
     return n;
 }
 
-static scw_status write_entries(gzip_file *g, const matrix *m, const scw_hooks *hooks)
+static scw_status write_entries(gzip_file *g, const row_block *b, number_type stored)
 {
     scw_status st = SCW_OK;
+    const matrix *m = &b->x;
     char line[96], value[40];
 
     for (int64_t i = 0; i < m->n_rows; i++) {
-        if (i % 1024 == 0) TRY(log_check_cancel(hooks));
-        int64_t from = m->sparse ? m->indptr[i] : i * m->n_cols;
-        int64_t end = m->sparse ? m->indptr[i + 1] : from + m->n_cols;
-        for (int64_t e = from; e < end; e++) {
-            double v = matrix_value(m, e);
-            if (!m->sparse && v == 0) continue;
-            (void)number_text(value, sizeof value, v, m->stored);
-            int n = snprintf(line, sizeof line, "%lld %lld %s\n",
-                             (long long)(m->sparse ? m->indices[e] : e - from) + 1,
-                             (long long)i + 1, value);
+        for (int64_t e = m->indptr[i]; e < m->indptr[i + 1]; e++) {
+            double v = b->exact ? b->exact[e] : (double)m->values[e];
+            (void)number_text(value, sizeof value, v, stored);
+            int n = snprintf(line, sizeof line, "%lld %lld %s\n", (long long)m->indices[e] + 1,
+                             (long long)(b->from + i) + 1, value);
             TRY(gzip_write(g, line, (size_t)n));
         }
     }
@@ -145,22 +141,45 @@ done:
     return st;
 }
 
-static scw_status write_matrix_file(gzip_file *g, const char *folder, const matrix *m,
+/* Entries of all rows; written when there is a file. */
+static scw_status pass_rows(int64_t *nnz, gzip_file *g, const modality *m, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    block_reader *rows = NULL;
+    row_block b = {0};
+    bool more;
+
+    *nnz = 0;
+    TRY(modality_rows_exact(&rows, m));
+    for (;;) {
+        TRY(log_check_cancel(hooks));
+        TRY(block_reader_next(&b, rows, &more));
+        if (!more) break;
+        *nnz += b.x.indptr[b.x.n_rows];
+        if (g) TRY(write_entries(g, &b, m->x.stored));
+    }
+done:
+    row_block_clear(&b);
+    block_reader_free(rows);
+    return st;
+}
+
+static scw_status write_matrix_file(gzip_file *g, const char *folder, const modality *m,
                                     const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     char head[160];
-    int64_t nnz = 0;
+    int64_t nnz;
 
-    for (int64_t e = 0; e < matrix_nnz(m); e++) nnz += m->sparse || matrix_value(m, e) != 0;
-    bool real = m->stored == NUMBER_F32 || m->stored == NUMBER_F64;
+    TRY(pass_rows(&nnz, NULL, m, hooks));
+    bool real = m->x.stored == NUMBER_F32 || m->x.stored == NUMBER_F64;
     TRY(gzip_begin(g, folder, "matrix.mtx.gz"));
     int n = snprintf(head, sizeof head,
                      "%%%%MatrixMarket matrix coordinate %s general\n%lld %lld %lld\n",
-                     real ? "real" : "integer", (long long)m->n_cols, (long long)m->n_rows,
+                     real ? "real" : "integer", (long long)m->x.n_cols, (long long)m->x.n_rows,
                      (long long)nnz);
     TRY(gzip_write(g, head, (size_t)n));
-    TRY(write_entries(g, m, hooks));
+    TRY(pass_rows(&nnz, g, m, hooks));
     TRY(gzip_finish(g));
 done:
     return st;
@@ -176,7 +195,7 @@ scw_status write_triplet(const scw_dataset *d, const char *folder, const scw_hoo
         FAIL(SCW_EIO, "%s: cannot make the folder: %s", folder, strerror(errno));
     TRY(write_names(&files[0], folder, &d->obs.index));
     TRY(write_features(&files[1], folder, &m->var));
-    TRY(write_matrix_file(&files[2], folder, &m->x, hooks));
+    TRY(write_matrix_file(&files[2], folder, m, hooks));
     for (int k = 0; k < 3; k++) TRY(atomic_file_sync(&files[k].f));
     /* Three names cannot change at once. Between the first and the last of them the folder lacks its matrix,
      * which every reader refuses, so that old and new are never taken for one set. */

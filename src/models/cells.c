@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/ops.h"
 
 void cells_clear(cells *c)
 {
@@ -74,10 +75,38 @@ static const real *column_vector(tape *t, const float *values, int64_t n)
 #endif
 }
 
-bool cells_gather_counts(tape *t, const matrix *y, const int64_t *rows, int64_t n,
-                         affine_sparse *x)
+/* Packed rows under a transform, or as they are without one. */
+static bool gather_packed(tape *t, const row_list *l, const transform *prep, affine_sparse *x)
 {
+    int64_t nnz = 0;
+
+    for (int64_t i = 0; i < l->n; i++)
+        nnz += l->packed->indptr[l->rows[i] + 1] - l->packed->indptr[l->rows[i]];
+    uint8_t *scratch = tape_alloc(t, packed_rows_bytes(l->packed, l->rows, l->n) + 1, 1);
+    int64_t *indptr = tape_alloc(t, l->n + 1, sizeof *indptr);
+    int32_t *indices = tape_alloc(t, nnz, sizeof *indices);
+    float *counts = tape_alloc(t, nnz, sizeof *counts);
+    if (!scratch || !indptr || !indices || !counts) return false;
+    scw_status st = packed_rows_get(indptr, indices, counts, scratch, l->packed, l->rows, l->n);
+    if (st != SCW_OK) {
+        tape_fail(t, st, "%s", scw_error_message());
+        return false;
+    }
+    matrix y = {.n_rows = l->n, .n_cols = l->x->n_cols, .sparse = true, .indptr = indptr,
+                .indices = indices, .values = counts};
+    if (prep) transform_values(prep, &y);
+    *x = (affine_sparse){.n_rows = l->n, .n_cols = l->x->n_cols, .indptr = indptr, .indices = indices};
+    x->values = column_vector(t, counts, nnz);
+    return nnz == 0 || x->values;
+}
+
+bool cells_gather_counts(tape *t, const row_list *l, affine_sparse *x)
+{
+    const matrix *y = l->x;
+    const int64_t *rows = l->rows, n = l->n;
     int64_t nnz = 0, at = 0;
+
+    if (l->packed) return gather_packed(t, l, NULL, x);
 
     for (int64_t i = 0; i < n; i++)
         nnz += y->indptr[rows[i] + 1] - y->indptr[rows[i]];
@@ -99,13 +128,23 @@ bool cells_gather_counts(tape *t, const matrix *y, const int64_t *rows, int64_t 
     return true;
 }
 
+/* y of the listed cells. */
+static bool gather_y(tape *t, const prepared *p, const int64_t *rows, int64_t n, affine_sparse *x)
+{
+    if (!p->packed.packed) return cells_gather_counts(t, &(row_list){&p->y, NULL, rows, n}, x);
+    int64_t *packed = tape_alloc(t, n, sizeof *packed);
+    if (!packed) return false;
+    for (int64_t i = 0; i < n; i++) packed[i] = p->packed.rows[rows[i]];
+    return gather_packed(t, &(row_list){&p->y, p->packed.packed, packed, n}, p->prep, x);
+}
+
 void cells_gather(tape *t, const cells *c, const int64_t *rows, int64_t n, model_batch *batch)
 {
     *batch = (model_batch){.n = n, .n_modalities = c->n_modalities};
     for (int m = 0; m < c->n_modalities; m++) {
         const prepared *p = &c->x[m];
         affine_sparse *x = &batch->x[m];
-        if (!cells_gather_counts(t, &p->y, rows, n, x)) {
+        if (!gather_y(t, p, rows, n, x)) {
             batch->n = 0;
             return;
         }
@@ -127,16 +166,18 @@ static double background(const prepared *p, int64_t i, int64_t j)
     return b + (p->col_shift ? (double)p->col_shift[j] : 0.0);
 }
 
-static void row_range(const prepared *p, int64_t i, double *low, double *high)
+/* Cell i of p, whose y is row k of the block. */
+static void row_range(const prepared *p, int64_t i, const matrix *y, int64_t k, double *low,
+                      double *high)
 {
     double a = p->row_scale ? (double)p->row_scale[i] : 1.0;
-    int64_t e = p->y.indptr[i];
+    int64_t e = y->indptr[k];
 
-    for (int64_t j = 0; j < p->y.n_cols; j++) {
+    for (int64_t j = 0; j < y->n_cols; j++) {
         double v = background(p, i, j);
-        if (e < p->y.indptr[i + 1] && p->y.indices[e] == j) {
+        if (e < y->indptr[k + 1] && y->indices[e] == j) {
             double c = p->col_scale ? (double)p->col_scale[j] : 1.0;
-            v += a * c * (double)p->y.values[e];
+            v += a * c * (double)y->values[e];
             e++;
         }
         *low = fmin(*low, v);
@@ -144,12 +185,31 @@ static void row_range(const prepared *p, int64_t i, double *low, double *high)
     }
 }
 
-void cells_range(const cells *c, const int64_t *rows, int64_t n, double *low, double *high)
+scw_status cells_range(const cells *c, const int64_t *rows, int64_t n, double *low, double *high)
 {
+    scw_status st = SCW_OK;
+    block_reader *y = NULL;
+    row_block b = {0};
+
     *low = INFINITY;
     *high = -INFINITY;
-    for (int m = 0; m < c->n_modalities; m++)
-        for (int64_t i = 0; i < n; i++)
-            if (!c->x[m].present || c->x[m].present[rows[i]] > 0.0f)
-                row_range(&c->x[m], rows[i], low, high);
+    for (int m = 0; m < c->n_modalities; m++) {
+        const prepared *p = &c->x[m];
+        bool more;
+        TRY(prepared_reader(&y, p, rows, n));
+        for (;;) {
+            TRY(block_reader_next(&b, y, &more));
+            if (!more) break;
+            for (int64_t k = 0; k < b.x.n_rows; k++)
+                if (!p->present || p->present[rows[b.from + k]] > 0.0f)
+                    row_range(p, rows[b.from + k], &b.x, k, low, high);
+        }
+        row_block_clear(&b);
+        block_reader_free(y);
+        y = NULL;
+    }
+done:
+    row_block_clear(&b);
+    block_reader_free(y);
+    return st;
 }

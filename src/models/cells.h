@@ -30,12 +30,12 @@ SCW_CHECKED scw_status cells_with(int64_t **out, int64_t *n_out, uint32_t mask, 
  * batch->n is 0. */
 void cells_gather(tape *t, const cells *c, const int64_t *rows, int64_t n, model_batch *batch);
 
-/* The listed rows of a CSR matrix in the tape's memory, without scales or shifts; false on failure,
- * which the tape remembers. */
-bool cells_gather_counts(tape *t, const matrix *y, const int64_t *rows, int64_t n,
-                         affine_sparse *x);
+/* The listed rows in the tape's memory, without scales or shifts; false on failure, of which the tape
+ * or the status tells. */
+bool cells_gather_counts(tape *t, const row_list *l, affine_sparse *x);
 
 /* Smallest and largest input value over the listed rows, all modalities together. */
-void cells_range(const cells *c, const int64_t *rows, int64_t n, double *low, double *high);
+SCW_CHECKED scw_status cells_range(const cells *c, const int64_t *rows, int64_t n,
+                                   double *low, double *high);
 
 #endif

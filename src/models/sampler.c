@@ -221,7 +221,7 @@ static scw_status draw_values(sampled *out, sampler *s, const block *b)
     model_outputs outputs = {0};
     double low = -INFINITY, high = INFINITY;
 
-    if (s->options.from != SAMPLE_PRIOR) cells_range(s->cells, b->sources, b->m, &low, &high);
+    if (s->options.from != SAMPLE_PRIOR) TRY(cells_range(s->cells, b->sources, b->m, &low, &high));
     tape_reset(s->tape, TAPE_EVAL);
     matilda_decode(&m->net, &pass, op_input(s->tape, b->z, b->n, sampler_width(s), false), b->batch,
                    &outputs);

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/threads.h"
+#include "prep/pass.h"
 
 const char *transform_name(transform_kind kind)
 {
@@ -92,6 +93,17 @@ static void transform_rows(const transform *t, double target, int64_t n_features
     }
 }
 
+void transform_values(const transform *t, matrix *counts)
+{
+    transform_rows(t, t->target, t->n_vars, counts);
+}
+
+scw_status transform_map(row_block *b, const void *t)
+{
+    transform_values(t, &b->x);
+    return SCW_OK;
+}
+
 /* ------------------------------------------------------------------------------ fit */
 
 static int compare_double(const void *a, const void *b)
@@ -100,86 +112,133 @@ static int compare_double(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Mean (MATILDA, specs 3.2) or median of the library sizes of cells that have counts. */
-static scw_status library_target(double *out, const matrix *counts, bool mean)
+/* Mean (MATILDA, specs 3.2) or median of the library sizes [n] of cells that have counts; s is
+ * sorted. */
+static scw_status library_target(double *out, double *s, int64_t n_cells, bool mean)
 {
     scw_status st = SCW_OK;
-    double *s = NULL, total = 0.0;
+    double total = 0.0;
     int64_t n = 0;
 
-    TRY(mem_new(&s, counts->n_rows));
-    for (int64_t i = 0; i < counts->n_rows; i++) {
-        double v = row_sum(counts, i);
+    for (int64_t i = 0; i < n_cells; i++) {
+        double v = s[i];
         total += v;
         if (v > 0.0) s[n++] = v;
     }
     if (n == 0) FAIL(SCW_EDATA, "all cells have zero counts");
     qsort(s, (size_t)n, sizeof *s, compare_double);
-    *out = mean ? total / (double)counts->n_rows : 0.5 * (s[(n - 1) / 2] + s[n / 2]);
+    *out = mean ? total / (double)n_cells : 0.5 * (s[(n - 1) / 2] + s[n / 2]);
 done:
-    mem_free(s);
     return st;
 }
 
-/* Column means of m, and the total variance (sum over columns of the sample variance). */
-static scw_status column_moments(float *mean, double *total_variance, const matrix *m)
-{
-    scw_status st = SCW_OK;
-    double *sum = NULL, *squares = NULL, n = (double)m->n_rows;
+/* Sums over the cells that have passed; in double and in their order. */
+typedef struct moments {
+    double *library;       /* [n] of each cell, or NULL */
+    double *sum, *squares; /* [p] */
+    int64_t *n_cells;      /* [p] with a count, or NULL */
+} moments;
 
-    TRY(mem_new(&sum, m->n_cols));
-    TRY(mem_new(&squares, m->n_cols));
-    for (int64_t e = 0; e < m->indptr[m->n_rows]; e++) {
-        double v = (double)m->values[e];
-        sum[m->indices[e]] += v;
-        squares[m->indices[e]] += v * v;
+static void moments_clear(moments *m)
+{
+    mem_free(m->library);
+    mem_free(m->sum);
+    mem_free(m->squares);
+    mem_free(m->n_cells);
+    *m = (moments){0};
+}
+
+static scw_status visit_cells(void *state, const row_block *b)
+{
+    moments *m = state;
+    const matrix *x = &b->x;
+
+    for (int64_t i = 0; m->library && i < x->n_rows; i++) m->library[b->from + i] = row_sum(x, i);
+    for (int64_t e = 0; e < x->indptr[x->n_rows]; e++) {
+        double v = (double)x->values[e];
+        m->sum[x->indices[e]] += v;
+        m->squares[x->indices[e]] += v * v;
+        if (m->n_cells) m->n_cells[x->indices[e]] += v > 0.0;
     }
+    return SCW_OK;
+}
+
+/* Column means, and the total variance (sum over columns of the sample variance). */
+static void finish_moments(float *mean, double *total_variance, const moments *m, int64_t n_rows,
+                           int64_t n_cols)
+{
+    double n = (double)n_rows;
+
     *total_variance = 0.0;
-    for (int64_t j = 0; j < m->n_cols; j++) {
-        mean[j] = (float)(sum[j] / n);
-        if (m->n_rows > 1)
-            *total_variance += fmax(0.0, (squares[j] - sum[j] * sum[j] / n) / (n - 1.0));
+    for (int64_t j = 0; j < n_cols; j++) {
+        mean[j] = (float)(m->sum[j] / n);
+        if (n_rows > 1)
+            *total_variance += fmax(0.0, (m->squares[j] - m->sum[j] * m->sum[j] / n) / (n - 1.0));
     }
+}
+
+/* What is learnt of the counts themselves. */
+static scw_status fit_counts(transform *t, block_reader *counts, const transform_options *options,
+                             const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    moments m = {0};
+    double variance;
+
+    TRY(mem_new(&m.library, counts->n_rows));
+    TRY(mem_new(&m.sum, t->n_vars));
+    TRY(mem_new(&m.squares, t->n_vars));
+    TRY(mem_new(&m.n_cells, t->n_vars));
+    TRY(blocks_each(counts, "library sizes", hooks, visit_cells, &m));
+    TRY(library_target(&t->target, m.library, counts->n_rows, t->kind == TRANSFORM_MATILDA));
+    if (options->target > 0.0 && t->kind == TRANSFORM_LOG) t->target = options->target;
+    TRY(mem_new(&t->mean_count, t->n_vars));
+    finish_moments(t->mean_count, &variance, &m, counts->n_rows, t->n_vars);
+    if (t->kind != TRANSFORM_TFIDF) goto done;
+    TRY(mem_new(&t->idf, t->n_vars));
+    for (int64_t j = 0; j < t->n_vars; j++)
+        t->idf[j] = (float)((double)counts->n_rows / fmax(1.0, (double)m.n_cells[j]));
 done:
-    mem_free(sum);
-    mem_free(squares);
+    moments_clear(&m);
     return st;
 }
 
-static scw_status fit_idf(transform *t, const matrix *counts)
+scw_status transform_fit_rows(transform *out, block_reader *counts,
+                              const transform_options *options, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
+    moments m = {0};
+    double variance;
+    block_reader *borrowed = NULL, *y = NULL;
 
-    TRY(mem_new(&t->idf, t->n_vars));
-    for (int64_t e = 0; e < counts->indptr[counts->n_rows]; e++)
-        t->idf[counts->indices[e]] += counts->values[e] > 0.0f;
-    for (int64_t j = 0; j < t->n_vars; j++)
-        t->idf[j] = (float)((double)counts->n_rows / fmax(1.0, (double)t->idf[j]));
+    *out = (transform){.kind = options->kind, .n_vars = counts->n_cols, .block_scale = 1.0};
+    TRY(fit_counts(out, counts, options, hooks));
+    if (out->kind == TRANSFORM_MATILDA) goto done;
+    TRY(mem_new(&m.sum, out->n_vars));
+    TRY(mem_new(&m.squares, out->n_vars));
+    TRY(block_reader_borrowed(&borrowed, counts));
+    TRY(block_reader_mapped(&y, borrowed, transform_map, out));
+    TRY(blocks_each(y, "scaling", hooks, visit_cells, &m));
+    TRY(mem_new(&out->center, out->n_vars));
+    finish_moments(out->center, &variance, &m, counts->n_rows, out->n_vars);
+    if (options->unit_variance && variance > 0.0) out->block_scale = 1.0 / sqrt(variance);
 done:
+    block_reader_free(y);
+    moments_clear(&m);
+    if (st != SCW_OK) transform_clear(out);
     return st;
 }
 
 scw_status transform_fit(transform *out, const matrix *counts, const transform_options *options)
 {
     scw_status st = SCW_OK;
-    matrix y = {0};
-    double variance;
+    block_reader *rows = NULL;
 
-    *out = (transform){.kind = options->kind, .n_vars = counts->n_cols, .block_scale = 1.0};
-    TRY(library_target(&out->target, counts, out->kind == TRANSFORM_MATILDA));
-    if (options->target > 0.0 && out->kind == TRANSFORM_LOG) out->target = options->target;
-    TRY(mem_new(&out->mean_count, out->n_vars));
-    TRY(column_moments(out->mean_count, &variance, counts));
-    if (out->kind == TRANSFORM_MATILDA) goto done;
-    if (out->kind == TRANSFORM_TFIDF) TRY(fit_idf(out, counts));
-    TRY(matrix_rows_csr(&y, counts, NULL, counts->n_rows));
-    transform_rows(out, out->target, out->n_vars, &y);
-    TRY(mem_new(&out->center, out->n_vars));
-    TRY(column_moments(out->center, &variance, &y));
-    if (options->unit_variance && variance > 0.0) out->block_scale = 1.0 / sqrt(variance);
+    *out = (transform){0};
+    TRY(block_reader_of_matrix(&rows, counts));
+    TRY(transform_fit_rows(out, rows, options, NULL));
 done:
-    matrix_clear(&y);
-    if (st != SCW_OK) transform_clear(out);
+    block_reader_free(rows);
     return st;
 }
 
@@ -262,6 +321,19 @@ done:
     return st;
 }
 
+static scw_status mean_library(double *out, const matrix *counts)
+{
+    scw_status st = SCW_OK;
+    double *s = NULL;
+
+    TRY(mem_new(&s, counts->n_rows));
+    for (int64_t i = 0; i < counts->n_rows; i++) s[i] = row_sum(counts, i);
+    TRY(library_target(out, s, counts->n_rows, true));
+done:
+    mem_free(s);
+    return st;
+}
+
 scw_status transform_apply(prepared *out, const transform *t, const matrix *counts,
                            const uint8_t *has_feature, const uint8_t *present, bool file_target)
 {
@@ -280,7 +352,7 @@ scw_status transform_apply(prepared *out, const transform *t, const matrix *coun
     }
     TRY(matrix_rows_csr(&out->y, counts, NULL, counts->n_rows));
     TRY(apply_presence(out, present));
-    if (file_target && t->kind == TRANSFORM_MATILDA) TRY(library_target(&target, counts, true));
+    if (file_target && t->kind == TRANSFORM_MATILDA) TRY(mean_library(&target, counts));
     transform_rows(t, target, n_features > 0 ? n_features : 1, &out->y);
     if (t->kind == TRANSFORM_MATILDA)
         TRY(apply_cell_scaling(out));
@@ -297,23 +369,33 @@ scw_status transform_check_counts(const matrix *counts, const char *modality, bo
     matrix_summary s;
 
     TRY(matrix_summarise(&s, counts));
-    if (s.n_nan > 0)
+    TRY(transform_check_summary(&s, modality, allow_fractional));
+done:
+    return st;
+}
+
+scw_status transform_check_summary(const matrix_summary *s, const char *modality,
+                                   bool allow_fractional)
+{
+    scw_status st = SCW_OK;
+
+    if (s->n_nan > 0)
         FAIL(SCW_EDATA, "modality '%s': %lld values are NaN; expected raw counts", modality,
-             (long long)s.n_nan);
-    if (s.n_infinite > 0)
+             (long long)s->n_nan);
+    if (s->n_infinite > 0)
         FAIL(SCW_EDATA, "modality '%s': %lld values are infinite; expected raw counts", modality,
-             (long long)s.n_infinite);
-    if (s.n_negative > 0)
+             (long long)s->n_infinite);
+    if (s->n_negative > 0)
         FAIL(SCW_EDATA,
              "modality '%s': %lld values are negative (smallest %g); expected raw counts. If the "
              "counts are in a layer or in raw, name it with --layer",
-             modality, (long long)s.n_negative, s.minimum);
-    if (s.n_fractional > 0 && !allow_fractional)
+             modality, (long long)s->n_negative, s->minimum);
+    if (s->n_fractional > 0 && !allow_fractional)
         FAIL(SCW_EDATA,
              "modality '%s': %lld values are not whole numbers, so these look like normalised "
              "values; expected raw counts. Name the counts with --layer, or accept fractional "
              "counts (ambient-corrected, say) with --fractional on",
-             modality, (long long)s.n_fractional);
+             modality, (long long)s->n_fractional);
 done:
     return st;
 }

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "base/text.h"
-#include "data/matrix.h"
+#include "data/packed_rows.h"
 #include "scweave/hooks.h"
 
 typedef enum transform_kind {
@@ -47,11 +47,17 @@ typedef struct transform_options {
 /* `counts`: CSR training cells x features. */
 SCW_CHECKED scw_status transform_fit(transform *out, const matrix *counts,
                                      const transform_options *options);
+/* The same of cells that pass block by block, twice: the same bits. */
+SCW_CHECKED scw_status transform_fit_rows(transform *out, block_reader *counts,
+                                          const transform_options *options,
+                                          const scw_hooks *hooks);
 void transform_clear(transform *t);
 
 /* Cells ready for the network. */
 typedef struct prepared {
-    matrix y;         /* CSR */
+    matrix y;         /* CSR; of packed cells only the shape and indptr */
+    row_list packed;  /* the counts that y is made of when it is asked for; .packed NULL: y is there */
+    const transform *prep; /* by this */
     float *row_scale; /* a [n_rows] or NULL */
     float *row_shift; /* b [n_rows] or NULL */
     float *col_scale; /* c [n_cols] or NULL */
@@ -69,9 +75,23 @@ SCW_CHECKED scw_status transform_apply(prepared *out, const transform *t, const 
                                        bool file_target);
 void prepared_clear(prepared *p);
 
+/* The same for counts that stay packed, in the order of the list: what is a number a cell is kept, y is
+ * made of the counts whenever cells are gathered. `t` and what the list points to must outlive *out. */
+SCW_CHECKED scw_status transform_apply_packed(prepared *out, const transform *t,
+                                              const row_list *counts, const uint8_t *present,
+                                              const scw_hooks *hooks);
+/* y of counts, in their place; all features are there. */
+void transform_values(const transform *t, matrix *counts);
+scw_status transform_map(row_block *counts, const void *t); /* the same as a step of prep/pass.h */
+/* y of the listed cells of p block by block. p must outlive the reader. */
+SCW_CHECKED scw_status prepared_reader(block_reader **out, const prepared *p, const int64_t *rows,
+                                       int64_t n);
+
 /* Counts fit for training or a query? SCW_EDATA names the modality and what is wrong: NaN,
  * infinite, negative, or (unless allowed) fractional values. */
 SCW_CHECKED scw_status transform_check_counts(const matrix *counts, const char *modality,
                                               bool allow_fractional);
+SCW_CHECKED scw_status transform_check_summary(const matrix_summary *s, const char *modality,
+                                               bool allow_fractional);
 
 #endif

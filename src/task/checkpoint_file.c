@@ -18,33 +18,65 @@
 
 /* --------------------------------------------------------------------------------- identity */
 
-static uint64_t hash_modality(uint64_t h, const reference_modality *x, int64_t n)
+/* The counts of all cells, block by block. */
+static scw_status hash_counts(uint64_t *h, const reference_modality *x, int64_t n)
 {
-    const matrix *y = &x->counts;
+    scw_status st = SCW_OK;
+    int64_t *rows = NULL;
+    block_reader *counts = NULL;
+    row_block b = {0};
+    bool more;
+
+    TRY(mem_new(&rows, n));
+    for (int64_t i = 0; i < n; i++) rows[i] = i;
+    const row_list all = reference_rows(x, rows, n);
+    TRY(row_list_reader(&counts, &all));
+    for (;;) {
+        TRY(block_reader_next(&b, counts, &more));
+        if (!more) break;
+        const matrix *y = &b.x;
+        *h = hash_bytes(*h, y->indptr, (y->n_rows + 1) * (int64_t)sizeof *y->indptr);
+        *h = hash_bytes(*h, y->indices, y->indptr[y->n_rows] * (int64_t)sizeof *y->indices);
+        *h = hash_bytes(*h, y->values, y->indptr[y->n_rows] * (int64_t)sizeof *y->values);
+    }
+done:
+    row_block_clear(&b);
+    block_reader_free(counts);
+    mem_free(rows);
+    return st;
+}
+
+static scw_status hash_modality(uint64_t *out, const reference_modality *x, int64_t n)
+{
+    scw_status st = SCW_OK;
+    uint64_t h = *out;
 
     h = hash_text(h, x->name);
     h = hash_bytes(h, &x->kind, sizeof x->kind);
     for (int64_t f = 0; f < x->features->n; f++)
         h = hash_text(h, x->features->at[f]);
-    h = hash_bytes(h, y->indptr, (y->n_rows + 1) * (int64_t)sizeof *y->indptr);
-    h = hash_bytes(h, y->indices, y->indptr[y->n_rows] * (int64_t)sizeof *y->indices);
-    h = hash_bytes(h, y->values, y->indptr[y->n_rows] * (int64_t)sizeof *y->values);
-    return hash_bytes(h, x->present, n * (int64_t)sizeof *x->present);
+    TRY(hash_counts(&h, x, n));
+    *out = hash_bytes(h, x->present, n * (int64_t)sizeof *x->present);
+done:
+    return st;
 }
 
-static uint64_t hash_data(const reference *r)
+static scw_status hash_data(uint64_t *out, const reference *r)
 {
+    scw_status st = SCW_OK;
     uint64_t h = hash_bytes(HASH_START, r->labels, r->n * (int64_t)sizeof *r->labels);
 
     for (int64_t c = 0; c < r->classes.n; c++)
         h = hash_text(h, r->classes.at[c]);
     for (int k = 0; k < r->n_modalities; k++)
-        h = hash_modality(h, &r->modality[k], r->n);
-    if (!r->batches) return h;
+        TRY(hash_modality(&h, &r->modality[k], r->n));
+    if (!r->batches) goto done;
     h = hash_bytes(h, r->batches, r->n * (int64_t)sizeof *r->batches);
     for (int64_t b = 0; b < r->batch_names.n; b++)
         h = hash_text(h, r->batch_names.at[b]);
-    return h;
+done:
+    *out = h;
+    return st;
 }
 
 static scw_status put_text(json_t *to, const char *key, const char *text)
@@ -74,6 +106,7 @@ static scw_status identify(checkpoint_file *f)
 {
     scw_status st = SCW_OK;
     json_t *options = NULL, *to = NULL;
+    uint64_t data;
 
     if (f->identity) return SCW_OK;
     to = json_object();
@@ -83,7 +116,8 @@ static scw_status identify(checkpoint_file *f)
     TRY(put_text(to, "label", f->request->label_key));
     TRY(put_number(to, "seed", f->request->seed));
     TRY(put_number(to, "threads", (uint64_t)threads_get()));
-    TRY(put_hash(to, "data", hash_data(f->ref)));
+    TRY(hash_data(&data, f->ref));
+    TRY(put_hash(to, "data", data));
     TRY(model_file_options(&options, f->kind, f->options, f->ref->batches != NULL));
     TRY(model_file_put(to, "options", options));
     f->identity = to;

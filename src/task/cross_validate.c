@@ -237,7 +237,8 @@ static scw_status transformed(matrix *out, const reference_modality *x, const tr
     matrix counts = {0};
     prepared p = {0};
 
-    TRY(matrix_rows_csr(&counts, &x->counts, rows, n));
+    const row_list listed = reference_rows(x, rows, n);
+    TRY(row_list_take(&counts, &listed));
     TRY(transform_apply(&p, t, &counts, NULL, NULL, false));
     *out = p.y;
     p.y = (matrix){0};
@@ -282,12 +283,14 @@ static scw_status add_features(features *x, int64_t at, const fold *f, int k)
     const reference_modality *from = &f->ref->modality[k];
     transform t = {0};
     pca fit = {0};
-    matrix counts = {0}, train = {0}, test = {0};
+    block_reader *counts = NULL;
+    matrix train = {0}, test = {0};
     transform_options options = {.kind = baseline_transform(from->kind), .target = 1e4};
     bool whole = from->kind == MODALITY_ADT && from->features->n <= BASELINE_DENSE;
 
-    TRY(matrix_rows_csr(&counts, &from->counts, f->train, f->n_train));
-    TRY(transform_fit(&t, &counts, &options));
+    const row_list listed = reference_rows(from, f->train, f->n_train);
+    TRY(row_list_reader(&counts, &listed));
+    TRY(transform_fit_rows(&t, counts, &options, NULL));
     TRY(transformed(&train, from, &t, f->train, f->n_train));
     TRY(transformed(&test, from, &t, f->test, f->n_test));
     if (!whole) TRY(pca_fit(&fit, &train, &(pca_options){.k = baseline_width(f, k), .seed = 0}));
@@ -296,7 +299,7 @@ static scw_status add_features(features *x, int64_t at, const fold *f, int k)
 done:
     transform_clear(&t);
     pca_clear(&fit);
-    matrix_clear(&counts);
+    block_reader_free(counts);
     matrix_clear(&train);
     matrix_clear(&test);
     return st;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "task/gene_table.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -9,7 +8,6 @@
 #include "base/alloc.h"
 #include "task/table.h"
 
-#define LONGEST_LINE 65536
 #define GTF_COLUMNS 9
 
 void gene_table_clear(gene_table *t)
@@ -144,24 +142,18 @@ done:
 static scw_status read_gtf(collector *c, const char *path)
 {
     scw_status st = SCW_OK;
-    char *line = NULL;
-    int64_t number = 0;
-    FILE *f = fopen(path, "r");
+    line_reader r = {0};
+    char *line;
 
-    if (!f) FAIL(SCW_EIO, "%s: cannot open: %s", path, strerror(errno));
-    TRY(mem_new(&line, LONGEST_LINE));
-    while (fgets(line, LONGEST_LINE, f)) {
-        size_t n = strlen(line);
-        number++;
-        if (n == LONGEST_LINE - 1)
-            FAIL(SCW_EFORMAT, "%s, line %lld: longer than %d bytes", path, (long long)number,
-                 LONGEST_LINE);
-        if (*line != '#' && *line != '\n') TRY(gtf_line(c, line, path, number));
+    TRY(text_file_open(&r.from, path));
+    for (;;) {
+        TRY(lines_next(&line, &r));
+        if (!line) break;
+        if (*line && *line != '#') TRY(gtf_line(c, line, path, r.number));
     }
-    if (ferror(f)) FAIL(SCW_EIO, "%s: cannot read: %s", path, strerror(errno));
 done:
-    mem_free(line);
-    if (f) (void)fclose(f);
+    bytes_free(r.from);
+    lines_clear(&r);
     return st;
 }
 
@@ -230,7 +222,7 @@ static scw_status read_table(collector *c, const char *path)
     if ((at[0] < 0 && at[1] < 0) || at[2] < 0 || (at[3] < 0 && (at[4] < 0 || at[5] < 0)))
         FAIL(SCW_EFORMAT,
              "%s: a table of genes needs a heading with gene_id or gene_name, chrom, and "
-             "tss or start and end (tab-separated); a GTF is told by its name, .gtf",
+             "tss or start and end (tab-separated); a GTF is told by its name, .gtf or .gtf.gz",
              path);
     for (int64_t row = 0; row < t.n_rows; row++)
         TRY(table_row(c, &t, row, at, path));
@@ -239,16 +231,22 @@ done:
     return st;
 }
 
+/* By its name, compressed or not. */
+static bool is_gtf(const char *path)
+{
+    size_t n = strlen(path);
+
+    if (n > 3 && strcasecmp(path + n - 3, ".gz") == 0) n -= 3;
+    return n > 4 && strncasecmp(path + n - 4, ".gtf", 4) == 0;
+}
+
 scw_status gene_table_read(gene_table *out, const char *path)
 {
     scw_status st = SCW_OK;
     collector c = {.t = out};
-    const char *dot = strrchr(path, '.');
 
     *out = (gene_table){0};
-    if (dot && strcmp(dot, ".gz") == 0)
-        FAIL(SCW_EUNSUPPORTED, "%s: is compressed; decompress it first", path);
-    TRY(dot && strcasecmp(dot, ".gtf") == 0 ? read_gtf(&c, path) : read_table(&c, path));
+    TRY(is_gtf(path) ? read_gtf(&c, path) : read_table(&c, path));
     if (out->n == 0) FAIL(SCW_EFORMAT, "%s: holds no genes", path);
 done:
     text_clear(&c.scratch);

@@ -249,7 +249,7 @@ static scw_status check_counts_layer(const scw_dataset *d, const modality *m)
     if (m->layer || d->n_files < 1) goto done;
     for (int f = 0; f < d->n_files; f++) {
         const dataset_file *file = &d->files[f];
-        if (file->modality && strcmp(file->modality, m->name) != 0) continue;
+        if (!file->native || (file->modality && strcmp(file->modality, m->name) != 0)) continue;
         TRY(io_has_layer(&there, file->path, file->modality ? NULL : m->name, "counts"));
         if (there)
             FAIL(SCW_EINVAL,

@@ -2,7 +2,6 @@
 #include "task/table.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -10,27 +9,55 @@
 
 #define LARGEST ((int64_t)1 << 30) /* bytes of a table */
 
-scw_status text_file_read(char **out, int64_t *n, const char *path, int64_t limit)
+static scw_status check_file(const char *path)
 {
     scw_status st = SCW_OK;
     struct stat info;
-    FILE *file = fopen(path, "rb");
+
+    if (stat(path, &info) != 0) FAIL(SCW_EIO, "%s: cannot open: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode)) FAIL(SCW_EIO, "%s: is not a regular file", path);
+done:
+    return st;
+}
+
+scw_status text_file_open(byte_stream **out, const char *path)
+{
+    scw_status st = SCW_OK;
+
+    *out = NULL;
+    TRY(check_file(path));
+    TRY(bytes_of_file(out, path, path));
+    TRY(bytes_decompress(out));
+done:
+    return st;
+}
+
+scw_status text_file_read(char **out, int64_t *n, const char *path, int64_t limit)
+{
+    scw_status st = SCW_OK;
+    byte_stream *s = NULL;
+    int64_t room = 65536, got;
 
     *out = NULL;
     *n = 0;
-    if (!file || fstat(fileno(file), &info) != 0)
-        FAIL(SCW_EIO, "%s: cannot open: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode)) FAIL(SCW_EIO, "%s: is not a regular file", path);
-    if (info.st_size > limit)
-        FAIL(SCW_EFORMAT, "%s: has %lld bytes, expected a text of at most %lld", path,
-             (long long)info.st_size, (long long)limit);
-    TRY(mem_new(out, (int64_t)info.st_size + 1));
-    size_t got = fread(*out, 1, (size_t)info.st_size, file);
-    if (ferror(file)) FAIL(SCW_EIO, "%s: cannot read: %s", path, strerror(errno));
-    if (memchr(*out, '\0', got)) FAIL(SCW_EFORMAT, "%s: is not a text file", path);
-    *n = (int64_t)got;
+    TRY(text_file_open(&s, path));
+    TRY(mem_new(out, room + 1));
+    for (;;) {
+        TRY(bytes_read(s, *out + *n, room - *n, &got));
+        *n += got;
+        if (*n < room) break;
+        if (room > limit)
+            FAIL(SCW_EFORMAT, "%s: has more bytes than a text of at most %lld", path, (long long)limit);
+        room *= 2;
+        TRY(mem_resize(out, room + 1));
+    }
+    if (*n > limit)
+        FAIL(SCW_EFORMAT, "%s: has %lld bytes, expected a text of at most %lld", path, (long long)*n,
+             (long long)limit);
+    (*out)[*n] = '\0';
+    if (memchr(*out, '\0', (size_t)*n)) FAIL(SCW_EFORMAT, "%s: is not a text file", path);
 done:
-    if (file) (void)fclose(file);
+    bytes_free(s);
     if (st != SCW_OK) {
         mem_free(*out);
         *out = NULL;

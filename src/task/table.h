@@ -3,9 +3,12 @@
 #ifndef TASK_TABLE_H
 #define TASK_TABLE_H
 
-#include "base/text.h"
+#include "io/bytes.h"
 
-/* Whole text of a file, terminated; *n: its length. SCW_EIO; SCW_EFORMAT: larger than `limit`
+/* A regular file as it is or, compressed with gzip, as it was. */
+SCW_CHECKED scw_status text_file_open(byte_stream **out, const char *path);
+
+/* Whole text of such a file, terminated; *n: its length. SCW_EIO; SCW_EFORMAT: larger than `limit`
  * bytes, or not text (it holds a zero byte). */
 SCW_CHECKED scw_status text_file_read(char **out, int64_t *n, const char *path, int64_t limit);
 

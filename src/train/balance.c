@@ -140,7 +140,7 @@ static scw_status class_ranges(balance_source *s, int n_classes)
         for (int64_t e = 0; e < s->plan->n; e++)
             if (s->plan->entries[e].simulated && s->cells->labels[s->plan->entries[e].row] == c)
                 rows[n++] = s->plan->entries[e].row;
-        if (n > 0) cells_range(s->cells, rows, n, &s->low[c], &s->high[c]);
+        if (n > 0) TRY(cells_range(s->cells, rows, n, &s->low[c], &s->high[c]));
     }
 done:
     mem_free(rows);
@@ -291,5 +291,5 @@ static void gather(const void *self, tape *t, const int64_t *entries, int64_t n,
 
 train_source balance_source_as_source(const balance_source *s)
 {
-    return (train_source){s->plan->n, s, gather, NULL, NULL};
+    return (train_source){.n = s->plan->n, .self = s, .gather = gather};
 }

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "metric/classification.h"
+#include "prep/pca_stream.h"
 #include "prep/pca.h"
 #include "train/align.h"
 #include "train/balance.h"
@@ -17,6 +18,7 @@
 #include "train/subsets.h"
 #include "train/trainer.h"
 
+#define MOST_AT_ONCE BLOCK_READER_ROWS /* cells whose components are found without passes */
 #define SMALLEST_SPLIT_CLASS                                                                       \
     10 /* classes with fewer cells are not touched by the validation share */
 
@@ -172,18 +174,23 @@ done:
     return st;
 }
 
-/* The listed cells of a modality under a fitted transform. */
+/* The listed cells of a modality under a fitted transform, which packed ones refer to, as to rows. */
 static scw_status transform_rows(prepared *out, const transform *t, const reference_modality *x,
                                  const int64_t *rows, int64_t n, bool file_target)
 {
     scw_status st = SCW_OK;
+    const row_list listed = reference_rows(x, rows, n);
     matrix counts = {0};
     uint8_t *present = NULL;
 
-    TRY(matrix_rows_csr(&counts, &x->counts, rows, n));
     TRY(mem_new(&present, n));
     for (int64_t i = 0; i < n; i++) present[i] = x->present[rows[i]];
-    TRY(transform_apply(out, t, &counts, NULL, present, file_target));
+    if (x->packed && !file_target) {
+        TRY(transform_apply_packed(out, t, &listed, present, NULL));
+    } else {
+        TRY(row_list_take(&counts, &listed));
+        TRY(transform_apply(out, t, &counts, NULL, present, file_target));
+    }
 done:
     matrix_clear(&counts);
     mem_free(present);
@@ -197,7 +204,7 @@ static scw_status transform_modality(fit_job *j, int k, double library)
     scw_status st = SCW_OK;
     const reference_modality *x = &j->ref->modality[k];
     model_modality *to = &j->model->modality[k];
-    matrix training = {0};
+    block_reader *training = NULL;
     int64_t *rows = NULL, n;
     transform_options options = {.kind = transform_for(&j->model->options, x->kind),
                                  .unit_variance = j->model->options.unit_variance != 0,
@@ -206,15 +213,16 @@ static scw_status transform_modality(fit_job *j, int k, double library)
     transform_clear(&to->prep);
     prepared_clear(&j->all.x[k]);
     TRY(present_training_rows(&rows, &n, j, k));
-    TRY(matrix_rows_csr(&training, &x->counts, rows, n));
-    st = transform_fit(&to->prep, &training, &options);
+    const row_list listed = reference_rows(x, rows, n);
+    TRY(row_list_reader(&training, &listed));
+    st = transform_fit_rows(&to->prep, training, &options, NULL);
     if (st != SCW_OK) {
         st = status_prefix(st, "modality '%s'", x->name);
         goto done;
     }
     TRY(transform_rows(&j->all.x[k], &to->prep, x, j->rows, j->n, false));
 done:
-    matrix_clear(&training);
+    block_reader_free(training);
     mem_free(rows);
     return st;
 }
@@ -259,12 +267,41 @@ static int64_t projection_width(const fit_job *j, int k)
     return width;
 }
 
+/* Principal components of the listed cells of modality k: at once where they are few, else in passes.
+ * Which of the two does not depend on the memory there is, as the last bits do on which. */
+static scw_status find_components(pca *out, fit_job *j, int k, const int64_t *rows, int64_t n)
+{
+    scw_status st = SCW_OK;
+    const pca_options options = {.k = j->model->net.config.modality[k].n_components, .seed = j->seed};
+    block_reader *y = NULL;
+    row_block all = {0};
+    pca_stream passes;
+
+    TRY(prepared_reader(&y, &j->all.x[k], rows, n));
+    if (n <= MOST_AT_ONCE) {
+        TRY(block_reader_read(&all, y, 0, n));
+        TRY(pca_fit(out, &all.x, &options));
+    } else {
+        TRY(pca_stream_fit(&passes, y,
+                           &(pca_stream_options){.k = options.k, .seed = options.seed}, j->hooks));
+        *out = (pca){.p = passes.p,
+                     .k = passes.k,
+                     .components = passes.components,
+                     .singular_values = passes.singular_values,
+                     .variances = passes.variances,
+                     .mean = passes.mean};
+    }
+done:
+    row_block_clear(&all);
+    block_reader_free(y);
+    return st;
+}
+
 /* Fill the projection buffer: the identity, or loadings of the centred training cells. */
 static scw_status set_projection(fit_job *j, int k)
 {
     scw_status st = SCW_OK;
     const matilda_modality *x = &j->model->net.config.modality[k];
-    matrix y = {0};
     pca fit = {0};
     int64_t *rows = NULL, n = 0;
     double variance = 0.0;
@@ -280,8 +317,7 @@ static scw_status set_projection(fit_job *j, int k)
     TRY(mem_new(&rows, j->n_train));
     for (int64_t i = 0; i < j->n_train; i++)
         if (j->all.x[k].present[j->train[i]] > 0.0f) rows[n++] = j->train[i];
-    TRY(matrix_rows_csr(&y, &j->all.x[k].y, rows, n));
-    TRY(pca_fit(&fit, &y, &(pca_options){.k = x->n_components, .seed = j->seed}));
+    TRY(find_components(&fit, j, k, rows, n));
     for (int64_t c = 0; c < fit.k; c++)
         variance += fit.variances[c];
     /* The network's input is x times block_scale; the scores get a total variance of one in turn.
@@ -294,7 +330,6 @@ static scw_status set_projection(fit_job *j, int k)
             p[f * x->n_components + c] = (real)(scale * fit.components[f * fit.k + c]);
 done:
     mem_free(rows);
-    matrix_clear(&y);
     pca_clear(&fit);
     return st;
 }

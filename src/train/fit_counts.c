@@ -38,7 +38,8 @@ static void gather(const void *self, tape *t, const int64_t *entries, int64_t n,
     }
     for (int k = 0; k < s->ref->n_modalities; k++) {
         const reference_modality *x = &s->ref->modality[k];
-        if (!cells_gather_counts(t, &x->counts, rows, n, &batch->x[k])) return;
+        const row_list listed = reference_rows(x, rows, n);
+        if (!cells_gather_counts(t, &listed, &batch->x[k])) return;
         batch->x[k].row_weight = presence(t, x, rows, n);
         if (!batch->x[k].row_weight) return;
     }
@@ -73,15 +74,23 @@ static scw_status start_head(scw_model *m, int k, const count_source *s)
 {
     scw_status st = SCW_OK;
     const count_head *h = &m->counts.head[k];
-    const matrix *y = &s->ref->modality[k].counts;
+    const row_list listed = reference_rows(&s->ref->modality[k], s->rows, s->n);
     double *sum = NULL, total = 0.0, depth = 0.0, cells_present = 0.0;
+    block_reader *rows = NULL;
+    row_block b = {0};
+    bool more;
 
     TRY(mem_new(&sum, h->n_vars));
-    for (int64_t i = 0; i < s->n; i++) {
-        const int64_t row = s->rows[i];
-        depth += count_depth(h->kind, y, row);
-        cells_present += s->ref->modality[k].present[row];
-        for (int64_t e = y->indptr[row]; e < y->indptr[row + 1]; e++)
+    TRY(row_list_reader(&rows, &listed));
+    for (;;) {
+        const matrix *y = &b.x;
+        TRY(block_reader_next(&b, rows, &more));
+        if (!more) break;
+        for (int64_t i = 0; i < y->n_rows; i++) {
+            depth += count_depth(h->kind, y, i);
+            cells_present += s->ref->modality[k].present[s->rows[b.from + i]];
+        }
+        for (int64_t e = 0; e < y->indptr[y->n_rows]; e++)
             sum[y->indices[e]] +=
                 h->kind == COUNT_BERNOULLI ? (double)(y->values[e] > 0) : (double)y->values[e];
     }
@@ -95,6 +104,8 @@ static scw_status start_head(scw_model *m, int k, const count_source *s)
     *params_value(&m->counts.p, h->depth) =
         (real)(depth > 0.0 ? depth / fmax(1.0, cells_present) : 1.0);
 done:
+    row_block_clear(&b);
+    block_reader_free(rows);
     mem_free(sum);
     return st;
 }

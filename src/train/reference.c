@@ -17,6 +17,7 @@ void reference_clear(reference *r)
     strings_clear(&r->batch_names);
     for (int m = 0; m < MODEL_MAX_MODALITIES; m++) {
         matrix_clear(&r->modality[m].counts);
+        packed_rows_free(r->modality[m].packed);
         mem_free(r->modality[m].present);
     }
     *r = (reference){0};
@@ -93,6 +94,52 @@ done:
     return st;
 }
 
+row_list reference_rows(const reference_modality *x, const int64_t *rows, int64_t n)
+{
+    return (row_list){&x->counts, x->packed, rows, n};
+}
+
+/* How many rows are taken at a time: a share of what there is. */
+static int64_t rows_at_once(const modality *m)
+{
+    const int64_t each = m->store->bytes / (m->x.n_rows + 1) + 1;
+    const int64_t n = m->store->memory_bytes / 8 / each;
+
+    return n < 1 ? 1 : n > BLOCK_READER_ROWS ? BLOCK_READER_ROWS : n;
+}
+
+/* One pass through the file: the rows are checked, and packed. */
+static scw_status pack_rows(reference_modality *x, const modality *m, const int64_t *rows, int64_t n,
+                            bool allow_fractional, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    const int64_t step = rows_at_once(m);
+    matrix part = {0};
+    matrix_summary seen = {0};
+    uint8_t *columns = NULL;
+    bool any = false;
+
+    TRY(packed_rows_new(&x->packed, m->x.n_cols, m->store->folder));
+    TRY(mem_new(&columns, m->x.n_cols));
+    for (int64_t at = 0; at < n; at += step) {
+        TRY(log_check_cancel(hooks));
+        matrix_clear(&part);
+        TRY(modality_take(&part, m, rows + at, n - at < step ? n - at : step));
+        matrix_summarise_part(&seen, columns, &any, &part);
+        TRY(packed_rows_add(x->packed, &part));
+    }
+    TRY(transform_check_summary(&seen, m->name, allow_fractional));
+    x->counts = (matrix){.n_rows = n, .n_cols = m->x.n_cols, .sparse = true};
+    TRY(mem_new(&x->counts.indptr, n + 1));
+    memcpy(x->counts.indptr, x->packed->indptr, (size_t)(n + 1) * sizeof *x->counts.indptr);
+    log_info(hooks, "modality '%s': the counts of %lld cells wait in a temporary file, %.1f of %.1f MB",
+             m->name, (long long)n, (double)x->packed->file.size / 1e6, (double)m->store->bytes / 1e6);
+done:
+    matrix_clear(&part);
+    mem_free(columns);
+    return st;
+}
+
 static scw_status add_modality(reference *r, const modality *m, bool allow_fractional,
                                const scw_hooks *hooks)
 {
@@ -112,8 +159,12 @@ static scw_status add_modality(reference *r, const modality *m, bool allow_fract
         rows[i] = m->row_of_obs[r->obs[i]];
         x->present[i] = rows[i] >= 0;
     }
-    TRY(modality_take(&x->counts, m, rows, r->n));
-    TRY(transform_check_counts(&x->counts, m->name, allow_fractional));
+    if (m->store) {
+        TRY(pack_rows(x, m, rows, r->n, allow_fractional, hooks));
+    } else {
+        TRY(modality_take(&x->counts, m, rows, r->n));
+        TRY(transform_check_counts(&x->counts, m->name, allow_fractional));
+    }
     for (int64_t i = 0; i < r->n; i++)
         n_empty += x->present[i] && x->counts.indptr[i] == x->counts.indptr[i + 1];
     if (n_empty > 0)

@@ -4,13 +4,15 @@
 #define TRAIN_REFERENCE_H
 
 #include "data/dataset.h"
+#include "data/packed_rows.h"
 #include "models/model.h"
 
 typedef struct reference_modality {
     const char *name; /* borrowed from the data set */
     modality_kind kind;
     const strings *features; /* borrowed */
-    matrix counts;           /* CSR, a row a cell; empty where absent */
+    matrix counts;           /* CSR, a row a cell; empty where absent. Packed: its shape and indptr */
+    packed_rows *packed;     /* where the counts are when they do not fit in memory, else NULL */
     uint8_t *present;        /* [n] */
 } reference_modality;
 
@@ -40,5 +42,8 @@ SCW_CHECKED scw_status reference_build_sample(reference *out, const scw_dataset 
                                               bool allow_fractional, int64_t n_cells, uint64_t seed,
                                               const scw_hooks *hooks);
 void reference_clear(reference *r);
+
+/* The listed cells of a modality, wherever their counts are. */
+row_list reference_rows(const reference_modality *x, const int64_t *rows, int64_t n);
 
 #endif

@@ -33,7 +33,18 @@ static void gather(const void *self, tape *t, const int64_t *entries, int64_t n,
         batch->n = 0;
 }
 
+static void ahead(const void *self, const int64_t *entries, int64_t n)
+{
+    const row_source *s = self;
+
+    for (int m = 0; m < s->cells->n_modalities; m++) {
+        const row_list *l = &s->cells->x[m].packed;
+        for (int64_t i = 0; l->packed && i < n; i++)
+            packed_rows_ahead(l->packed, &l->rows[s->rows[entries[i]]], 1);
+    }
+}
+
 train_source row_source_as_source(const row_source *s)
 {
-    return (train_source){s->n, s, gather, NULL, NULL};
+    return (train_source){.n = s->n, .self = s, .gather = gather, .ahead = ahead};
 }

@@ -13,10 +13,8 @@ typedef struct train_source {
     /* Batch of the listed entries, in the tape's memory. A failure stays on the tape. */
     void (*gather)(const void *self, tape *t, const int64_t *entries, int64_t n,
                    model_batch *batch);
-    /* The order of an epoch's entries, if not any order does; NULL: a random permutation. */
-    void (*order)(const void *self, int64_t *out, rng_key key, uint32_t epoch);
-    /* Why gather left a batch empty, where it is not for lack of memory; NULL: it is. */
-    scw_status (*status)(const void *self);
+    /* A hint: these entries will be gathered soon. NULL: no use of it. */
+    void (*ahead)(const void *self, const int64_t *entries, int64_t n);
 } train_source;
 
 /* Rows of prepared cells. */

@@ -9,6 +9,7 @@
 
 #define PI 3.14159265358979323846
 #define KEEP_STEPS 200    /* between two kept states: a copy costs less than a hundredth of the steps */
+#define AHEAD 8           /* batches that are asked for before they are needed */
 #define MOST_RETURNS 3    /* to a kept state, in a whole run */
 #define RETURN_FACTOR 0.3 /* of the learning rate, each time */
 
@@ -84,7 +85,6 @@ static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *
     phase->source.gather(phase->source.self, t->tape, entries, n, &batch);
     if (batch.n != n) {
         TRY(tape_status(t->tape));
-        if (phase->source.status) TRY(phase->source.status(phase->source.self));
         FAIL(SCW_ENOMEM, "%s: out of memory while gathering a batch", phase->name);
     }
     nn_pass pass = {.t = t->tape, .p = t->net.p, .seed = t->options.seed, .step = t->at.step};
@@ -274,6 +274,13 @@ done:
     return st;
 }
 
+/* Entries [from, to) of the epoch's order will be gathered soon. */
+static void look_ahead(const train_source *s, const int64_t *order, int64_t from, int64_t to)
+{
+    if (to > s->n) to = s->n;
+    if (s->ahead && from < to) s->ahead(s->self, order + from, to - from);
+}
+
 /* The rest of the current epoch; `why` tells that it broke off. */
 static scw_status run_epoch(trainer *t, const train_phase *phase, int64_t *order, textbuf *why)
 {
@@ -281,10 +288,7 @@ static scw_status run_epoch(trainer *t, const train_phase *phase, int64_t *order
     const int64_t n = phase->source.n, b = t->options.batch_size, per_epoch = (n + b - 1) / b;
 
     const rng_key key = rng_make_key(t->options.seed, RNG_SHUFFLE, 0);
-    if (phase->source.order)
-        phase->source.order(phase->source.self, order, key, (uint32_t)t->at.epochs_done);
-    else
-        rng_permutation(order, n, key, (uint32_t)t->at.epochs_done);
+    rng_permutation(order, n, key, (uint32_t)t->at.epochs_done);
     t->at.sums.phase = phase->name;
     t->at.sums.epoch = t->at.epoch + 1;
     while (t->at.batch < per_epoch) {
@@ -293,6 +297,7 @@ static scw_status run_epoch(trainer *t, const train_phase *phase, int64_t *order
                                                phase->n_epochs * per_epoch);
         t->at.sums.lr = lr;
         TRY(check_cancel(t));
+        look_ahead(&phase->source, order, k == 0 ? b : (k + AHEAD) * b, (k + AHEAD + 1) * b);
         TRY(one_step(t, phase, order + k * b, size, lr, why));
         if (why->length == 0 && t->at.step - t->kept.step >= KEEP_STEPS)
             TRY(keep_if_sound(t, false, why));

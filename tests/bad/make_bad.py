@@ -282,12 +282,12 @@ def scale_offset(path):
 
 
 # ---------------------------------------------------------------- hostile sizes and links
-@case(EFORMAT, "line 2", "far more rows or columns than entries", suffix=".mtx")
+@case(EFORMAT, "line 2", "far more than the", suffix=".mtx")
 def empty_features(path):
     path.write_text("%%MatrixMarket matrix array real general\n0 525555555\n5\n")
 
 
-@case(EFORMAT, "line 2", "far more rows or columns than entries", suffix=".mtx")
+@case(EFORMAT, "line 2", "far more than the", suffix=".mtx")
 def empty_cells(path):
     path.write_text("%%MatrixMarket matrix coordinate real general\n2 2000000000 1\n1 1 5\n")
 

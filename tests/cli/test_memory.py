@@ -67,13 +67,19 @@ with tempfile.TemporaryDirectory() as folder:
     folder = Path(folder)
     data, model = folder / "ex.h5mu", folder / "m.safetensors"
     run("example", data, "--cells", 2600, "-q")
-    run("fit", "matilda", data, "--label", "cell_type", "-o", model, "--epochs", 1, "--min-steps", 0, "--components", 10,
-        "--threads", 1, "-q", "--calibration-folds", 0, "--subsets", "off", "--shortcut", "off")
+    words = ["fit", "matilda", data, "--label", "cell_type", "--epochs", 1, "--min-steps", 0, "--components", 10,
+             "--threads", 1, "--calibration-folds", 0, "--subsets", "off", "--shortcut", "off"]
+    run(*words, "-o", model, "-q")
     whole, parts = folder / "whole.h5mu", folder / "parts.h5mu"
     run("annotate", "-m", model, data, "-o", whole, "--embed", "--threads", 1)
     done = run("annotate", "-m", model, data, "-o", parts, "--embed", "--threads", 1, "--mem", "4M")
     expect("read in blocks" in done.stderr, f"nothing was left in the file: {done.stderr}")
     expect(not differences(whole, parts), f"annotate --mem: {differences(whole, parts)}")
+    little = folder / "little.safetensors"
+    done = run(*words, "-o", little, "--mem", "1M", "--tmp", folder)
+    expect("temporary file" in done.stderr, f"fit kept its matrices in memory: {done.stderr}")
+    expect(little.read_bytes() == model.read_bytes(), "fit --mem gives another model")
+    run(*words, "-o", folder / "never.safetensors", "--mem", "1M", "--tmp", folder / "absent", fails="absent")
     csc = folder / "csc.h5mu"
     turn(data, csc)
     run("annotate", "-m", model, csc, "-o", folder / "csc_whole.h5mu", "--embed", "--threads", 1)
@@ -83,7 +89,6 @@ with tempfile.TemporaryDirectory() as folder:
     out = folder / "never.h5mu"
     run("annotate", "-m", model, csc, "-o", out, "--mem", "3M", "--tmp", folder / "absent", fails="absent")
     run("annotate", "-m", model, data, "-o", out, "--mem", "1M", "--align", fails="--mem")
-    run("fit", "matilda", data, "--label", "cell_type", "-o", out, "--mem", "1M", fails="--mem")
     expect(not out.exists() and not list(folder.glob("*.tmp-*")) and not list(folder.glob("scweave*")),
            f"something was left: {list(folder.iterdir())}")
     done = subprocess.run([scweave, "annotate", "-m", model, data, "-o", out, "--mem", "1X"], capture_output=True, text=True)

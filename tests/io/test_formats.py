@@ -18,6 +18,7 @@ import scipy.io
 import scipy.sparse as sp
 
 import common
+import make_inputs
 from compare_h5 import compare_files
 
 program = sys.argv[1]
@@ -432,6 +433,15 @@ def check_round_trips(d):
         convert(d / "every.h5ad", d / "copy.h5ad", *options)
         for p in compare_files(d / "every.h5ad", d / "copy.h5ad"):
             expect(False, f"{options}: {p}")
+    make_inputs.legacy(d)
+    with h5py.File(d / "legacy.h5ad", "r+") as f: # as anndata 0.5 wrote raw
+        f["raw.X"], f["raw.var"] = np.arange(make_inputs.N * 3.0).reshape(-1, 3), np.array([(b"r1",), (b"r2",), (b"r3",)], [("index", "S4")])
+    convert(d / "legacy.h5ad", d / "legacy_copy.h5ad", "--compression", "gzip")
+    convert(d / "legacy.h5ad", d / "legacy.h5mu")
+    convert(d / "legacy.h5mu", d / "legacy_back.h5ad")
+    for name in ("legacy_copy", "legacy_back"):
+        for p in compare_files(d / "legacy.h5ad", d / f"{name}.h5ad"):
+            expect(False, f"records, {name}: {p}")
     filters = {"gzip": "gzip", "lzf": "lzf", "none": None}
     rows = np.arange(5000 * 20).reshape(5000, 20) % 7
     flat = anndata.AnnData(rows.astype(np.float32), dtype=np.float32)

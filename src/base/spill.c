@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "io/spill.h"
+#include "base/spill.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 scw_status spill_init(spill *s, const char *folder)
 {
     *s = (spill){0};
-    return mem_strdup(&s->folder, folder);
+    return mem_strdup(&s->folder, folder ? folder : SPILL_DEFAULT_FOLDER);
 }
 
 static scw_status create(spill *s)
@@ -78,6 +78,11 @@ scw_status spill_read(void *out, const spill *s, int64_t at, int64_t n)
     }
 done:
     return st;
+}
+
+void spill_ahead(const spill *s, int64_t at, int64_t n)
+{
+    if (s->fd > 0 && n > 0) (void)posix_fadvise(s->fd, (off_t)at, (off_t)n, POSIX_FADV_WILLNEED);
 }
 
 void spill_clear(spill *s)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -12,6 +13,7 @@
 
 #define BUFFER_BYTES (64 * 1024)
 #define PEEK_BYTES 4096
+#define DEFLATE_MOST 1032 /* bytes that one compressed byte can become */
 
 /* Where the bytes come from is `fill`: up to `room` more bytes into `out`, *got 0 only at the end. */
 struct byte_stream {
@@ -22,7 +24,7 @@ struct byte_stream {
     bool ended;
     int file;           /* or -1 */
     const uint8_t *memory;
-    int64_t left;       /* bytes of memory or of the window */
+    int64_t size, left; /* bytes of memory or of the window */
     byte_stream *inner; /* owned */
     z_stream inflater;
     bool inflating;
@@ -59,6 +61,19 @@ void bytes_free(byte_stream *s)
 const char *bytes_name(const byte_stream *s)
 {
     return s->name;
+}
+
+int64_t bytes_at_most(const byte_stream *s)
+{
+    struct stat info;
+
+    if (s->inner) {
+        int64_t n = bytes_at_most(s->inner);
+        if (s->inflating) return n < INT64_MAX / DEFLATE_MOST ? n * DEFLATE_MOST : INT64_MAX;
+        return n < s->size ? n : s->size;
+    }
+    if (s->memory) return s->size;
+    return fstat(s->file, &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : INT64_MAX;
 }
 
 /* ------------------------------------------------------------------ sources */
@@ -106,7 +121,7 @@ scw_status bytes_of_memory(byte_stream **out, const void *bytes, int64_t n, cons
     TRY(stream_new(out, name));
     (*out)->fill = fill_from_memory;
     (*out)->memory = bytes;
-    (*out)->left = n;
+    (*out)->left = (*out)->size = n;
 done:
     return st;
 }
@@ -132,7 +147,7 @@ scw_status bytes_window(byte_stream **out, byte_stream *inner, int64_t n, const 
     }
     (*out)->fill = fill_from_window;
     (*out)->inner = inner;
-    (*out)->left = n;
+    (*out)->left = (*out)->size = n;
     return SCW_OK;
 }
 

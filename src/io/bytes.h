@@ -27,6 +27,8 @@ SCW_CHECKED scw_status bytes_decompress(byte_stream **s);
 void bytes_free(byte_stream *s); /* NULL-safe */
 
 const char *bytes_name(const byte_stream *s);
+/* How many bytes the whole can hold at most, known before it is read: a promise that needs more is none. */
+int64_t bytes_at_most(const byte_stream *s);
 /* *got < n only at the end. */
 SCW_CHECKED scw_status bytes_read(byte_stream *s, void *out, int64_t n, int64_t *got);
 SCW_CHECKED scw_status bytes_skip(byte_stream *s, int64_t n);

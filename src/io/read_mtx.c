@@ -121,6 +121,21 @@ static bool take_int(int64_t *out, const char **at)
     return n > 0 && number_int(out, word, n);
 }
 
+/* Is the file long enough for its entries? Of a symmetric array a triangle is written. */
+static scw_status check_promise(const mtx_reader *r)
+{
+    const int64_t shortest = r->array ? 2 : 4; /* "1\n", "1 1\n" */
+    const int64_t fit = bytes_at_most(r->from) / shortest;
+    int64_t needed = r->n_entries;
+
+    if (r->array && r->shape != GENERAL) needed = needed / 2 - r->n_rows;
+    return needed <= fit ? SCW_OK
+                         : rule_broken(NULL, RULE_ENTRY_COUNT, SCW_EFORMAT,
+                                       "%s: line %lld: promises %lld entries, its bytes hold at most %lld",
+                                       bytes_name(r->from), (long long)r->lines.number,
+                                       (long long)r->n_entries, (long long)fit);
+}
+
 static scw_status read_size(mtx_reader *r)
 {
     scw_status st = SCW_OK;
@@ -138,11 +153,12 @@ static scw_status read_size(mtx_reader *r)
         r->n_cols > INT32_MAX)
         return wrong(r, "the size is out of range");
     if (r->array) r->n_entries = r->n_rows * r->n_cols;
+    TRY(check_promise(r));
     const int64_t longest = r->n_rows > r->n_cols ? r->n_rows : r->n_cols;
     if (longest > MOST_EMPTY && longest / MANY_A_ENTRY > r->n_entries)
         BREAK(RULE_SIZE_HONEST, SCW_EFORMAT,
-              "%s: line %lld: %lld rows and %lld columns are far more than the %lld entries need", bytes_name(r->from),
-              (long long)r->lines.number, (long long)r->n_rows, (long long)r->n_cols,
+              "%s: line %lld: %lld rows and %lld columns are far more than the %lld entries need",
+              bytes_name(r->from), (long long)r->lines.number, (long long)r->n_rows, (long long)r->n_cols,
               (long long)r->n_entries);
     if (r->shape != GENERAL && r->n_rows != r->n_cols)
         return wrong(r, "a symmetric matrix has as many rows as columns");

@@ -314,7 +314,10 @@ scw_status read_tenx_old(file_parts *out, const input *in, const read_request *q
     TRY(tenx_genomes(&names, in->hdf5));
     TRY(mem_new(&g, names.n));
     scw_read_options whole = *q->options;
-    if (names.n > 1) whole.memory_bytes = 0; /* several genomes are put together in memory */
+    if (names.n > 1) { /* several genomes are put together in memory */
+        whole.memory_bytes = 0;
+        whole.leave_matrices = false;
+    }
     const read_request each = {q->source, &whole, q->depth, q->hooks, q->faults};
     for (int64_t k = 0; k < names.n; k++) TRY(read_genome(&g[k], in->hdf5, names.at[k], &each));
     TRY(list_features(&part.m.var, g, &names));

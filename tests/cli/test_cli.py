@@ -133,7 +133,7 @@ class Manners(job.harness.Case):
         self.refuses("say what to judge", "evaluate", "a.h5mu", "--label", "k")
         self.refuses("name one command", "help", "fit", "embed")
         self.refuses("name the file", "qc")
-        self.refuses("name one file", "filter", "-o", "b.h5ad", "--min-genes", "1")
+        self.refuses("name the data to filter", "filter", "-o", "b.h5ad", "--min-genes", "1")
         self.refuses("--output is missing", "filter", "a.h5ad", "--min-genes", "1")
         self.refuses("--max-pct-mt: 101 is out of range", "filter", "a.h5ad", "--max-pct-mt", "101")
         self.refuses("name the file", "preprocess", "-o", "b.h5ad")

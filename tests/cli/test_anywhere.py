@@ -12,16 +12,12 @@ import numpy as np
 
 from foreign import GENES, counts, h5ad, loom, matrix_folder, tenx
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from harness import Checks  # noqa: E402 pylint: disable=wrong-import-position
+
 scweave = os.path.abspath(sys.argv[1])
-failures = checked = 0
-
-
-def expect(condition, message):
-    global failures, checked
-    checked += 1
-    if not condition:
-        failures += 1
-        print("FAIL", message)
+checks = Checks()
+expect = checks.expect
 
 
 def run(*words, code=0, says=""):
@@ -94,5 +90,4 @@ with tempfile.TemporaryDirectory() as folder:
     run("filter", "-o", "x.h5ad", "--min-genes", 75, code=2)
     run("activity", "atac.h5", "--genes", "genes.gtf", "-o", "x.h5ad", code=2, says="h5mu")
     expect(not list(Path(".").glob("x.h5*")) and not list(Path(".").glob("*.tmp-*")), "something was left")
-print(f"{checked} checks, {failures} failures")
-sys.exit(failures > 0)
+checks.end("other formats and several files")

@@ -13,17 +13,13 @@ import scipy.sparse as sp
 
 from foreign import CELLS, GENES, counts, h5ad, loom, matrix_folder, tenx
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from harness import Checks  # noqa: E402 pylint: disable=wrong-import-position
+
 scweave = os.path.abspath(sys.argv[1])
-failures = checked = 0
+checks = Checks()
+expect = checks.expect
 LITTLE = ["--mem", "40k"]
-
-
-def expect(condition, message):
-    global failures, checked
-    checked += 1
-    if not condition:
-        failures += 1
-        print("FAIL", message)
 
 
 def run(*words, code=0, says="", threads=1):
@@ -102,5 +98,4 @@ with tempfile.TemporaryDirectory() as folder:
         f["matrix/indices"][7] = 5 * GENES
     run("convert", "a.h5", "x.h5mu", *LITTLE, code=1, says="column index 1500")
     expect(not list(d.glob("x.h5*")) and not list(d.glob("*.tmp-*")) and not list(d.glob("scweave*")), "something was left")
-print(f"{checked} checks, {failures} failures")
-sys.exit(failures > 0)
+checks.end("convert")

@@ -11,16 +11,12 @@ import h5py
 import numpy as np
 import scipy.sparse as sp
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from harness import Checks  # noqa: E402 pylint: disable=wrong-import-position
+
 scweave = sys.argv[1]
-failures = checked = 0
-
-
-def expect(condition, message):
-    global failures, checked
-    checked += 1
-    if not condition:
-        failures += 1
-        print("FAIL", message)
+checks = Checks()
+expect = checks.expect
 
 
 def run(*words, fails=None):
@@ -99,5 +95,4 @@ with tempfile.TemporaryDirectory() as folder:
     run("umap", parts, "--use", "X_matilda", "-o", folder / "u.h5mu", "--epochs", 5)
     run("evaluate", parts, "--label", "cell_type", "--prediction", "matilda_label")
     run("annotate", "-m", model, parts, "-o", out, "--mem", "4M", fails="column index 1000000")
-print(f"{checked} checks, {failures} failures")
-sys.exit(failures > 0)
+checks.end("little memory")

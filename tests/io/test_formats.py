@@ -23,15 +23,8 @@ from compare_h5 import compare_files
 
 program = sys.argv[1]
 rng = np.random.default_rng(5)
-failures = checked = 0
-
-
-def expect(condition, message):
-    global failures, checked
-    checked += 1
-    if not condition:
-        failures += 1
-        print("FAIL", message)
+checks = common.Checks()
+expect = checks.expect
 
 
 def run(*args):
@@ -562,5 +555,4 @@ for check in (check_tenx, check_triplets, check_mtx, check_loom, check_tables, c
               check_round_trips, check_real, check_refused):
     with tempfile.TemporaryDirectory() as folder:
         check(Path(folder))
-print(f"{checked} checks, {failures} failed")
-sys.exit(failures > 0)
+checks.end("formats")

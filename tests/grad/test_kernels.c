@@ -4,11 +4,15 @@
  * a case and leave named results; two lists of results are compared, so a kernel cannot be forgotten
  * in one test and tested in another. Tolerance: 2e-5 of the largest value (ref sums in double). */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -479,6 +483,60 @@ static void products_agree(void **state)
         }
 }
 
+/* ------------------------------------------------------------- signals */
+
+static char *stack_low, *stack_high;
+static pid_t tested; /* the thread they are of */
+static volatile sig_atomic_t n_signals;
+
+/* A signal's frame goes where the stack pointer is. If that is not the stack, the heap is broken now, and
+ * the test ends here. */
+static void on_alarm(int number)
+{
+    const char *here = __builtin_frame_address(0);
+
+    (void)number;
+    if (gettid() != tested) return;
+    n_signals = n_signals + 1;
+    if (here >= stack_low && here < stack_high) return;
+    static const char message[] = "a signal was delivered away from the stack\n";
+    (void)!write(STDERR_FILENO, message, sizeof message - 1);
+    _exit(1);
+}
+
+/* A product whose kernel takes the stack pointer for a purpose of its own must not be interrupted:
+ * what the system writes there would be written over the heap. */
+static void signals_find_a_stack(void **state)
+{
+    static results memory;
+    const struct itimerval often = {{0, 50}, {0, 50}}, never = {{0, 0}, {0, 0}};
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART}, before;
+    pthread_attr_t attributes;
+    void *low;
+    size_t size;
+
+    (void)state;
+    assert_int_equal(pthread_getattr_np(pthread_self(), &attributes), 0);
+    assert_int_equal(pthread_attr_getstack(&attributes, &low, &size), 0);
+    (void)pthread_attr_destroy(&attributes);
+    stack_low = low;
+    tested = gettid();
+    stack_high = stack_low + size;
+    threads_set(1);
+    results_reset(&memory);
+    real *a = random_values(&memory, 64 * 1009, 1), *b = random_values(&memory, 64 * 1009, 2);
+    real *c = new_values(&memory, 100 * 1009);
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    for (int k = 0; n_signals < 300 && k < 200000; k++)
+        for (int way = 0; way < 3; way++)
+            kernel_gemm(way == 1, way == 2, 64, 100, 64 + way * 200, a, b, way ? 1.0f : 0.0f, c);
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    threads_set(0);
+    assert_true(n_signals >= 300);
+}
+
 /* ------------------------------------------------------------- the test itself */
 
 static void wrong_relu(int64_t n, const real *x, real *y)
@@ -537,6 +595,7 @@ int main(void)
         cmocka_unit_test(affine_kernels),
         cmocka_unit_test(threads_do_not_change_bits),
         cmocka_unit_test(products_agree),
+        cmocka_unit_test(signals_find_a_stack),
         cmocka_unit_test(sees_a_broken_kernel),
         cmocka_unit_test(nan_stays_visible),
     };

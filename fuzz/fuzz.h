@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/status.h"
+
 /* A larger block is refused to the readers, so that an absurd shape is an error and not the end. */
 #define FUZZ_MOST_BYTES ((int64_t)32 << 20)
 
@@ -16,6 +18,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+
+/* A status that is not looked at: any answer will do. */
+static inline void any(scw_status st)
+{
+    (void)st;
+}
 
 /* A target with many doors goes through one of them, which the bytes choose; the replay through all. */
 extern bool fuzz_all_doors;

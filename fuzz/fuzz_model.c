@@ -15,11 +15,6 @@
 
 #define N_OBS 4
 
-static void any(scw_status st)
-{
-    (void)st;
-}
-
 /* Four cells with the features that the models of the corpus know. */
 static scw_dataset *make_query(const char *name)
 {

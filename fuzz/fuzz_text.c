@@ -12,11 +12,6 @@
 
 #define BLOCK 512 /* of an archive */
 
-static void any(scw_status st)
-{
-    (void)st;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const read_depth depths[] = {READ_VALUES, READ_WHOLE, READ_VALUES};

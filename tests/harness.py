@@ -78,6 +78,17 @@ class Checks:
             self.failed += 1
             print("FAIL", message)
 
+    def run(self, *words, code=0, says="", threads=None):
+        """Standard error of a command, which must end with this status and say this."""
+        environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+        if threads:
+            environment["OMP_NUM_THREADS"] = str(threads)
+        done = subprocess.run(list(map(str, words)), capture_output=True, text=True,
+                              timeout=PATIENCE, env=environment, check=False)
+        self.expect(done.returncode == code and says in done.stderr,
+                    f"{words[1:]}: exit {done.returncode}: {done.stderr}")
+        return done.stderr
+
     def end(self, what):
         print(f"{what}, {self.done} checks, {self.failed} failed")
         sys.exit(self.failed > 0)

@@ -22,7 +22,8 @@ static int run(cli_run *r)
     const options *o = r->options;
 
     if (r->n_arguments != 1) return cli_misuse(r, "name one file to write");
-    return cli_finish(r, scw_example_write(r->arguments[0], o->cells, o->narrow, (uint64_t)o->seed, r->hooks));
+    return cli_finish(r, scw_example_write(r->arguments[0], o->cells, o->narrow, (uint64_t)o->seed,
+                                           r->hooks));
 }
 
 const cli_command cli_cmd_example = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a file must hold to, as one table: readers name the rule that a file breaks, `scweave validate`
- * lists all that are broken, docs/formats.md has the same table (tests/io/test_validate.py compares).
+ * lists all that are broken, docs/formats.md has the same table (tests/bad/test_crafted.py compares).
  *
  * To add a rule: a row in rules.c, its identifier here in the same place, a line in docs/formats.md, and
  * rule_broken() or BREAK() where it is checked. Identifiers that users see do not change. */

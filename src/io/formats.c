@@ -184,7 +184,8 @@ scw_status dataset_read_as(scw_dataset **out, const input *inputs, const scw_sou
     for (int k = 0; k < n_sources; k++) {
         scw_read_options own = *options;
         own.memory_bytes = share[k];
-        TRY(read_one(&files[k], d, &inputs[k], &(read_request){&sources[k], &own, depth, hooks, NULL}));
+        TRY(read_one(&files[k], d, &inputs[k],
+                     &(read_request){&sources[k], &own, depth, hooks, NULL}));
     }
     d->join = options->join;
     d->rows = options->rows;

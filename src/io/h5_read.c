@@ -199,13 +199,6 @@ done:
     return st;
 }
 
-/* Is there something behind the NUL that ends a text in its n bytes? */
-static bool goes_on(const char *bytes, size_t length, size_t n)
-{
-    while (length < n && bytes[length] == '\0') length++;
-    return length < n;
-}
-
 typedef struct string_reader {
     source s;
     hid_t type; /* in memory: the strings, or references to them */
@@ -273,7 +266,7 @@ static scw_status take_block(strings *out, string_reader *r, int64_t n)
             notes.n_nul += r->heap.cut;
         } else {
             length = strnlen(bytes, r->size);
-            notes.n_nul += r->nuls && goes_on(bytes, length, r->size);
+            notes.n_nul += r->nuls && h5_text_goes_on(bytes, length, r->size);
             while (r->spaces && length && bytes[length - 1] == ' ') length--;
         }
         if (r->s.attribute && length > H5_MOST_ATTRIBUTE)

@@ -184,9 +184,7 @@ scw_status h5_vlen_get(const char **text, size_t *length, h5_vlen *v, hid_t obje
     if (n > number(v->bytes + at + 8, v->length_size)) TRY(damaged(object));
     *text = (const char *)v->bytes + at + (8 + v->length_size + 7) / 8 * 8;
     *length = strnlen(*text, (size_t)n);
-    size_t rest = *length;
-    while (rest < n && (*text)[rest] == '\0') rest++;
-    v->cut = rest < n;
+    v->cut = h5_text_goes_on(*text, *length, (size_t)n);
 done:
     return st;
 }

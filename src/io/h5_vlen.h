@@ -30,6 +30,13 @@ static inline size_t h5_vlen_size(const h5_vlen *v)
 {
     return 8 + v->address_size;
 }
+/* Is there something behind the NULs at `length` in a text of n bytes? */
+static inline bool h5_text_goes_on(const char *text, size_t length, size_t n)
+{
+    while (length < n && text[length] == '\0') length++;
+    return length < n;
+}
+
 /* The string a reference points to; lies in *v until the next call. */
 SCW_CHECKED scw_status h5_vlen_get(const char **text, size_t *length, h5_vlen *v, hid_t object,
                                    const uint8_t *reference);

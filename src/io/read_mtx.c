@@ -131,7 +131,8 @@ static scw_status check_promise(const mtx_reader *r)
     if (r->array && r->shape != GENERAL) needed = needed / 2 - r->n_rows;
     return needed <= fit ? SCW_OK
                          : rule_broken(NULL, RULE_ENTRY_COUNT, SCW_EFORMAT,
-                                       "%s: line %lld: promises %lld entries, its bytes hold at most %lld",
+                                       "%s: line %lld: promises %lld entries, its bytes hold at "
+                                       "most %lld",
                                        bytes_name(r->from), (long long)r->lines.number,
                                        (long long)r->n_entries, (long long)fit);
 }
@@ -317,7 +318,7 @@ void mtx_shape(int64_t shape[2], int64_t *n_entries, const mtx_reader *r)
 {
     shape[0] = r->exchange ? r->n_cols : r->n_rows;
     shape[1] = r->exchange ? r->n_rows : r->n_cols;
-    *n_entries = r->array ? r->n_rows * r->n_cols : r->n_entries;
+    *n_entries = r->n_entries;
     if (!r->array && r->shape != GENERAL && *n_entries < INT64_MAX / 2) *n_entries *= 2;
 }
 

@@ -2,7 +2,6 @@
 """qc, filter, preprocess and activity on other formats and several files: as on the one file they convert to."""
 import gzip
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,10 +19,8 @@ checks = Checks()
 expect = checks.expect
 
 
-def run(*words, code=0, says=""):
-    done = subprocess.run([scweave, *map(str, words)], capture_output=True, text=True, timeout=120,
-                          env={**os.environ, "OMP_WAIT_POLICY": "passive"})
-    expect(done.returncode == code and says in done.stderr, f"{words}: exit {done.returncode}: {done.stderr}")
+def run(*words, **expected):
+    return checks.run(scweave, *words, **expected)
 
 
 def differences(a, b):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """scweave convert: the same file for any memory and any number of threads, from every format; misuse and failure."""
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,11 +21,8 @@ expect = checks.expect
 LITTLE = ["--mem", "40k"]
 
 
-def run(*words, code=0, says="", threads=1):
-    done = subprocess.run([scweave, *map(str, words)], capture_output=True, text=True, timeout=120,
-                          env={**os.environ, "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": str(threads)})
-    expect(done.returncode == code and says in done.stderr, f"{words}: exit {done.returncode}: {done.stderr}")
-    return done.stderr
+def run(*words, threads=1, **expected):
+    return checks.run(scweave, *words, threads=threads, **expected)
 
 
 def same_x(path, x, group=""):

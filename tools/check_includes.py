@@ -16,7 +16,7 @@ ARROWS = {
     "nn": ["engine"],
     "data": ["base"],
     "io": ["data"],
-    "prep": ["data"],
+    "prep": ["data", "kernel"],
     "embed": ["data"],
     "metric": ["embed"],
     "models": ["nn", "prep"],

@@ -23,6 +23,7 @@
     void cpu_fill_affine_##isa_(kernel_table *t);                                                  \
     void cpu_fill_elementwise_##isa_(kernel_table *t);                                             \
     void cpu_fill_gemm_##isa_(kernel_table *t);                                                    \
+    void cpu_fill_lists_##isa_(kernel_table *t);                                                   \
     void cpu_fill_norm_##isa_(kernel_table *t);                                                    \
     void cpu_fill_optimizer_##isa_(kernel_table *t);                                               \
     void cpu_fill_random_##isa_(kernel_table *t);
@@ -32,6 +33,7 @@
         cpu_fill_affine_##isa_(added);                                                             \
         cpu_fill_elementwise_##isa_(added);                                                        \
         cpu_fill_gemm_##isa_(added);                                                               \
+        cpu_fill_lists_##isa_(added);                                                              \
         cpu_fill_norm_##isa_(added);                                                               \
         cpu_fill_optimizer_##isa_(added);                                                          \
         cpu_fill_random_##isa_(added);                                                             \
@@ -57,6 +59,7 @@ static kernel_table *add_table(const char *isa)
     t->isa = isa;
     ref_fill_affine(t);
     ref_fill_elementwise(t);
+    ref_fill_lists(t);
     ref_fill_norm(t);
     ref_fill_optimizer(t);
     ref_fill_gemm(t);
@@ -171,6 +174,18 @@ void kernel_affine_squared_error_backward(const affine_sparse *x, const real *p,
                                           bool fresh, real *d_p)
 {
     table()->affine_squared_error_backward(x, p, scale, fresh, d_p);
+}
+
+void kernel_lists_gather(const kernel_lists *s, int64_t first, int64_t last, const double *b,
+                         int64_t l, double *out)
+{
+    table()->lists_gather(s, first, last, b, l, out);
+}
+
+void kernel_lists_scatter(const kernel_lists *s, int64_t first, int64_t last, const double *b,
+                          int64_t l, double *out)
+{
+    table()->lists_scatter(s, first, last, b, l, out);
 }
 
 void kernel_relu(int64_t n, const real *x, real *y)

@@ -64,6 +64,22 @@ double kernel_affine_squared_error(const affine_sparse *x, const real *p);
 void kernel_affine_squared_error_backward(const affine_sparse *x, const real *p, real scale,
                                           bool fresh, real *d_p);
 
+/* ------------------------------------------------------------- lists
+ * A sparse matrix S as compressed lists, for products in double whatever `real` is: the decompositions
+ * of preprocessing need it. Serial: the caller shares lists, or tables of them, among the threads. */
+typedef struct kernel_lists {
+    const int64_t *start; /* [lists + 1] */
+    const int32_t *at;    /* [nnz] ascending within a list */
+    const float *values;  /* [nnz] */
+} kernel_lists;
+
+/* Lists first .. last - 1 as rows of S: out [r] += sum_e v_e b[at_e]; rows of b and out have l values. */
+void kernel_lists_gather(const kernel_lists *s, int64_t first, int64_t last, const double *b,
+                         int64_t l, double *out);
+/* The same lists as columns of S: out [at_e] += v_e b[r]. */
+void kernel_lists_scatter(const kernel_lists *s, int64_t first, int64_t last, const double *b,
+                          int64_t l, double *out);
+
 /* ------------------------------------------------------------- elementwise and reductions */
 
 void kernel_relu(int64_t n, const real *x, real *y);                      /* y = max(x, 0) */

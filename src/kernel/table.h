@@ -27,6 +27,11 @@ typedef struct kernel_table {
     void (*affine_squared_error_backward)(const affine_sparse *x, const real *p, real scale,
                                           bool fresh, real *d_p);
 
+    void (*lists_gather)(const kernel_lists *s, int64_t first, int64_t last, const double *b,
+                         int64_t l, double *out);
+    void (*lists_scatter)(const kernel_lists *s, int64_t first, int64_t last, const double *b,
+                          int64_t l, double *out);
+
     void (*relu)(int64_t n, const real *x, real *y);
     void (*relu_backward)(int64_t n, const real *y, const real *g, real *d_x);
     void (*add)(int64_t n, const real *x, const real *y, real *out);
@@ -64,6 +69,7 @@ const kernel_table *kernel_table_at(int k);
 void kernel_table_use(const kernel_table *table);
 
 void ref_fill_affine(kernel_table *t);
+void ref_fill_lists(kernel_table *t);
 void ref_fill_elementwise(kernel_table *t);
 void ref_fill_norm(kernel_table *t);
 void ref_fill_optimizer(kernel_table *t);

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/dense.h"
 #include "base/threads.h"
+#include "kernel/kernel.h"
 #include "prep/eigen.h"
 
 #define EXACT_SIZE 1300 /* largest m for LAPACK's eigensolver */
@@ -85,16 +86,14 @@ done:
 static void sparse_product(double *out, const lists *s, const double *b, int64_t l,
                            const double *scale, const double *shift, const double *margin)
 {
+    const kernel_lists rows = {s->start, s->indices, s->values};
+
     PARALLEL_FOR
     for (int64_t r = 0; r < s->n; r++) {
         double *to = out + r * l;
         double times = scale ? scale[r] : 1.0, less = shift ? shift[r] : 1.0;
         memset(to, 0, (size_t)l * sizeof *to);
-        for (int64_t e = s->start[r]; e < s->start[r + 1]; e++) {
-            double v = (double)s->values[e];
-            const double *from = b + s->indices[e] * l;
-            for (int64_t h = 0; h < l; h++) to[h] += v * from[h];
-        }
+        kernel_lists_gather(&rows, r, r + 1, b, l, out);
         for (int64_t h = 0; h < l; h++) to[h] = times * to[h] - less * margin[h];
     }
 }

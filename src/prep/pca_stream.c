@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/threads.h"
 #include "prep/eigen.h"
+#include "prep/panels.h"
 #include "prep/pass.h"
 
 #define EXACT_SIZE 1300
@@ -33,11 +34,7 @@ typedef struct stream {
     bool by_rows;          /* G = Xc Xc^T */
     int64_t side;          /* rows of G: m, or n */
     double *gram;          /* [side, side] or NULL */
-    /* the columns of the present block */
-    int64_t *start, *at; /* [m + 1], [m] */
-    int32_t *row;        /* [room] */
-    double *value;       /* [room] */
-    int64_t room;
+    panels block;                  /* the present one */
     /* of an application */
     const double *b; /* [m, l] */
     double *out;     /* [m, l] */
@@ -54,10 +51,7 @@ static void stream_clear(stream *s)
     mem_free(s->sum);
     mem_free(s->squares);
     mem_free(s->gram);
-    mem_free(s->start);
-    mem_free(s->at);
-    mem_free(s->row);
-    mem_free(s->value);
+    panels_clear(&s->block);
     mem_free(s->inner);
     mem_free(s->half);
 }
@@ -69,39 +63,6 @@ void pca_stream_clear(pca_stream *c)
     mem_free(c->variances);
     mem_free(c->mean);
     *c = (pca_stream){0};
-}
-
-/* ------------------------------------------------------------- a block by columns */
-
-/* The entries of the block that take part, column by column, ascending rows within one. */
-static scw_status by_columns(stream *s, const matrix *x)
-{
-    scw_status st = SCW_OK;
-    int64_t nnz = x->indptr[x->n_rows];
-
-    if (nnz > s->room) {
-        TRY(mem_resize(&s->row, nnz));
-        TRY(mem_resize(&s->value, nnz));
-        s->room = nnz;
-    }
-    memset(s->start, 0, (size_t)(s->m + 1) * sizeof *s->start);
-    for (int64_t e = 0; e < nnz; e++)
-        if (s->number[x->indices[e]] >= 0) s->start[s->number[x->indices[e]] + 1]++;
-    for (int64_t j = 0; j < s->m; j++) {
-        s->start[j + 1] += s->start[j];
-        s->at[j] = s->start[j];
-    }
-    for (int64_t i = 0; i < x->n_rows; i++) {
-        for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
-            int32_t j = s->number[x->indices[e]];
-            if (j < 0) continue;
-            int64_t to = s->at[j]++;
-            s->row[to] = (int32_t)i;
-            s->value[to] = (double)x->values[e];
-        }
-    }
-done:
-    return st;
 }
 
 static scw_status visit_moments(void *state, const row_block *b)
@@ -203,39 +164,6 @@ done:
     return st;
 }
 
-/* out [rows of the block, l] = X b */
-static void rows_times(double *out, const stream *s, const matrix *x, const double *b, int64_t l)
-{
-    PARALLEL_FOR
-    for (int64_t i = 0; i < x->n_rows; i++) {
-        double *to = out + i * l;
-        memset(to, 0, (size_t)l * sizeof *to);
-        for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
-            int32_t j = s->number[x->indices[e]];
-            if (j < 0) continue;
-            double v = (double)x->values[e];
-            const double *from = b + j * l;
-            for (int64_t h = 0; h < l; h++)
-                to[h] += v * from[h];
-        }
-    }
-}
-
-/* out [m, l] += X^T a, a [rows of the block, l]; by_columns has been called. */
-static void add_columns_times(double *out, const stream *s, const double *a, int64_t l)
-{
-    PARALLEL_FOR
-    for (int64_t j = 0; j < s->m; j++) {
-        double *to = out + j * l;
-        for (int64_t e = s->start[j]; e < s->start[j + 1]; e++) {
-            double v = s->value[e];
-            const double *from = a + s->row[e] * l;
-            for (int64_t h = 0; h < l; h++)
-                to[h] += v * from[h];
-        }
-    }
-}
-
 static scw_status visit_product(void *state, const row_block *block)
 {
     scw_status st = SCW_OK;
@@ -246,9 +174,9 @@ static scw_status visit_product(void *state, const row_block *block)
         TRY(mem_resize(&s->inner, x->n_rows * s->l));
         s->inner_room = x->n_rows * s->l;
     }
-    TRY(by_columns(s, x));
-    rows_times(s->inner, s, x, s->b, s->l);
-    add_columns_times(s->out, s, s->inner, s->l);
+    TRY(panels_set(&s->block, x, s->number, s->m));
+    panels_times(s->inner, &s->block, s->b, s->l);
+    panels_add_transposed(s->out, &s->block, s->inner, s->l);
 done:
     return st;
 }
@@ -259,18 +187,21 @@ static scw_status visit_transposed(void *state, const row_block *block)
     scw_status st = SCW_OK;
     stream *s = state;
 
-    TRY(by_columns(s, &block->x));
-    add_columns_times(s->half, s, s->b + block->from * s->l, s->l);
+    TRY(panels_set(&s->block, &block->x, s->number, s->m));
+    panels_add_transposed(s->half, &s->block, s->b + block->from * s->l, s->l);
 done:
     return st;
 }
 
 static scw_status visit_forward(void *state, const row_block *block)
 {
+    scw_status st = SCW_OK;
     stream *s = state;
 
-    rows_times(s->out + block->from * s->l, s, &block->x, s->half, s->l);
-    return SCW_OK;
+    TRY(panels_set(&s->block, &block->x, s->number, s->m));
+    panels_times(s->out + block->from * s->l, &s->block, s->half, s->l);
+done:
+    return st;
 }
 
 /* out [m, l] = G b */
@@ -363,8 +294,6 @@ static scw_status number_columns(stream *s, const uint8_t *selected)
     TRY(mem_new(&s->mean, s->m));
     TRY(mem_new(&s->sum, s->m));
     TRY(mem_new(&s->squares, s->m));
-    TRY(mem_new(&s->start, s->m + 1));
-    TRY(mem_new(&s->at, s->m));
 done:
     return st;
 }

@@ -297,6 +297,15 @@ done:
     return st;
 }
 
+/* Leaves `most` of the n rows, unless that is 0. */
+static void thin_evenly(int64_t *rows, int64_t *n, int64_t most)
+{
+    if (most == 0 || *n <= most) return;
+    for (int64_t i = 0; i < most; i++)
+        rows[i] = rows[i * *n / most];
+    *n = most;
+}
+
 /* Fill the projection buffer: the identity, or loadings of the centred training cells. */
 static scw_status set_projection(fit_job *j, int k)
 {
@@ -317,6 +326,7 @@ static scw_status set_projection(fit_job *j, int k)
     TRY(mem_new(&rows, j->n_train));
     for (int64_t i = 0; i < j->n_train; i++)
         if (j->all.x[k].present[j->train[i]] > 0.0f) rows[n++] = j->train[i];
+    thin_evenly(rows, &n, j->most_projected);
     TRY(find_components(&fit, j, k, rows, n));
     for (int64_t c = 0; c < fit.k; c++)
         variance += fit.variances[c];
@@ -372,36 +382,43 @@ done:
     return st;
 }
 
-static scw_status build_with_library(fit_job *j, double library)
+static scw_status scale_to_library(fit_job *j, double library)
 {
     scw_status st = SCW_OK;
 
     for (int k = 0; k < j->model->n_modalities; k++)
         if (scales_library(j, k)) TRY(transform_modality(j, k, library));
-    TRY(build_network(j));
 done:
     return st;
 }
 
-/* The library size decides how much the logarithm bends: with the median cell's, abundant genes
- * lead; with 10,000, presence and absence do. Which tells the classes apart depends on the data:
- * the better one in cross-validation is taken. */
-static scw_status choose_library(fit_job *j, shortcut_choice *best)
+/* Are there library sizes to choose between? */
+static bool chooses_library(const fit_job *j)
 {
-    static const double candidates[] = {0.0, 1e4};
-    scw_status st = SCW_OK;
-    double chosen = j->model->options.library, built = chosen;
     bool any = false;
 
     for (int k = 0; k < j->model->n_modalities; k++)
         any = any || scales_library(j, k);
-    if (chosen > 0.0 || !any)
-        return shortcut_judge(best, j->model, &j->all, j->train, j->n_train, j->seed);
+    return any && j->model->options.library == 0.0;
+}
+
+/* The library size decides how much the logarithm bends: with the median cell's, abundant genes
+ * lead; with 10,000, presence and absence do. Which tells the classes apart depends on the data:
+ * the better one in cross-validation is taken. It looks at few cells, and so do the projections it
+ * looks through; the network is then built anew if it does not have those of all cells. */
+static scw_status choose_library(fit_job *j, shortcut_choice *best)
+{
+    static const double candidates[] = {0.0, 1e4};
+    scw_status st = SCW_OK;
+    double chosen = 0.0, scaled = 0.0;
+
+    j->most_projected = MOST_AT_ONCE;
     *best = (shortcut_choice){0.0, INFINITY};
     for (size_t q = 0; q < sizeof candidates / sizeof *candidates; q++) {
         shortcut_choice choice;
-        if (q > 0) TRY(build_with_library(j, candidates[q]));
-        built = candidates[q];
+        if (candidates[q] != scaled) TRY(scale_to_library(j, candidates[q]));
+        scaled = candidates[q];
+        TRY(build_network(j));
         TRY(shortcut_judge(&choice, j->model, &j->all, j->train, j->n_train, j->seed));
         log_detail(j->hooks, "library size %s: log loss %.4f at C %g",
                    candidates[q] > 0.0 ? "10,000" : "of the median cell", choice.log_loss,
@@ -411,9 +428,12 @@ static scw_status choose_library(fit_job *j, shortcut_choice *best)
         *best = choice;
         chosen = candidates[q];
     }
-    if (built != chosen) TRY(build_with_library(j, chosen));
+    j->most_projected = 0;
+    if (scaled != chosen) TRY(scale_to_library(j, chosen));
+    if (scaled != chosen || j->n_train > MOST_AT_ONCE) TRY(build_network(j));
     j->state.library = chosen;
 done:
+    j->most_projected = 0;
     return st;
 }
 
@@ -430,12 +450,17 @@ static scw_status prepare_network(fit_job *j)
             j, k, scales_library(j, k) ? j->state.library : j->model->options.library));
     }
     TRY(set_weights(j));
-    TRY(build_network(j));
-    if (continues(j)) goto done;
     for (int k = 0; k < j->model->n_modalities; k++)
-        projected = projected || j->model->net.config.modality[k].n_components > 0;
-    if (!j->model->options.shortcut || !projected) goto done;
-    TRY(choose_library(j, &choice));
+        projected = projected || projection_width(j, k) > 0;
+    bool linear = j->model->options.shortcut && projected && !continues(j);
+    if (linear && chooses_library(j)) {
+        TRY(choose_library(j, &choice));
+    } else {
+        TRY(build_network(j));
+        if (linear)
+            TRY(shortcut_judge(&choice, j->model, &j->all, j->train, j->n_train, j->seed));
+    }
+    if (!linear) goto done;
     TRY(shortcut_fit(j->model, &choice, &j->all, j->train, j->n_train, j->seed, j->hooks));
     j->state.penalty = choice.c;
 done:

@@ -16,6 +16,7 @@ typedef struct fit_job {
     cells all;                   /* the n rows, prepared */
     int64_t *train, *validation; /* positions among the n rows */
     int64_t n_train, n_validation;
+    int64_t most_projected; /* cells that projections are fitted on, evenly taken; 0: all for training */
     uint64_t seed;
     const scw_hooks *hooks;
     fit_state state; /* what is kept while the fit runs */

@@ -205,6 +205,26 @@ static void run_affine(const kernel_table *t, const test_case *c, results *r)
                                          keep(r, "d_p", random_values(r, n, 7), n));
 }
 
+static void run_lists(const kernel_table *t, const test_case *c, results *r)
+{
+    affine_sparse x = random_affine(r, c);
+    kernel_lists lists = {x.indptr, x.indices, x.values};
+    int64_t n_in = (c->cols > c->rows ? c->cols : c->rows) * c->h;
+    double *b = arena_alloc(&r->memory, n_in, sizeof *b), *out = arena_alloc(&r->memory, n_in, sizeof *out);
+
+    assert_true(b && out);
+    for (int scatter = 0; scatter < 2; scatter++) {
+        int64_t n = (scatter ? c->cols : c->rows) * c->h;
+        real *drawn = random_values(r, n_in, 2), *kept;
+        for (int64_t e = 0; e < n_in; e++) b[e] = (double)drawn[e];
+        for (int64_t e = 0; e < n; e++) out[e] = 1.0;
+        /* all lists but the first, whose row of `out` stays as it is */
+        (scatter ? t->lists_scatter : t->lists_gather)(&lists, c->rows > 1, c->rows, b, c->h, out);
+        kept = keep(r, scatter ? "lists_scatter" : "lists_gather", new_values(r, n), n);
+        for (int64_t e = 0; e < n; e++) kept[e] = (real)out[e];
+    }
+}
+
 static void run_optimizers(const kernel_table *t, const test_case *c, results *r)
 {
     int64_t n = c->rows * c->cols;
@@ -314,6 +334,12 @@ static void matrix_kernels(void **state)
 {
     (void)state;
     over_shapes(run_matrix);
+}
+
+static void list_kernels(void **state)
+{
+    (void)state;
+    over_shapes(run_lists);
 }
 
 static void optimizer_kernels(void **state)
@@ -589,6 +615,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flat_kernels),
         cmocka_unit_test(matrix_kernels),
+        cmocka_unit_test(list_kernels),
         cmocka_unit_test(optimizer_kernels),
         cmocka_unit_test(random_kernels),
         cmocka_unit_test(moments_of_random_numbers),

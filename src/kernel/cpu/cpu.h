@@ -24,6 +24,7 @@
 void CPU_NAME(cpu_fill_affine)(kernel_table *t);
 void CPU_NAME(cpu_fill_elementwise)(kernel_table *t);
 void CPU_NAME(cpu_fill_gemm)(kernel_table *t);
+void CPU_NAME(cpu_fill_lists)(kernel_table *t);
 void CPU_NAME(cpu_fill_norm)(kernel_table *t);
 void CPU_NAME(cpu_fill_optimizer)(kernel_table *t);
 void CPU_NAME(cpu_fill_random)(kernel_table *t);

@@ -14,7 +14,8 @@ extern "C" {
 
 typedef struct scw_model scw_model;
 
-/* A kind of model, one row of the registry. */
+/* A kind of model, one row of the registry. Not every kind offers every verb: one that it does not
+ * offer is SCW_EUNSUPPORTED. */
 typedef struct scw_model_kind {
     const char *name;           /* "matilda" */
     const char *summary;        /* one line */
@@ -23,6 +24,8 @@ typedef struct scw_model_kind {
     const char *presets;        /* "compat": names of its presets, separated by | */
     /* Set the options that a preset changes. Presets apply first, single options override. */
     scw_status (*preset)(void *options, const char *name);
+    int labelled;                    /* it learns classes: a fit needs a label key */
+    const struct scw_model_ops *ops; /* what the library does with it */
 } scw_model_kind;
 
 /* k-th kind of the registry, or NULL past the end. */

@@ -37,21 +37,29 @@ done:
     return st;
 }
 
-scw_status text_add(textbuf *t, const char *format, ...)
+scw_status text_add_list(textbuf *t, const char *format, va_list args)
 {
     scw_status st = SCW_OK;
-    va_list args, again;
+    va_list again;
 
-    va_start(args, format);
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
-    va_end(args);
     if (n < 0) FAIL(SCW_EINTERNAL, "text_add: bad format");
     TRY(reserve(t, n));
     (void)vsnprintf(t->data + t->length, (size_t)n + 1, format, again);
     t->length += n;
 done:
     va_end(again);
+    return st;
+}
+
+scw_status text_add(textbuf *t, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    scw_status st = text_add_list(t, format, args);
+    va_end(args);
     return st;
 }
 

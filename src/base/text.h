@@ -3,6 +3,7 @@
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ typedef struct textbuf {
 } textbuf;
 
 SCW_CHECKED scw_status text_add(textbuf *t, const char *format, ...) SCW_PRINTF(2, 3);
+SCW_CHECKED scw_status text_add_list(textbuf *t, const char *format, va_list args) SCW_PRINTF(2, 0);
 SCW_CHECKED scw_status text_add_bytes(textbuf *t, const char *bytes, int64_t n);
 /* Bytes as UTF-8; what is not UTF-8 is taken as Latin-1, which no bytes contradict: *repaired. */
 SCW_CHECKED scw_status text_add_utf8(textbuf *t, const char *bytes, int64_t n, bool *repaired);

@@ -173,7 +173,8 @@ static int check(const cli_run *r, const char *checkpoint)
 
     if (!r->kind) return cli_unknown_kind(r, NULL);
     if (cli_input_count(r) == 0) return cli_misuse(r, "name the reference data to train on");
-    if (!o->label) return cli_misuse(r, "--label is missing: the obs column with the cell types");
+    if (!o->label && scw_model_kind_find(r->kind->name)->labelled)
+        return cli_misuse(r, "--label is missing: the obs column with the cell types");
     if (o->cv) {
         if (o->output) return cli_misuse(r, "--cv writes no model; leave --output out");
         if (o->cells > 0) return cli_misuse(r, "--cv uses the cells of its table; leave --cells out");

@@ -15,7 +15,7 @@
 #define BLOCK_VALUES (8 << 20) /* of the dense block of the widest modality */
 
 typedef struct job {
-    const scw_model *m;
+    const matilda_model *m;
     const cells *c;
     const attribution_options *o;
     const scw_hooks *hooks;
@@ -60,7 +60,7 @@ static scw_status first_values(job *j, const model_batch *batch, real *out)
     tape_reset(j->inner, TAPE_EVAL);
     matilda_first(&j->m->net, &pass, batch, v);
     TRY(tape_status(j->inner));
-    for (int k = 0; k < j->m->n_modalities; k++)
+    for (int k = 0; k < j->m->base.n_modalities; k++)
         for (int64_t i = 0; i < batch->n; i++)
             memcpy(out + i * j->n_first + j->at[k], v[k]->value + i * j->width[k],
                    (size_t)j->width[k] * sizeof *out);
@@ -91,7 +91,7 @@ done:
 /* Weight of each class score in the score of `class`. */
 static double score_weight(const job *j, int64_t class, int64_t of)
 {
-    double others = (double)(j->m->classes.n - 1);
+    double others = (double)(j->m->base.classes.n - 1);
 
     if (class == of) return 1.0;
     return j->o->score == ATTRIBUTION_MARGIN && others > 0.0 ? -1.0 / others : 0.0;
@@ -105,12 +105,12 @@ static scw_status pass_network(job *j, const model_batch *batch, int64_t class, 
     scw_status st = SCW_OK;
     tape *t = j->inner;
     tensor *v[MODEL_MAX_MODALITIES];
-    const int64_t n = batch->n, n_classes = j->m->classes.n;
+    const int64_t n = batch->n, n_classes = j->m->base.classes.n;
     model_outputs out;
     nn_pass pass = {.t = t, .p = &j->p};
 
     tape_reset(t, q ? TAPE_EVAL_GRAD : TAPE_EVAL);
-    for (int k = 0; k < j->m->n_modalities; k++) {
+    for (int k = 0; k < j->m->base.n_modalities; k++) {
         real *at = tape_alloc(t, n * j->width[k], sizeof *at);
         if (!at) TRY(tape_status(t));
         for (int64_t i = 0; i < n; i++)
@@ -131,7 +131,7 @@ static scw_status pass_network(job *j, const model_batch *batch, int64_t class, 
         pick[e] = (real)score_weight(j, class, e % n_classes);
     tensor *picked = op_multiply(t, out.logits, op_input(t, pick, n, n_classes, false));
     TRY(tape_backward(t, op_sum(t, picked)));
-    for (int k = 0; k < j->m->n_modalities; k++)
+    for (int k = 0; k < j->m->base.n_modalities; k++)
         for (int64_t i = 0; i < n; i++)
             for (int64_t e = 0; e < j->width[k]; e++)
                 q[i * j->n_first + j->at[k] + e] +=
@@ -328,9 +328,9 @@ static scw_status gram_of_first(double **out, const job *j)
     const int64_t p = j->n_first;
 
     TRY(mem_new(out, p * p));
-    for (int k = 0; k < j->m->n_modalities; k++) {
+    for (int k = 0; k < j->m->base.n_modalities; k++) {
         const real *row_weight, *first = first_weight(&j->m->net, k, &row_weight);
-        const int64_t width = j->width[k], n_vars = j->m->modality[k].features.n;
+        const int64_t width = j->width[k], n_vars = j->m->base.modality[k].features.n;
         PARALLEL_FOR
         for (int64_t a = 0; a < width; a++) {
             double *to = *out + (j->at[k] + a) * p + j->at[k];
@@ -431,11 +431,11 @@ static scw_status job_init(job *j, const int32_t *classes)
 
     j->p = j->m->net.p;
     j->p.grad = NULL; /* nothing is trained: the model stays as it is */
-    for (int k = 0; k < j->m->n_modalities; k++) {
+    for (int k = 0; k < j->m->base.n_modalities; k++) {
         j->width[k] = first_width(&j->m->net, k);
         j->at[k] = j->n_first;
         j->n_first += j->width[k];
-        if (j->m->modality[k].features.n > widest) widest = j->m->modality[k].features.n;
+        if (j->m->base.modality[k].features.n > widest) widest = j->m->base.modality[k].features.n;
     }
     if (j->n_first > widest) widest = j->n_first;
     j->rows = BLOCK_VALUES / widest;
@@ -505,13 +505,13 @@ static void finish(attribution *a, const double *changes)
         a->sets[s].error = changes[s] > 0.0 ? a->sets[s].error / changes[s] : 0.0;
 }
 
-static scw_status make_room(attribution *out, const scw_model *m)
+static scw_status make_room(attribution *out, const matilda_model *m)
 {
     scw_status st = SCW_OK;
 
-    *out = (attribution){.n_modalities = m->n_modalities, .n_classes = m->classes.n};
-    for (int k = 0; k < m->n_modalities; k++) {
-        out->n_vars[k] = m->modality[k].features.n;
+    *out = (attribution){.n_modalities = m->base.n_modalities, .n_classes = m->base.classes.n};
+    for (int k = 0; k < m->base.n_modalities; k++) {
+        out->n_vars[k] = m->base.modality[k].features.n;
         TRY(mem_new(&out->n_cells[k], out->n_classes));
         TRY(mem_new(&out->mean[k], out->n_classes * out->n_vars[k]));
         TRY(mem_new(&out->se[k], out->n_classes * out->n_vars[k]));
@@ -521,7 +521,7 @@ done:
     return st;
 }
 
-scw_status attribution_compute(attribution *out, const scw_model *m, const cells *c,
+scw_status attribution_compute(attribution *out, const matilda_model *m, const cells *c,
                                const int32_t *classes, const attribution_options *options,
                                const scw_hooks *hooks)
 {
@@ -535,7 +535,7 @@ scw_status attribution_compute(attribution *out, const scw_model *m, const cells
         n_all += classes[i] >= 0;
     if (n_all == 0) FAIL(SCW_EDATA, "there is no cell whose class score could be explained");
     TRY(job_init(&j, classes));
-    for (int64_t k = 0; k < m->classes.n; k++) {
+    for (int64_t k = 0; k < m->base.classes.n; k++) {
         mem_free(rows);
         rows = NULL;
         TRY(class_rows(&rows, &n, &j, classes, k));

@@ -15,7 +15,7 @@
 #ifndef MODELS_ATTRIBUTION_H
 #define MODELS_ATTRIBUTION_H
 
-#include "models/model.h"
+#include "models/matilda_model.h"
 
 typedef enum attribution_method {
     ATTRIBUTION_SHARED = 0,
@@ -67,7 +67,7 @@ typedef struct attribution {
 /* classes [c->n]: the class to attribute a cell's score of, or -1 for a cell to leave out. Memory:
  * one block of at most 256 cells, dense, beside the result. SCW_EDATA: no cell is to be attributed;
  * SCW_ENUMERIC: the covariance is not finite. */
-SCW_CHECKED scw_status attribution_compute(attribution *out, const scw_model *m, const cells *c,
+SCW_CHECKED scw_status attribution_compute(attribution *out, const matilda_model *m, const cells *c,
                                            const int32_t *classes,
                                            const attribution_options *options,
                                            const scw_hooks *hooks);

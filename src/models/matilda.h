@@ -6,7 +6,7 @@
 
 /* One modality as the network knows it. */
 typedef struct matilda_modality {
-    char name[64];
+    char name[MODEL_NAME];
     int64_t n_vars;       /* F_m */
     int64_t n_hidden;     /* H_m */
     int64_t n_components; /* K_m of the fitted projection, 0: the encoder reads the features */

@@ -8,6 +8,7 @@
 
 #define MODEL_MAX_MODALITIES 16
 #define MODEL_MAX_LOSSES 8
+#define MODEL_NAME 64 /* bytes of a modality's name */
 
 /* One batch of cells. */
 typedef struct model_batch {

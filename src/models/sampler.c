@@ -69,12 +69,12 @@ static void find_class_means(sampler *s)
         s->class_size[c]++;
         for (int64_t q = 0; q < d; q++) s->class_mean[c * d + q] += s->mu[i * d + q];
     }
-    for (int64_t c = 0; c < s->model->classes.n; c++)
+    for (int64_t c = 0; c < s->model->base.classes.n; c++)
         for (int64_t q = 0; q < d && s->class_size[c] > 0; q++)
             s->class_mean[c * d + q] /= (real)s->class_size[c];
 }
 
-scw_status sampler_init(sampler *s, const scw_model *m, const cells *c, const matrix *counts,
+scw_status sampler_init(sampler *s, const matilda_model *m, const cells *c, const matrix *counts,
                         const sampler_options *options)
 {
     scw_status st = SCW_OK;
@@ -83,8 +83,8 @@ scw_status sampler_init(sampler *s, const scw_model *m, const cells *c, const ma
     TRY(tape_new(&s->tape));
     TRY(mem_new(&s->mu, c->n * sampler_width(s)));
     TRY(mem_new(&s->logvar, c->n * sampler_width(s)));
-    TRY(mem_new(&s->class_mean, m->classes.n * sampler_width(s)));
-    TRY(mem_new(&s->class_size, m->classes.n));
+    TRY(mem_new(&s->class_mean, m->base.classes.n * sampler_width(s)));
+    TRY(mem_new(&s->class_size, m->base.classes.n));
     for (int64_t i = 0; i < c->n; i += BLOCK_CELLS)
         TRY(posterior_block(s, i, c->n - i < BLOCK_CELLS ? c->n - i : BLOCK_CELLS));
     find_class_means(s);
@@ -216,7 +216,7 @@ static void draw_latents(const sampler *s, block *b)
 static scw_status draw_values(sampled *out, sampler *s, const block *b)
 {
     scw_status st = SCW_OK;
-    const scw_model *m = s->model;
+    const matilda_model *m = s->model;
     const nn_pass pass = {.t = s->tape, .p = &m->net.p};
     model_outputs outputs = {0};
     double low = -INFINITY, high = INFINITY;
@@ -226,7 +226,7 @@ static scw_status draw_values(sampled *out, sampler *s, const block *b)
     matilda_decode(&m->net, &pass, op_input(s->tape, b->z, b->n, sampler_width(s), false), b->batch,
                    &outputs);
     TRY(tape_status(s->tape));
-    for (int k = 0; k < m->n_modalities; k++) {
+    for (int k = 0; k < m->base.n_modalities; k++) {
         if (s->depth[k]) continue;
         matrix *x = &out->x[k];
         float *to = x->values + out->n * x->n_cols;
@@ -253,7 +253,7 @@ static scw_status label_block(sampled *out, const sampler *s, const block *b)
                                      op_input(s->tape, b->z, b->n, sampler_width(s), false));
     TRY(tape_status(s->tape));
     for (int64_t i = 0; i < b->n; i++) {
-        int64_t best = 0, n = s->model->classes.n;
+        int64_t best = 0, n = s->model->base.classes.n;
         for (int64_t c = 1; c < n; c++)
             if (logits->value[i * n + c] > logits->value[i * n + best]) best = c;
         out->label[out->n + i] = (int32_t)best;
@@ -273,7 +273,7 @@ static scw_status draw_block(sampled *out, sampler *s, block *b)
     if (s->options.from != SAMPLE_PRIOR)
         orthogonal_rows(b->mix, b->n, b->m, sampler_key(s, STREAM_MIX), b->step);
     draw_latents(s, b);
-    for (int k = 0; k < s->model->n_modalities; k++) {
+    for (int k = 0; k < s->model->base.n_modalities; k++) {
         all_heads = all_heads && s->depth[k];
         if (s->depth[k]) TRY(block_draw_counts(out, s, b, k));
     }
@@ -297,10 +297,10 @@ static scw_status reserve(sampled *out, const sampler *s, int64_t n)
     TRY(mem_resize(&out->label, rows));
     TRY(mem_resize(&out->source, rows));
     TRY(mem_resize(&out->batch, rows));
-    for (int k = 0; k < s->model->n_modalities; k++) {
+    for (int k = 0; k < s->model->base.n_modalities; k++) {
         matrix *x = &out->x[k];
         if (!x->indptr && s->depth[k]) TRY(matrix_init_csr(x, 0, s->counts[k].n_cols, 0));
-        x->n_cols = s->model->modality[k].features.n;
+        x->n_cols = s->model->base.modality[k].features.n;
         if (s->depth[k]) {
             TRY(mem_resize(&x->indptr, rows + 1));
         } else {
@@ -329,7 +329,7 @@ static scw_status list_sources(int64_t **out, int64_t *n, const sampler *s, int3
     for (int64_t i = 0; i < *n; i++) (*out)[i] = members[(*out)[i]];
     if (*n == 0)
         FAIL(SCW_EDATA, "the reference has no cell of type '%s'",
-             any ? "any" : s->model->classes.at[c]);
+             any ? "any" : s->model->base.classes.at[c]);
 done:
     mem_free(members);
     return st;

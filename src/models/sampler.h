@@ -24,7 +24,7 @@
 #ifndef MODELS_SAMPLER_H
 #define MODELS_SAMPLER_H
 
-#include "models/model.h"
+#include "models/matilda_model.h"
 
 typedef enum sample_from { SAMPLE_CLASS = 0, SAMPLE_POSTERIOR, SAMPLE_PRIOR } sample_from;
 
@@ -42,7 +42,7 @@ typedef struct sampler_options {
 } sampler_options;
 
 typedef struct sampler {
-    const scw_model *model;
+    const matilda_model *model;
     const cells *cells;    /* prepared real cells, labels of the model's classes or -1 */
     const matrix *counts;  /* [n_modalities] their raw counts; NULL for a model without heads */
     sampler_options options;
@@ -67,7 +67,7 @@ typedef struct sampled {
 } sampled;
 
 /* Borrows model, cells and counts. */
-SCW_CHECKED scw_status sampler_init(sampler *s, const scw_model *m, const cells *c,
+SCW_CHECKED scw_status sampler_init(sampler *s, const matilda_model *m, const cells *c,
                                     const matrix *counts, const sampler_options *options);
 void sampler_clear(sampler *s);
 

@@ -61,7 +61,7 @@ static scw_status known_depths(real **out, int64_t *n, const sampler *s, const b
         if (has(s, k, i)) (*out)[(*n)++] = s->depth[k][i];
     if (*n == 0)
         FAIL(SCW_EDATA, "modality '%s': no cell of the reference has counts of it",
-             s->model->modality[k].name);
+             s->model->base.modality[k].name);
     qsort(*out, (size_t)*n, sizeof **out, compare_reals);
 done:
     return st;
@@ -116,7 +116,8 @@ static scw_status draw_depths_of(real *out, const sampler *s, const block *b, in
                      ? s->depth[k][b->own[i]]
                      : sorted[at];
         if (library == SAMPLE_LIBRARY_MEDIAN) out[i] = sorted[n / 2];
-        if (library > 0.0 && s->model->modality[k].kind == MODALITY_RNA) out[i] = (real)library;
+        if (library > 0.0 && s->model->base.modality[k].kind == MODALITY_RNA)
+            out[i] = (real)library;
     }
 done:
     mem_free(sorted);
@@ -127,7 +128,7 @@ static scw_status draw_depths(real *out, const sampler *s, const block *b, int k
 {
     scw_status st = SCW_OK;
 
-    for (int32_t batch = -1; batch < (int32_t)model_n_batches(s->model); batch++) {
+    for (int32_t batch = -1; batch < (int32_t)model_n_batches(&s->model->base); batch++) {
         bool any = false;
         for (int64_t i = 0; i < b->n; i++) any = any || b->batch[i] == batch;
         if (any) TRY(draw_depths_of(out, s, b, k, batch));

@@ -29,8 +29,7 @@ typedef struct step_cost {
 } step_cost;
 
 /* Multiplications and additions of one training step (forward and both gradients). */
-static step_cost cost_of(const scw_model *m, const reference *ref, double batch,
-                         double average)
+static step_cost cost_of(const matilda_model *m, const reference *ref, double batch, double average)
 {
     const matilda_config *c = &m->net.config;
     step_cost cost = {0};
@@ -108,7 +107,7 @@ static scw_status timed_fit(stopwatch *w, step_cost *cost, const reference *ref,
                             const scw_model_kind *kind, const matilda_options *from)
 {
     scw_status st = SCW_OK;
-    scw_model *m = NULL;
+    matilda_model *m = NULL;
     int64_t *rows = NULL;
     matilda_options options = *from;
     scw_hooks hooks = {.progress = on_epoch, .cancelled = on_look, .user = w};
@@ -133,7 +132,7 @@ static scw_status timed_fit(stopwatch *w, step_cost *cost, const reference *ref,
     *cost = cost_of(m, ref, fmin((double)options.batch_size, (double)ref->n), options.average);
 done:
     mem_free(rows);
-    scw_model_free(m);
+    matilda_free(m);
     return st;
 }
 

@@ -14,35 +14,23 @@ json_t *calibration_to_json(const calibration *c)
                      c->spread);
 }
 
-static scw_status add(safetensor *to, strings *names, const char *prefix, const char *name,
-                      safetensor tensor)
-{
-    scw_status st = SCW_OK;
-    textbuf text = {0};
-
-    TRY(text_add(&text, "%s.%s", prefix, name));
-    TRY(strings_add(names, text_get(&text)));
-    *to = tensor;
-done:
-    text_clear(&text);
-    return st;
-}
-
-scw_status calibration_tensors(safetensor *tensors, int64_t *n, strings *names, const char *prefix,
-                               const calibration *c)
+scw_status calibration_write(model_writer *w, const char *prefix, const calibration *c)
 {
     scw_status st = SCW_OK;
     const int64_t d = c->width, k = c->n_classes, q = c->n_scores;
 
     if (c->n == 0) return SCW_OK;
-    TRY(add(&tensors[(*n)++], names, prefix, "conformity",
-            (safetensor){.n_dims = 1, .dim = {q}, .size = q, .data = c->conformity}));
-    TRY(add(&tensors[(*n)++], names, prefix, "novelty",
-            (safetensor){.n_dims = 1, .dim = {q}, .size = q, .data = c->novelty}));
-    TRY(add(&tensors[(*n)++], names, prefix, "whiten",
-            (safetensor){.n_dims = 2, .dim = {d, d}, .size = d * d, .data = c->whiten}));
-    TRY(add(&tensors[(*n)++], names, prefix, "centre",
-            (safetensor){.n_dims = 2, .dim = {k, d}, .size = k * d, .data = c->centre}));
+    TRY(model_writer_add(w,
+                         &(safetensor){.n_dims = 1, .dim = {q}, .size = q, .data = c->conformity},
+                         "%s.conformity", prefix));
+    TRY(model_writer_add(w, &(safetensor){.n_dims = 1, .dim = {q}, .size = q, .data = c->novelty},
+                         "%s.novelty", prefix));
+    TRY(model_writer_add(
+        w, &(safetensor){.n_dims = 2, .dim = {d, d}, .size = d * d, .data = c->whiten}, "%s.whiten",
+        prefix));
+    TRY(model_writer_add(
+        w, &(safetensor){.n_dims = 2, .dim = {k, d}, .size = k * d, .data = c->centre}, "%s.centre",
+        prefix));
 done:
     return st;
 }

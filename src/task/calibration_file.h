@@ -4,18 +4,13 @@
 #ifndef TASK_CALIBRATION_FILE_H
 #define TASK_CALIBRATION_FILE_H
 
-#include "io/safetensors.h"
-#include "base/text.h"
 #include "models/calibration.h"
-
-#define CALIBRATION_TENSORS 4
+#include "task/model_file.h"
 
 /* NULL: out of memory. */
 json_t *calibration_to_json(const calibration *c);
-/* Appends the tensors, borrowed from c, and their names; nothing when there is no calibration. The
- * caller points each tensor to its name. */
-SCW_CHECKED scw_status calibration_tensors(safetensor *tensors, int64_t *n, strings *names,
-                                           const char *prefix, const calibration *c);
+/* Adds the tensors, borrowed from c; nothing when there is no calibration. */
+SCW_CHECKED scw_status calibration_write(model_writer *w, const char *prefix, const calibration *c);
 
 /* Without figures (NULL): none, and success. SCW_EFORMAT: damaged. */
 SCW_CHECKED scw_status calibration_load(calibration *out, const json_t *figures,

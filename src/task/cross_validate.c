@@ -10,13 +10,13 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "base/threads.h"
 #include "metric/baseline.h"
 #include "metric/classification.h"
 #include "metric/clustering.h"
 #include "metric/kmeans.h"
 #include "metric/reliability.h"
 #include "prep/pca.h"
+#include "task/matilda.h"
 #include "task/splits.h"
 #include "train/fit.h"
 
@@ -129,10 +129,11 @@ done:
 
 /* What becomes of the promises: confidence of the answers, and how often label sets hold the truth.
  * A cell whose class the training cells lack cannot be in a set. Logits become probabilities. */
-static scw_status measure_confidence(fold *f, float *logits, const scw_model *m, const cells *test)
+static scw_status measure_confidence(fold *f, float *logits, const matilda_model *m,
+                                     const cells *test)
 {
     scw_status st = SCW_OK;
-    const int64_t n_classes = m->classes.n;
+    const int64_t n_classes = m->base.classes.n;
     int64_t hits = 0, members = 0;
     float *plain = NULL;
     name_index index = {0};
@@ -140,9 +141,9 @@ static scw_status measure_confidence(fold *f, float *logits, const scw_model *m,
     TRY(mem_new(&plain, f->n_test * n_classes));
     memcpy(plain, logits, (size_t)(f->n_test * n_classes) * sizeof *plain);
     calibration_softmax(plain, f->n_test, n_classes, 1.0);
-    TRY(name_index_build(&index, (const char *const *)m->classes.at, n_classes, NULL));
+    TRY(name_index_build(&index, (const char *const *)m->base.classes.at, n_classes, NULL));
     for (int64_t i = 0; i < f->n_test; i++) {
-        const calibration *k = model_calibration(m, model_path_of(m, test, i));
+        const calibration *k = matilda_calibration(m, matilda_path_of(m, test, i));
         const double least = calibration_set_floor(k, COVERAGE_ASKED);
         float *p = logits + i * n_classes;
         calibration_softmax(p, 1, n_classes, k->temperature);
@@ -168,26 +169,26 @@ done:
     return st;
 }
 
-static scw_status predict(fold *f, const scw_model *m, const cells *c)
+static scw_status predict(fold *f, const matilda_model *m, const cells *c)
 {
     scw_status st = SCW_OK;
-    const int64_t n_classes = m->classes.n;
+    const int64_t n_classes = m->base.classes.n;
     float *p = NULL, *latent = NULL;
     double explained[MODEL_MAX_MODALITIES];
     name_index index = {0};
 
     TRY(mem_new(&p, f->n_test * n_classes));
     TRY(mem_new(&latent, f->n_test * m->options.z_dim));
-    TRY(model_infer(m, &m->net.p, c, NULL, f->n_test, p, latent));
+    TRY(matilda_infer(m, &m->net.p, c, NULL, f->n_test, p, latent));
     TRY(name_index_build(&index, (const char *const *)f->ref->classes.at, f->ref->classes.n, NULL));
     for (int64_t i = 0; i < f->n_test; i++) {
         int64_t best = model_best_class(p + i * n_classes, n_classes);
-        f->predicted[i] = (int32_t)name_index_find(&index, m->classes.at[best]);
+        f->predicted[i] = (int32_t)name_index_find(&index, m->base.classes.at[best]);
     }
     TRY(measure(f, MODEL));
     TRY(measure_confidence(f, p, m, c));
     TRY(cluster_latent(f, latent, m->options.z_dim, 0));
-    TRY(model_explained_variance(m, c, explained));
+    TRY(matilda_explained_variance(m, c, explained));
     f->figure[MODEL][EXPLAINED] = explained[0];
 done:
     mem_free(p);
@@ -200,7 +201,7 @@ static scw_status run_model(fold *f, const scw_model_kind *kind, const matilda_o
                             uint64_t seed, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    scw_model *m = NULL;
+    matilda_model *m = NULL;
     cells c = {0};
     matilda_options judged = *options;
 
@@ -210,7 +211,7 @@ static scw_status run_model(fold *f, const scw_model_kind *kind, const matilda_o
     TRY(predict(f, m, &c));
 done:
     cells_clear(&c);
-    scw_model_free(m);
+    matilda_free(m);
     return st;
 }
 
@@ -444,10 +445,10 @@ done:
     return st;
 }
 
-scw_status scw_model_cross_validate(char **out_json, const scw_model_kind *kind,
-                                    const scw_dataset *data, const char *splits_path,
-                                    const scw_fit_request *request, const void *options,
-                                    const scw_hooks *hooks)
+scw_status matilda_cross_validate(char **out_json, const scw_model_kind *kind,
+                                  const scw_dataset *data, const char *splits_path,
+                                  const scw_fit_request *request, const void *options,
+                                  const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     reference ref = {0};
@@ -455,8 +456,6 @@ scw_status scw_model_cross_validate(char **out_json, const scw_model_kind *kind,
     fold *folds = NULL;
     const matilda_options *o = options;
 
-    *out_json = NULL;
-    threads_set(request->threads);
     TRY(reference_build(&ref, data, request->label_key, request->modalities, o->fractional, hooks));
     if (request->batch_key) TRY(reference_set_batches(&ref, data, request->batch_key));
     TRY(splits_read(&s, splits_path, data));

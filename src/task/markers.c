@@ -11,6 +11,7 @@
 #include "base/threads.h"
 #include "models/attribution.h"
 #include "scweave/version.h"
+#include "task/matilda.h"
 
 #define INCOMPLETE 0.01 /* relative error at which more steps are recommended */
 
@@ -20,7 +21,7 @@ static const char *const score_names[] = {"margin", "logit"};
 
 /* Everything about one call, with features of all modalities side by side. */
 typedef struct job {
-    const scw_model *m;
+    const matilda_model *m;
     const scw_markers_request *request;
     const scw_hooks *hooks;
     cells c;
@@ -53,7 +54,8 @@ static scw_status read_labels(int32_t *out, const job *j, const scw_dataset *d)
 
     TRY(dataset_obs_column(&c, d, j->request->label_key));
     TRY(column_classes(c, &codes, &names));
-    TRY(name_index_build(&index, (const char *const *)j->m->classes.at, j->m->classes.n, NULL));
+    TRY(name_index_build(&index, (const char *const *)j->m->base.classes.at, j->m->base.classes.n,
+                         NULL));
     for (int64_t i = 0; i < j->c.n; i++) {
         out[i] = -1;
         if (codes[i] < 0) continue;
@@ -63,9 +65,10 @@ static scw_status read_labels(int32_t *out, const job *j, const scw_dataset *d)
         if (out[i] < 0 && !example) example = names.at[codes[i]];
     }
     if (n_known == 0)
-        FAIL(SCW_EDATA, "obs column '%s': no label is a class of the model (a label here: '%s', a "
-             "class there: '%s')", j->request->label_key, example ? example : "",
-             j->m->classes.at[0]);
+        FAIL(SCW_EDATA,
+             "obs column '%s': no label is a class of the model (a label here: '%s', a "
+             "class there: '%s')",
+             j->request->label_key, example ? example : "", j->m->base.classes.at[0]);
     if (n_unknown > 0)
         log_warning(j->hooks, "%lld cells have labels that are no class of the model, '%s' for "
                     "one, and are left out", (long long)n_unknown, example);
@@ -92,12 +95,12 @@ static scw_status choose_classes(job *j, const scw_dataset *d)
 
     TRY(mem_new(&j->tested, j->c.n));
     TRY(mem_new(&j->explained, j->c.n));
-    TRY(mem_new(&probabilities, j->c.n * j->m->classes.n));
-    TRY(model_infer(j->m, &j->m->net.p, &j->c, NULL, j->c.n, probabilities, NULL));
+    TRY(mem_new(&probabilities, j->c.n * j->m->base.classes.n));
+    TRY(matilda_infer(j->m, &j->m->net.p, &j->c, NULL, j->c.n, probabilities, NULL));
     if (j->request->label_key) TRY(read_labels(j->tested, j, d));
     for (int64_t i = 0; i < j->c.n; i++) {
-        int32_t said = (int32_t)model_best_class(probabilities + i * j->m->classes.n,
-                                                 j->m->classes.n);
+        int32_t said = (int32_t)model_best_class(probabilities + i * j->m->base.classes.n,
+                                                 j->m->base.classes.n);
         if (!j->request->label_key) j->tested[i] = said;
         if (!is_covered(&j->c, i)) j->tested[i] = -1;
         j->explained[i] = j->tested[i] == said ? said : -1;
@@ -125,7 +128,7 @@ static scw_status test_features(job *j)
         TRY(log_check_cancel(j->hooks));
         for (int64_t i = 0; i < j->c.n; i++)
             classes[i] = !x->present || x->present[i] > 0.0f ? j->tested[i] : -1;
-        TRY(ranking_test(&j->tests[k], &x->y, classes, (int32_t)j->m->classes.n));
+        TRY(ranking_test(&j->tests[k], &x->y, classes, (int32_t)j->m->base.classes.n));
     }
 done:
     mem_free(classes);
@@ -140,9 +143,10 @@ static scw_status report_completeness(const job *j)
     for (int s = 0; s < j->a.n_sets; s++) {
         const attribution_completeness *set = &j->a.sets[s];
         text_clear(&names);
-        for (int k = 0; k < j->m->n_modalities; k++)
+        for (int k = 0; k < j->m->base.n_modalities; k++)
             if (set->modalities >> k & 1u)
-                TRY(text_add(&names, "%s%s", *text_get(&names) ? "+" : "", j->m->modality[k].name));
+                TRY(text_add(&names, "%s%s", *text_get(&names) ? "+" : "",
+                             j->m->base.modality[k].name));
         log_info(j->hooks, "completeness error %.1e: attributions against the change of the score, "
                  "%lld cells with %s", set->error, (long long)set->n_cells, text_get(&names));
         if (set->error > INCOMPLETE)
@@ -161,9 +165,9 @@ static scw_status compute(job *j, const scw_dataset *d)
     const scw_markers_request *r = j->request;
     model_coverage coverage[MODEL_MAX_MODALITIES];
 
-    TRY(model_prepare(&j->c, coverage, j->m, d, j->hooks));
-    for (int k = 0; k < j->m->n_modalities; k++)
-        j->from[k + 1] = j->from[k] + j->m->modality[k].features.n;
+    TRY(model_prepare(&j->c, coverage, &j->m->base, d, j->hooks));
+    for (int k = 0; k < j->m->base.n_modalities; k++)
+        j->from[k + 1] = j->from[k] + j->m->base.modality[k].features.n;
     TRY(choose_classes(j, d));
     TRY(test_features(j));
     if (is_test(r)) goto done;
@@ -210,9 +214,9 @@ static void ranks_of(int64_t *rank, const int64_t *order, int64_t n)
 static scw_status gather_class(job *j, int32_t class)
 {
     scw_status st = SCW_OK;
-    const int64_t n = j->from[j->m->n_modalities];
+    const int64_t n = j->from[j->m->base.n_modalities];
 
-    for (int k = 0; k < j->m->n_modalities; k++) {
+    for (int k = 0; k < j->m->base.n_modalities; k++) {
         const ranking *t = &j->tests[k];
         const bool here = t->n_cells[class] > 0; /* else nothing was tested */
         for (int64_t f = 0; f < t->n_cols; f++) {
@@ -237,7 +241,7 @@ done:
 
 static double log_fold_change(const job *j, int k, double in, double out)
 {
-    bool binary = j->m->modality[k].prep.kind == TRANSFORM_MATILDA;
+    bool binary = j->m->base.modality[k].prep.kind == TRANSFORM_MATILDA;
     double a = binary ? exp2(in) - 1.0 : expm1(in), b = binary ? exp2(out) - 1.0 : expm1(out);
     return log2((a + 1e-9) / (b + 1e-9));
 }
@@ -273,7 +277,7 @@ static marker_row make_row(const job *j, int32_t class, int64_t rank, int64_t fe
 static scw_status rank_class(scw_markers *out, job *j, int32_t class)
 {
     scw_status st = SCW_OK;
-    const int64_t n = j->from[j->m->n_modalities], top = j->request->top;
+    const int64_t n = j->from[j->m->base.n_modalities], top = j->request->top;
     int64_t n_ranked = 0;
 
     TRY(log_check_cancel(j->hooks));
@@ -310,27 +314,27 @@ done:
 static scw_status describe_to(scw_markers *out, const job *j)
 {
     scw_status st = SCW_OK;
-    const scw_model *m = j->m;
+    const matilda_model *m = j->m;
 
     out->method = method_names[j->request->method];
     out->baseline = baseline_names[j->request->baseline];
     out->score = score_names[j->request->score];
     out->n_obs = j->c.n;
-    out->n_modalities = m->n_modalities;
-    TRY(mem_strdup(&out->model, m->kind->name));
+    out->n_modalities = m->base.n_modalities;
+    TRY(mem_strdup(&out->model, m->base.kind->name));
     TRY(mem_strdup(&out->command, j->request->command ? j->request->command : ""));
     TRY(mem_strdup(&out->group_by, j->request->label_key ? j->request->label_key : ""));
-    TRY(strings_copy(&out->classes, &m->classes));
-    TRY(mem_new(&out->n_cells, m->classes.n));
+    TRY(strings_copy(&out->classes, &m->base.classes));
+    TRY(mem_new(&out->n_cells, m->base.classes.n));
     for (int64_t i = 0; i < j->c.n; i++) {
         int32_t class = is_test(j->request) ? j->tested[i] : j->explained[i];
         if (class >= 0) out->n_cells[class]++;
     }
-    for (int64_t c = 0; c < m->classes.n && !is_test(j->request) && j->request->cells > 0; c++)
+    for (int64_t c = 0; c < m->base.classes.n && !is_test(j->request) && j->request->cells > 0; c++)
         if (out->n_cells[c] > j->request->cells) out->n_cells[c] = j->request->cells;
-    for (int k = 0; k < m->n_modalities; k++) {
-        TRY(strings_add(&out->modalities, m->modality[k].name));
-        TRY(strings_copy(&out->features[k], &m->modality[k].features));
+    for (int k = 0; k < m->base.n_modalities; k++) {
+        TRY(strings_add(&out->modalities, m->base.modality[k].name));
+        TRY(strings_copy(&out->features[k], &m->base.modality[k].features));
     }
     TRY(mem_new(&out->sets, j->a.n_sets));
     for (int s = 0; s < j->a.n_sets; s++) out->sets[s] = j->a.sets[s];
@@ -359,7 +363,7 @@ static void job_clear(job *j)
 static scw_status make_columns(job *j)
 {
     scw_status st = SCW_OK;
-    const int64_t n = j->from[j->m->n_modalities];
+    const int64_t n = j->from[j->m->base.n_modalities];
 
     TRY(mem_new(&j->score, n));
     TRY(mem_new(&j->t, n));
@@ -373,14 +377,13 @@ done:
     return st;
 }
 
-scw_status scw_model_markers(scw_markers **out, const scw_model *model, const scw_dataset *data,
-                             const scw_markers_request *request, const scw_hooks *hooks)
+scw_status matilda_markers(scw_markers **out, const scw_model *model, const scw_dataset *data,
+                           const scw_markers_request *request, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    job j = {.m = model, .request = request, .hooks = hooks};
+    job j = {.m = (const matilda_model *)model, .request = request, .hooks = hooks};
     scw_markers *markers = NULL;
 
-    *out = NULL;
     TRY(check_request(request));
     threads_set(request->threads);
     TRY(compute(&j, data));

@@ -80,7 +80,7 @@ static scw_status write_options(report *r)
         mem_free(value);
         mem_free(usual);
         value = usual = NULL;
-        TRY(scw_options_get(&value, kind->options, &r->model->options, o->name));
+        TRY(scw_options_get(&value, kind->options, model_options(r->model), o->name));
         TRY(scw_options_get(&usual, kind->options, defaults, o->name));
         if (strcmp(value ? value : "", usual ? usual : "") == 0) continue;
         if (n++ == 0) TRY(html_table(&r->page, "lll", headings));

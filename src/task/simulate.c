@@ -11,10 +11,11 @@
 #include "io/write_h5mu.h"
 #include "models/sampler.h"
 #include "scweave/version.h"
+#include "task/matilda.h"
 
 /* The reference as the sampler sees it, and what was drawn. */
 typedef struct job {
-    const scw_model *m;
+    const matilda_model *m;
     const scw_dataset *ref;
     const scw_simulate_request *request;
     const scw_hooks *hooks;
@@ -50,12 +51,13 @@ static scw_status find_labels(job *j)
 
     j->label_key = j->request->label_key;
     if (!j->label_key)
-        j->label_key = json_string_value(json_object_get(j->m->record, "label_key"));
+        j->label_key = json_string_value(json_object_get(j->m->base.record, "label_key"));
     if (!j->label_key)
         FAIL(SCW_EINVAL, "the model does not say which obs column holds the types: give it");
     TRY(dataset_obs_column(&c, j->ref, j->label_key));
     TRY(column_classes(c, &codes, &classes));
-    TRY(name_index_build(&index, (const char *const *)j->m->classes.at, j->m->classes.n, NULL));
+    TRY(name_index_build(&index, (const char *const *)j->m->base.classes.at, j->m->base.classes.n,
+                         NULL));
     TRY(mem_new(&j->cells.labels, j->ref->n_obs));
     for (int64_t i = 0; i < j->ref->n_obs; i++) {
         int64_t class = codes[i] < 0 ? -1 : name_index_find(&index, classes.at[codes[i]]);
@@ -75,21 +77,21 @@ static scw_status find_batches(job *j, int32_t *asked)
     scw_status st = SCW_OK;
     const char *name = j->request->batch;
     const bool mean = name && strcmp(name, "mean") == 0;
-    const char *key = json_string_value(json_object_get(j->m->record, "batch_key"));
+    const char *key = json_string_value(json_object_get(j->m->base.record, "batch_key"));
     textbuf list = {0};
 
     *asked = mean ? SAMPLE_BATCH_MEAN : SAMPLE_BATCH_OBSERVED;
-    if (model_n_batches(j->m) == 0 || !key) {
+    if (model_n_batches(&j->m->base) == 0 || !key) {
         if (name) FAIL(SCW_EINVAL, "the model tells no batches apart (fit --batch-key): leave '%s' out", name);
         goto done;
     }
-    st = model_batches(&j->cells.known_batch, j->m, j->ref, key);
+    st = model_batches(&j->cells.known_batch, &j->m->base, j->ref, key);
     if (st == SCW_ENOTFOUND && mean) st = SCW_OK; /* sources count as of no batch in particular */
     if (st != SCW_OK) goto done;
     if (!name || mean || strcmp(name, "observed") == 0) goto done;
-    for (int64_t b = 0; b < j->m->batches.n; b++) {
-        if (strcmp(j->m->batches.at[b], name) == 0) *asked = 1 + (int32_t)b;
-        TRY(text_add(&list, "%s'%s'", b ? ", " : "", j->m->batches.at[b]));
+    for (int64_t b = 0; b < j->m->base.batches.n; b++) {
+        if (strcmp(j->m->base.batches.at[b], name) == 0) *asked = 1 + (int32_t)b;
+        TRY(text_add(&list, "%s'%s'", b ? ", " : "", j->m->base.batches.at[b]));
     }
     if (*asked <= 0)
         FAIL(SCW_ENOTFOUND, "the model knows no batch '%s'; its batches are %s", name,
@@ -104,7 +106,7 @@ static void drop_empty(job *j)
 {
     for (int64_t i = 0; i < j->cells.n; i++) {
         bool any = false;
-        for (int k = 0; k < j->m->n_modalities; k++)
+        for (int k = 0; k < j->m->base.n_modalities; k++)
             any = any || !j->cells.x[k].present || j->cells.x[k].present[i] > 0.0f;
         if (!any) j->cells.labels[i] = -1;
     }
@@ -117,9 +119,9 @@ static scw_status read_reference(job *j)
     uint8_t *present = NULL;
     int64_t n_labelled = 0;
 
-    TRY(model_prepare(&j->cells, coverage, j->m, j->ref, j->hooks));
-    for (int k = 0; k < j->m->n_modalities; k++) {
-        TRY(model_counts(&j->counts[k], &present, j->m, k, j->ref));
+    TRY(model_prepare(&j->cells, coverage, &j->m->base, j->ref, j->hooks));
+    for (int k = 0; k < j->m->base.n_modalities; k++) {
+        TRY(model_counts(&j->counts[k], &present, &j->m->base, k, j->ref));
         mem_free(present);
         present = NULL;
     }
@@ -144,13 +146,13 @@ static scw_status want_type(job *j)
     scw_status st = SCW_OK;
     textbuf list = {0};
 
-    for (int64_t c = 0; c < j->m->classes.n; c++)
-        if (strcmp(j->m->classes.at[c], j->request->type) == 0) {
+    for (int64_t c = 0; c < j->m->base.classes.n; c++)
+        if (strcmp(j->m->base.classes.at[c], j->request->type) == 0) {
             j->wanted[c] = j->request->n;
             return SCW_OK;
         }
-    for (int64_t c = 0; c < j->m->classes.n; c++)
-        TRY(text_add(&list, "%s'%s'", c ? ", " : "", j->m->classes.at[c]));
+    for (int64_t c = 0; c < j->m->base.classes.n; c++)
+        TRY(text_add(&list, "%s'%s'", c ? ", " : "", j->m->base.classes.at[c]));
     FAIL(SCW_ENOTFOUND, "the model knows no type '%s'; its types are %s", j->request->type,
          text_get(&list));
 done:
@@ -163,14 +165,14 @@ static void want_shares(job *j, const int64_t *size, int64_t total)
 {
     int64_t given = 0;
 
-    for (int64_t c = 0; c < j->m->classes.n; c++) {
+    for (int64_t c = 0; c < j->m->base.classes.n; c++) {
         j->wanted[c] = (int64_t)((double)j->request->n * (double)size[c] / (double)total);
         given += j->wanted[c];
     }
     for (; given < j->request->n; given++) {
         int64_t best = 0;
         double most = -INFINITY;
-        for (int64_t c = 0; c < j->m->classes.n; c++) {
+        for (int64_t c = 0; c < j->m->base.classes.n; c++) {
             double left = (double)j->request->n * (double)size[c] / (double)total -
                           (double)j->wanted[c];
             if (size[c] == 0 || left <= most) continue;
@@ -186,8 +188,8 @@ static scw_status find_wanted(job *j)
     scw_status st = SCW_OK;
     int64_t *size = NULL, total = 0;
 
-    TRY(mem_new(&j->wanted, j->m->classes.n));
-    TRY(mem_new(&size, j->m->classes.n));
+    TRY(mem_new(&j->wanted, j->m->base.classes.n));
+    TRY(mem_new(&size, j->m->base.classes.n));
     for (int64_t i = 0; i < j->cells.n; i++) {
         if (j->cells.labels[i] < 0) continue;
         size[j->cells.labels[i]]++;
@@ -196,7 +198,7 @@ static scw_status find_wanted(job *j)
     if (j->request->type)
         TRY(want_type(j));
     else if (j->request->n_each > 0)
-        for (int64_t c = 0; c < j->m->classes.n; c++)
+        for (int64_t c = 0; c < j->m->base.classes.n; c++)
             j->wanted[c] = size[c] > 0 ? j->request->n_each : 0;
     else
         want_shares(j, size, total);
@@ -220,7 +222,7 @@ static scw_status draw(job *j)
         goto done;
     }
     TRY(find_wanted(j));
-    for (int64_t c = 0; c < j->m->classes.n; c++)
+    for (int64_t c = 0; c < j->m->base.classes.n; c++)
         if (j->wanted[c] > 0) TRY(sampler_draw(&s, &j->drawn, (int32_t)c, j->wanted[c], j->hooks));
 done:
     sampler_clear(&s);
@@ -232,10 +234,10 @@ done:
 static scw_status init_batches(column *c, const job *j, int64_t n)
 {
     scw_status st = SCW_OK;
-    const char *key = json_string_value(json_object_get(j->m->record, "batch_key"));
+    const char *key = json_string_value(json_object_get(j->m->base.record, "batch_key"));
 
     TRY(column_init(c, key, COLUMN_CATEGORICAL, n));
-    TRY(strings_copy(&c->categories, &j->m->batches));
+    TRY(strings_copy(&c->categories, &j->m->base.batches));
 done:
     return st;
 }
@@ -250,14 +252,14 @@ static scw_status add_obs(scw_dataset *d, const job *j)
 {
     scw_status st = SCW_OK;
     const int64_t n = d->n_obs;
-    const bool batches = model_n_batches(j->m) > 0;
+    const bool batches = model_n_batches(&j->m->base) > 0;
     column batch = {0}, label = {0}, simulated = {0}, source = {0};
     char name[64];
 
     d->obs.n_rows = n;
     TRY(mem_strdup(&d->obs.index_name, "_index"));
     TRY(column_init(&label, j->label_key, COLUMN_CATEGORICAL, n));
-    TRY(strings_copy(&label.categories, &j->m->classes));
+    TRY(strings_copy(&label.categories, &j->m->base.classes));
     TRY(column_init(&simulated, "simulated", COLUMN_BOOL, n));
     if (batches) TRY(init_batches(&batch, j, n));
     TRY(column_init(&source, "source_cell", COLUMN_STRING, n));
@@ -310,7 +312,7 @@ static scw_status add_modality(scw_dataset *d, job *j, int k)
 {
     scw_status st = SCW_OK;
     modality *to = &d->modalities[d->n_modalities++];
-    const model_modality *from = &j->m->modality[k];
+    const model_modality *from = &j->m->base.modality[k];
     const int64_t n_drawn = j->drawn.n;
     int64_t *rows = NULL, n = 0;
 
@@ -344,20 +346,20 @@ static scw_status make_record(char **out, const job *j)
     static const char *const modes[] = {"class", "posterior", "prior"};
     scw_status st = SCW_OK;
     const scw_simulate_request *r = j->request;
-    json_t *record = json_pack("{s:s, s:s, s:s, s:f, s:I, s:I}", "version", scw_version(), "model",
-                               j->m->kind->name, "simulated_from", modes[r->from], "library",
-                               r->library, "seed", (json_int_t)r->seed, "n_simulated",
-                               (json_int_t)j->drawn.n);
+    json_t *record =
+        json_pack("{s:s, s:s, s:s, s:f, s:I, s:I}", "version", scw_version(), "model",
+                  j->m->base.kind->name, "simulated_from", modes[r->from], "library", r->library,
+                  "seed", (json_int_t)r->seed, "n_simulated", (json_int_t)j->drawn.n);
     char key[128], *dumped = NULL;
     int failed = record == NULL;
 
     if (!failed && r->command)
         failed |= json_object_set_new(record, "command", json_string(r->command));
-    if (!failed && model_n_batches(j->m) > 0)
+    if (!failed && model_n_batches(&j->m->base) > 0)
         failed |= json_object_set_new(record, "batch", json_string(r->batch ? r->batch : "observed"));
-    for (int k = 0; !failed && k < j->m->n_modalities; k++) {
+    for (int k = 0; !failed && k < j->m->base.n_modalities; k++) {
         count_kind kind = j->m->counts.head[k].kind;
-        (void)snprintf(key, sizeof key, "values_%s", j->m->modality[k].name);
+        (void)snprintf(key, sizeof key, "values_%s", j->m->base.modality[k].name);
         failed |= json_object_set_new(
             record, key,
             json_string(kind == COUNT_NB          ? "counts"
@@ -380,11 +382,12 @@ static scw_status write_file(job *j, const char *path)
     char *record = NULL;
 
     TRY(mem_new(&d, 1));
-    TRY(mem_new(&d->modalities, j->m->n_modalities));
+    TRY(mem_new(&d->modalities, j->m->base.n_modalities));
     d->n_obs = j->n_real + j->drawn.n;
     TRY(make_record(&record, j));
     TRY(add_obs(d, j));
-    for (int k = 0; k < j->m->n_modalities; k++) TRY(add_modality(d, j, k));
+    for (int k = 0; k < j->m->base.n_modalities; k++)
+        TRY(add_modality(d, j, k));
     TRY(dataset_write_h5mu(d, record, path));
 done:
     mem_free(record);
@@ -394,7 +397,7 @@ done:
 
 /* -------------------------------------------------------------------------------- the verb */
 
-static scw_status check_request(const scw_model *m, const scw_simulate_request *r)
+static scw_status check_request(const matilda_model *m, const scw_simulate_request *r)
 {
     const bool each = r->n_each > 0;
 
@@ -406,24 +409,24 @@ static scw_status check_request(const scw_model *m, const scw_simulate_request *
         return status_fail(SCW_EINVAL, "a library of %g counts does not exist", r->library);
     if (r->n > 100000000 || r->n_each > 100000000)
         return status_fail(SCW_EINVAL, "more than 100 million cells");
-    for (int k = 0; k < m->n_modalities; k++)
+    for (int k = 0; k < m->base.n_modalities; k++)
         if (r->with_real && m->counts.head[k].kind == COUNT_NONE)
             return status_fail(SCW_EINVAL,
                                "the model has no count decoder for '%s': what is simulated would "
                                "be transformed values, and real counts cannot stand beside them",
-                               m->modality[k].name);
+                               m->base.modality[k].name);
     return SCW_OK;
 }
 
-static void warn_of_values(const scw_model *m, const scw_hooks *hooks)
+static void warn_of_values(const matilda_model *m, const scw_hooks *hooks)
 {
-    for (int k = 0; k < m->n_modalities; k++)
+    for (int k = 0; k < m->base.n_modalities; k++)
         if (m->counts.head[k].kind == COUNT_NONE)
             log_warning(hooks,
                         "modality '%s' has no count decoder (--likelihood gaussian, --compat or an "
                         "older version): X holds expected values on the scale of its transform "
                         "'%s', no counts",
-                        m->modality[k].name, transform_name(m->modality[k].prep.kind));
+                        m->base.modality[k].name, transform_name(m->base.modality[k].prep.kind));
 }
 
 static scw_status list_real(job *j)
@@ -438,11 +441,12 @@ done:
     return st;
 }
 
-scw_status scw_model_simulate(const scw_model *m, const scw_dataset *reference,
-                              const scw_simulate_request *request, const char *path,
-                              const scw_hooks *hooks)
+scw_status matilda_simulate(const scw_model *model, const scw_dataset *reference,
+                            const scw_simulate_request *request, const char *path,
+                            const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
+    const matilda_model *m = (const matilda_model *)model;
     job j = {.m = m, .ref = reference, .request = request, .hooks = hooks};
 
     TRY(check_request(m, request));

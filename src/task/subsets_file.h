@@ -4,20 +4,19 @@
 #ifndef TASK_SUBSETS_FILE_H
 #define TASK_SUBSETS_FILE_H
 
-#include "io/safetensors.h"
-#include "models/model.h"
+#include "models/matilda_model.h"
+#include "task/model_file.h"
 
 /* *out: NULL where the model has no paths. */
-SCW_CHECKED scw_status subsets_to_json(json_t **out, const scw_model *m);
+SCW_CHECKED scw_status subsets_to_json(json_t **out, const matilda_model *m);
 
 /* Paths with zero maps for what the file says; the caller then reads m->subsets.p. SCW_EFORMAT:
  * damaged. `list`: the JSON array, or NULL: none. */
-SCW_CHECKED scw_status subsets_from_json(scw_model *m, const json_t *list, const char *path);
+SCW_CHECKED scw_status subsets_from_json(matilda_model *m, const json_t *list, const char *path);
 /* Their calibrations, from the same array. */
-SCW_CHECKED scw_status subsets_load_calibration(scw_model *m, const json_t *list,
+SCW_CHECKED scw_status subsets_load_calibration(matilda_model *m, const json_t *list,
                                                 const safetensors_file *f, const char *path);
-/* Appends the calibrations' tensors and names. */
-SCW_CHECKED scw_status subsets_tensors(safetensor *tensors, int64_t *n, strings *names,
-                                       const scw_model *m);
+/* Adds the calibrations' tensors. */
+SCW_CHECKED scw_status subsets_write(model_writer *w, const matilda_model *m);
 
 #endif

@@ -14,11 +14,11 @@
 
 /* ----------------------------------------------------------------------------------- learn */
 
-static scw_status learn_modality(scw_model *m, int k, const inputs *x, const cells *c,
+static scw_status learn_modality(matilda_model *m, int k, const inputs *x, const cells *c,
                                  const int64_t *rows)
 {
     scw_status st = SCW_OK;
-    const int64_t width = m->net.config.modality[k].n_components, n_classes = m->classes.n;
+    const int64_t width = m->net.config.modality[k].n_components, n_classes = m->base.classes.n;
     real *to = params_value(&m->means.p, m->means.mean[k]);
     double *sum = NULL, *count = NULL;
 
@@ -39,7 +39,7 @@ done:
     return st;
 }
 
-scw_status align_learn(scw_model *m, const cells *c, const int64_t *rows, int64_t n)
+scw_status align_learn(matilda_model *m, const cells *c, const int64_t *rows, int64_t n)
 {
     scw_status st = SCW_OK;
     inputs x = {0};
@@ -48,7 +48,7 @@ scw_status align_learn(scw_model *m, const cells *c, const int64_t *rows, int64_
     TRY(class_means_init(&m->means, &m->net.config));
     if (m->means.n == 0) goto done;
     TRY(inputs_gather(&x, m, c, rows, n));
-    for (int k = 0; k < m->n_modalities; k++)
+    for (int k = 0; k < m->base.n_modalities; k++)
         if (m->means.mean[k] >= 0) TRY(learn_modality(m, k, &x, c, rows));
 done:
     inputs_clear(&x);
@@ -77,11 +77,11 @@ static bool residual(double *out, const float *u, const real *means, const float
 }
 
 /* The shifts of modality k, from what the model says of the cells as they stand. */
-static scw_status set_shift(cells *c, const scw_model *m, int k, const inputs *x,
+static scw_status set_shift(cells *c, const matilda_model *m, int k, const inputs *x,
                             const float *probabilities, int64_t n_batches)
 {
     scw_status st = SCW_OK;
-    const int64_t width = m->net.config.modality[k].n_components, n_classes = m->classes.n;
+    const int64_t width = m->net.config.modality[k].n_components, n_classes = m->base.classes.n;
     const real *means = params_value(&m->means.p, m->means.mean[k]);
     double *sum = NULL, *count = NULL, *r = NULL;
 
@@ -107,19 +107,19 @@ done:
     return st;
 }
 
-static scw_status probabilities_of(float *out, const scw_model *m, const cells *c)
+static scw_status probabilities_of(float *out, const matilda_model *m, const cells *c)
 {
     scw_status st = SCW_OK;
 
-    TRY(model_infer(m, &m->net.p, c, NULL, c->n, out, NULL));
+    TRY(matilda_infer(m, &m->net.p, c, NULL, c->n, out, NULL));
     for (int64_t i = 0; i < c->n; i++)
-        calibration_softmax(out + i * m->classes.n, 1, m->classes.n,
-                            model_calibration(m, model_path_of(m, c, i))->temperature);
+        calibration_softmax(out + i * m->base.classes.n, 1, m->base.classes.n,
+                            matilda_calibration(m, matilda_path_of(m, c, i))->temperature);
 done:
     return st;
 }
 
-scw_status align_query(cells *c, const scw_model *m, const int32_t *batch, int64_t n_batches,
+scw_status align_query(cells *c, const matilda_model *m, const int32_t *batch, int64_t n_batches,
                        const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
@@ -135,14 +135,14 @@ scw_status align_query(cells *c, const scw_model *m, const int32_t *batch, int64
     TRY(mem_new(&rows, c->n));
     for (int64_t i = 0; i < c->n; i++) rows[i] = i;
     TRY(inputs_gather(&x, m, c, rows, c->n));
-    TRY(mem_new(&p, c->n * m->classes.n));
-    for (int k = 0; k < m->n_modalities; k++)
+    TRY(mem_new(&p, c->n * m->base.classes.n));
+    for (int k = 0; k < m->base.n_modalities; k++)
         if (m->means.mean[k] >= 0)
             TRY(mem_new(&c->shift[k], n_batches * m->net.config.modality[k].n_components));
     for (int round = 0; round < ROUNDS; round++) {
         TRY(log_check_cancel(hooks));
         TRY(probabilities_of(p, m, c));
-        for (int k = 0; k < m->n_modalities; k++)
+        for (int k = 0; k < m->base.n_modalities; k++)
             if (m->means.mean[k] >= 0) TRY(set_shift(c, m, k, &x, p, n_batches));
     }
 done:

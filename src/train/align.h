@@ -11,14 +11,15 @@
 #ifndef TRAIN_ALIGN_H
 #define TRAIN_ALIGN_H
 
-#include "models/model.h"
+#include "models/matilda_model.h"
 
 /* Class means of the listed labelled cells into m->means. */
-SCW_CHECKED scw_status align_learn(scw_model *m, const cells *c, const int64_t *rows, int64_t n);
+SCW_CHECKED scw_status align_learn(matilda_model *m, const cells *c, const int64_t *rows,
+                                   int64_t n);
 
 /* Set the shifts of c's cells; batch [n] in 0..n_batches-1 is copied. SCW_EUNSUPPORTED: the model has no
  * class means. */
-SCW_CHECKED scw_status align_query(cells *c, const scw_model *m, const int32_t *batch,
+SCW_CHECKED scw_status align_query(cells *c, const matilda_model *m, const int32_t *batch,
                                    int64_t n_batches, const scw_hooks *hooks);
 
 #endif

@@ -35,13 +35,13 @@ static int64_t group_of(const groups *g, const inputs *x, const cells *c, const 
     return x->labels[i] * g->n_batches + c->known_batch[rows[i]];
 }
 
-static scw_status find_groups(groups *g, const scw_model *m, const inputs *x, const cells *c,
+static scw_status find_groups(groups *g, const matilda_model *m, const inputs *x, const cells *c,
                               const int64_t *rows, int k)
 {
     scw_status st = SCW_OK;
     const int64_t width = m->net.config.modality[k].n_components;
 
-    *g = (groups){.n_classes = m->classes.n, .n_batches = m->batches.n, .width = width};
+    *g = (groups){.n_classes = m->base.classes.n, .n_batches = m->base.batches.n, .width = width};
     TRY(mem_new(&g->mean, g->n_classes * g->n_batches * width));
     TRY(mem_new(&g->count, g->n_classes * g->n_batches));
     for (int64_t i = 0; i < x->n; i++) {
@@ -157,7 +157,7 @@ done:
 }
 
 /* P_m <- s P_m T, with s such that u_m keeps its total variance. */
-static scw_status turn(scw_model *m, const double *t, const inputs *x, int k)
+static scw_status turn(matilda_model *m, const double *t, const inputs *x, int k)
 {
     scw_status st = SCW_OK;
     const int64_t width = m->net.config.modality[k].n_components;
@@ -196,7 +196,7 @@ done:
     return st;
 }
 
-static scw_status remove_from(scw_model *m, int k, const inputs *x, const cells *c,
+static scw_status remove_from(matilda_model *m, int k, const inputs *x, const cells *c,
                               const int64_t *rows, double weight)
 {
     scw_status st = SCW_OK;
@@ -223,14 +223,14 @@ done:
     return st;
 }
 
-scw_status batch_removal_fit(scw_model *m, const cells *c, const int64_t *rows, int64_t n,
+scw_status batch_removal_fit(matilda_model *m, const cells *c, const int64_t *rows, int64_t n,
                              double weight)
 {
     scw_status st = SCW_OK;
     inputs x = {0};
 
     TRY(inputs_gather(&x, m, c, rows, n));
-    for (int k = 0; k < m->n_modalities; k++)
+    for (int k = 0; k < m->base.n_modalities; k++)
         if (x.from[k] >= 0) TRY(remove_from(m, k, &x, c, rows, weight));
 done:
     inputs_clear(&x);

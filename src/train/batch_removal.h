@@ -15,11 +15,11 @@
 #ifndef TRAIN_BATCH_REMOVAL_H
 #define TRAIN_BATCH_REMOVAL_H
 
-#include "models/model.h"
+#include "models/matilda_model.h"
 
 /* c->known_batch must be set; rows [n] are the labelled training cells. Nothing happens to a modality
  * without a projection, or without a class that two batches share. */
-SCW_CHECKED scw_status batch_removal_fit(scw_model *m, const cells *c, const int64_t *rows, int64_t n,
-                                         double weight);
+SCW_CHECKED scw_status batch_removal_fit(matilda_model *m, const cells *c, const int64_t *rows,
+                                         int64_t n, double weight);
 
 #endif

@@ -20,13 +20,14 @@ done:
     return st;
 }
 
-scw_status held_out_init(held_out *h, const scw_model *m, int64_t n)
+scw_status held_out_init(held_out *h, const matilda_model *m, int64_t n)
 {
     scw_status st = SCW_OK;
 
-    *h = (held_out){.n_classes = m->classes.n};
+    *h = (held_out){.n_classes = m->base.classes.n};
     for (int k = -1; k < m->subsets.n; k++)
-        TRY(answer_init(&h->answer[h->n_answers++], k < 0 ? MODEL_AS_NETWORK : k, n, h->n_classes));
+        TRY(answer_init(&h->answer[h->n_answers++], k < 0 ? MATILDA_AS_NETWORK : k, n,
+                        h->n_classes));
 done:
     if (st != SCW_OK) held_out_clear(h);
     return st;
@@ -43,7 +44,7 @@ void held_out_clear(held_out *h)
 }
 
 /* Class centres of the training cells in the latent space of an answer. */
-static scw_status set_classes(calibration *k, const scw_model *m, int as, const cells *c,
+static scw_status set_classes(calibration *k, const matilda_model *m, int as, const cells *c,
                               const int64_t *train, int64_t n)
 {
     scw_status st = SCW_OK;
@@ -54,7 +55,7 @@ static scw_status set_classes(calibration *k, const scw_model *m, int as, const 
     TRY(mem_new(&labels, n));
     for (int64_t i = 0; i < n; i++)
         labels[i] = c->labels[train[i]];
-    TRY(model_infer_as(m, as, c, train, n, NULL, latent));
+    TRY(matilda_infer_as(m, as, c, train, n, NULL, latent));
     TRY(calibration_set_classes(k, latent, labels, n));
 done:
     mem_free(latent);
@@ -62,7 +63,7 @@ done:
     return st;
 }
 
-static scw_status add_answer(held_answer *a, const scw_model *m, const cells *c,
+static scw_status add_answer(held_answer *a, const matilda_model *m, const cells *c,
                              const int64_t *rows, int64_t n, const int64_t *train, int64_t n_train)
 {
     scw_status st = SCW_OK;
@@ -70,10 +71,10 @@ static scw_status add_answer(held_answer *a, const scw_model *m, const cells *c,
     float *latent = NULL;
 
     if (n == 0 || n_train == 0) return SCW_OK;
-    TRY(calibration_init(&centres, 0, m->classes.n, m->options.z_dim));
+    TRY(calibration_init(&centres, 0, m->base.classes.n, m->options.z_dim));
     TRY(set_classes(&centres, m, a->as, c, train, n_train));
     TRY(mem_new(&latent, n * m->options.z_dim));
-    TRY(model_infer_as(m, a->as, c, rows, n, a->logits + a->n * m->classes.n, latent));
+    TRY(matilda_infer_as(m, a->as, c, rows, n, a->logits + a->n * m->base.classes.n, latent));
     TRY(calibration_log_distances(a->log_distance + a->n, &centres, latent, n));
     for (int64_t i = 0; i < n; i++)
         a->truth[a->n + i] = c->labels[rows[i]];
@@ -85,12 +86,12 @@ done:
 }
 
 /* The modalities that a cell must have for an answer to be learnt from it: none for the network's. */
-static uint32_t needed(const scw_model *m, int as)
+static uint32_t needed(const matilda_model *m, int as)
 {
     return as < 0 ? 0 : m->subsets.at[as].mask;
 }
 
-scw_status held_out_add(held_out *h, const scw_model *m, const cells *c, const int64_t *rows,
+scw_status held_out_add(held_out *h, const matilda_model *m, const cells *c, const int64_t *rows,
                         int64_t n, const int64_t *train, int64_t n_train)
 {
     scw_status st = SCW_OK;
@@ -172,11 +173,11 @@ done:
     return st;
 }
 
-static scw_status calibrate_answer(calibration *k, const scw_model *m, const held_answer *h,
+static scw_status calibrate_answer(calibration *k, const matilda_model *m, const held_answer *h,
                                    const cells *c, const int64_t *train, int64_t n_train)
 {
     scw_status st = SCW_OK;
-    const int64_t n_classes = m->classes.n;
+    const int64_t n_classes = m->base.classes.n;
     const reliability_set set = {h->logits, h->truth, h->n, n_classes};
     const int64_t take = h->n < CALIBRATION_MAX_SCORES ? h->n : CALIBRATION_MAX_SCORES;
     double *scores = NULL;
@@ -206,7 +207,7 @@ done:
     return st;
 }
 
-scw_status calibrate(scw_model *m, const held_out *h, const cells *c, const int64_t *train,
+scw_status calibrate(matilda_model *m, const held_out *h, const cells *c, const int64_t *train,
                      int64_t n_train)
 {
     scw_status st = SCW_OK;

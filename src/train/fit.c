@@ -25,7 +25,7 @@
 static void job_clear(fit_job *j)
 {
     fit_state_clear(&j->state);
-    scw_model_free(j->model);
+    matilda_free(j->model);
     cells_clear(&j->all);
     mem_free(j->train);
     mem_free(j->validation);
@@ -100,14 +100,16 @@ static scw_status set_classes(fit_job *j)
     scw_status st = SCW_OK;
     const reference *r = j->ref;
 
-    TRY(used_names(&j->all.labels, &j->model->classes, j, r->labels, &r->classes));
-    if (j->model->classes.n < 2)
-        FAIL(SCW_EDATA, "the training cells have one class only ('%s')", j->model->classes.at[0]);
+    TRY(used_names(&j->all.labels, &j->model->base.classes, j, r->labels, &r->classes));
+    if (j->model->base.classes.n < 2)
+        FAIL(SCW_EDATA, "the training cells have one class only ('%s')",
+             j->model->base.classes.at[0]);
     if (!r->batches) goto done;
-    TRY(used_names(&j->all.known_batch, &j->model->batches, j, r->batches, &r->batch_names));
-    if (j->model->batches.n < 2)
-        log_warning(j->hooks, "all training cells are of batch '%s': there is nothing to tell apart",
-                    j->model->batches.at[0]);
+    TRY(used_names(&j->all.known_batch, &j->model->base.batches, j, r->batches, &r->batch_names));
+    if (j->model->base.batches.n < 2)
+        log_warning(j->hooks,
+                    "all training cells are of batch '%s': there is nothing to tell apart",
+                    j->model->base.batches.at[0]);
 done:
     return st;
 }
@@ -120,7 +122,7 @@ static scw_status set_weights(fit_job *j)
     double *count = NULL, total = 0.0;
 
     if (power <= 0.0) return SCW_OK;
-    TRY(mem_new(&count, j->model->classes.n));
+    TRY(mem_new(&count, j->model->base.classes.n));
     TRY(mem_new(&j->all.weight, j->n));
     for (int64_t i = 0; i < j->n_train; i++)
         count[j->all.labels[j->train[i]]]++;
@@ -164,9 +166,9 @@ static scw_status add_modality(fit_job *j, int k)
 {
     scw_status st = SCW_OK;
     const reference_modality *x = &j->ref->modality[k];
-    model_modality *to = &j->model->modality[k];
+    model_modality *to = &j->model->base.modality[k];
 
-    j->model->n_modalities = j->all.n_modalities = k + 1;
+    j->model->base.n_modalities = j->all.n_modalities = k + 1;
     to->kind = x->kind;
     TRY(mem_strdup(&to->name, x->name));
     TRY(strings_copy(&to->features, x->features));
@@ -203,7 +205,7 @@ static scw_status transform_modality(fit_job *j, int k, double library)
 {
     scw_status st = SCW_OK;
     const reference_modality *x = &j->ref->modality[k];
-    model_modality *to = &j->model->modality[k];
+    model_modality *to = &j->model->base.modality[k];
     block_reader *training = NULL;
     int64_t *rows = NULL, n;
     transform_options options = {.kind = transform_for(&j->model->options, x->kind),
@@ -230,22 +232,23 @@ done:
 /* Does the library size matter to modality k? */
 static bool scales_library(const fit_job *j, int k)
 {
-    return transform_for(&j->model->options, j->model->modality[k].kind) == TRANSFORM_LOG;
+    return transform_for(&j->model->options, j->model->base.modality[k].kind) == TRANSFORM_LOG;
 }
 
-scw_status fit_prepare(cells *out, const scw_model *m, const reference *ref, const int64_t *rows,
-                       int64_t n)
+scw_status fit_prepare(cells *out, const matilda_model *m, const reference *ref,
+                       const int64_t *rows, int64_t n)
 {
     scw_status st = SCW_OK;
     name_index classes = {0};
 
-    *out = (cells){.n = n, .n_modalities = m->n_modalities};
+    *out = (cells){.n = n, .n_modalities = m->base.n_modalities};
     TRY(mem_new(&out->labels, n));
-    TRY(name_index_build(&classes, (const char *const *)m->classes.at, m->classes.n, NULL));
+    TRY(name_index_build(&classes, (const char *const *)m->base.classes.at, m->base.classes.n,
+                         NULL));
     for (int64_t i = 0; i < n; i++)
         out->labels[i] = (int32_t)name_index_find(&classes, ref->classes.at[ref->labels[rows[i]]]);
-    for (int k = 0; k < m->n_modalities; k++)
-        TRY(transform_rows(&out->x[k], &m->modality[k].prep, &ref->modality[k], rows, n,
+    for (int k = 0; k < m->base.n_modalities; k++)
+        TRY(transform_rows(&out->x[k], &m->base.modality[k].prep, &ref->modality[k], rows, n,
                            m->options.file_library != 0));
 done:
     name_index_clear(&classes);
@@ -257,10 +260,10 @@ done:
 static int64_t projection_width(const fit_job *j, int k)
 {
     const matilda_options *o = &j->model->options;
-    int64_t n_vars = j->model->modality[k].features.n;
+    int64_t n_vars = j->model->base.modality[k].features.n;
 
     if (o->components == 0) return 0;
-    if (j->model->modality[k].kind == MODALITY_ADT && n_vars <= o->max_dense) return n_vars;
+    if (j->model->base.modality[k].kind == MODALITY_ADT && n_vars <= o->max_dense) return n_vars;
     int64_t width = o->components;
     if (width > n_vars) width = n_vars;
     if (width > j->n_train) width = j->n_train;
@@ -332,7 +335,7 @@ static scw_status set_projection(fit_job *j, int k)
         variance += fit.variances[c];
     /* The network's input is x times block_scale; the scores get a total variance of one in turn.
      */
-    double block = j->model->modality[k].prep.block_scale;
+    double block = j->model->base.modality[k].prep.block_scale;
     double scale =
         j->model->options.unit_variance && variance > 0.0 ? 1.0 / (block * sqrt(variance)) : 1.0;
     for (int64_t f = 0; f < x->n_vars; f++)
@@ -348,7 +351,7 @@ scw_status fit_job_project(fit_job *j)
 {
     scw_status st = SCW_OK;
 
-    for (int k = 0; k < j->model->n_modalities; k++)
+    for (int k = 0; k < j->model->base.n_modalities; k++)
         TRY(set_projection(j, k));
     if (j->model->net.config.n_batches > 0 && j->model->options.batch_removal > 0.0)
         TRY(batch_removal_fit(j->model, &j->all, j->train, j->n_train,
@@ -372,9 +375,9 @@ static scw_status build_network(fit_job *j)
     matilda_config config;
 
     matilda_net_clear(&j->model->net);
-    for (int k = 0; k < j->model->n_modalities; k++)
+    for (int k = 0; k < j->model->base.n_modalities; k++)
         components[k] = projection_width(j, k);
-    model_config(j->model, components, &config);
+    matilda_config_of(j->model, components, &config);
     TRY(matilda_net_init(&j->model->net, &config, j->seed));
     if (continues(j)) return SCW_OK; /* the values come from the checkpoint */
     TRY(fit_job_project(j));
@@ -386,7 +389,7 @@ static scw_status scale_to_library(fit_job *j, double library)
 {
     scw_status st = SCW_OK;
 
-    for (int k = 0; k < j->model->n_modalities; k++)
+    for (int k = 0; k < j->model->base.n_modalities; k++)
         if (scales_library(j, k)) TRY(transform_modality(j, k, library));
 done:
     return st;
@@ -397,7 +400,7 @@ static bool chooses_library(const fit_job *j)
 {
     bool any = false;
 
-    for (int k = 0; k < j->model->n_modalities; k++)
+    for (int k = 0; k < j->model->base.n_modalities; k++)
         any = any || scales_library(j, k);
     return any && j->model->options.library == 0.0;
 }
@@ -450,7 +453,7 @@ static scw_status prepare_network(fit_job *j)
             j, k, scales_library(j, k) ? j->state.library : j->model->options.library));
     }
     TRY(set_weights(j));
-    for (int k = 0; k < j->model->n_modalities; k++)
+    for (int k = 0; k < j->model->base.n_modalities; k++)
         projected = projected || projection_width(j, k) > 0;
     bool linear = j->model->options.shortcut && projected && !continues(j);
     if (linear && chooses_library(j)) {
@@ -474,12 +477,12 @@ static scw_status validation_score(void *self, const params *p, double *out)
 {
     scw_status st = SCW_OK;
     const fit_job *j = self;
-    const int64_t n_classes = j->model->classes.n;
+    const int64_t n_classes = j->model->base.classes.n;
     float *probabilities = NULL;
     double log_loss = 0.0, weight = 0.0;
 
     TRY(mem_new(&probabilities, j->n_validation * n_classes));
-    TRY(model_infer(j->model, p, &j->all, j->validation, j->n_validation, probabilities, NULL));
+    TRY(matilda_infer(j->model, p, &j->all, j->validation, j->n_validation, probabilities, NULL));
     calibration_softmax(probabilities, j->n_validation, n_classes, 1.0);
     for (int64_t i = 0; i < j->n_validation; i++) {
         int64_t row = j->validation[i];
@@ -510,7 +513,7 @@ static scw_status project_once(inputs *out, row_source *source, const fit_job *j
     scw_status st = SCW_OK;
     int64_t width = 0, nnz = 0;
 
-    for (int k = 0; k < j->model->n_modalities; k++) {
+    for (int k = 0; k < j->model->base.n_modalities; k++) {
         width += j->model->net.config.modality[k].n_components;
         nnz += matrix_nnz(&j->all.x[k].y);
     }
@@ -572,11 +575,11 @@ static scw_status run_stage2(fit_job *j, trainer *t)
                                .seed = j->seed,
                                .replace_real = o->augmentation == AUGMENT_REPLACE};
 
-    TRY(balance_plan_build(&plan, j->all.labels, j->train, j->n_train, (int)j->model->classes.n,
-                           &options));
+    TRY(balance_plan_build(&plan, j->all.labels, j->train, j->n_train,
+                           (int)j->model->base.classes.n, &options));
     log_detail(j->hooks, "stage 2: %lld cells, %lld in each class", (long long)plan.n,
                (long long)plan.median);
-    TRY(balance_source_init(&source, &plan, &j->all, &net, (int)j->model->classes.n, j->seed));
+    TRY(balance_source_init(&source, &plan, &j->all, &net, (int)j->model->base.classes.n, j->seed));
     const checkpoint *c = fit_state_here(&j->state);
     if (c && checkpoint_find(c, "simulator"))
         TRY(checkpoint_copy(source.values, c, "simulator", net.p->n_values));
@@ -602,7 +605,7 @@ done:
 static scw_status record_history(const fit_job *j, const trainer *t)
 {
     scw_status st = SCW_OK;
-    json_t *history = json_array(), *record = j->model->record;
+    json_t *history = json_array(), *record = j->model->base.record;
 
     for (int64_t k = 0; k < t->at.n_history; k++) {
         const train_epoch *e = &t->history[k];
@@ -643,8 +646,8 @@ scw_status fit_job_train(fit_job *j, bool twin)
     options.optimizer.weight_decay[MATILDA_GROUP_WEIGHT] = o->weight_decay;
     /* Features of a block with unit variance are of size 1/sqrt(F), and so are a linear decoder's
      * weights; Adam's steps do not know that. */
-    for (int k = 0; k < j->model->n_modalities && o->unit_variance; k++) {
-        double size = 1.0 / sqrt((double)j->model->modality[k].features.n);
+    for (int k = 0; k < j->model->base.n_modalities && o->unit_variance; k++) {
+        double size = 1.0 / sqrt((double)j->model->base.modality[k].features.n);
         options.optimizer.lr_scale[MATILDA_GROUP_DECODER + k] = size;
         options.optimizer.weight_decay[MATILDA_GROUP_DECODER + k] = o->weight_decay;
     }
@@ -662,7 +665,7 @@ done:
     return st;
 }
 
-scw_status fit_model(scw_model **out, const scw_model_kind *kind, const reference *ref,
+scw_status fit_model(matilda_model **out, const scw_model_kind *kind, const reference *ref,
                      const int64_t *rows, int64_t n, const matilda_options *options, uint64_t seed,
                      const checkpoint_plan *plan, const scw_hooks *hooks)
 {
@@ -671,7 +674,7 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
     int64_t *positions = NULL;
 
     *out = NULL;
-    TRY(model_new(&j.model, kind, options));
+    TRY(matilda_new(&j.model, kind, options));
     TRY(fit_state_init(&j.state, plan, j.model, hooks));
     j.all.n = n;
     TRY(set_classes(&j));
@@ -681,7 +684,7 @@ scw_status fit_model(scw_model **out, const scw_model_kind *kind, const referenc
     TRY(mem_new(&j.train, n));
     TRY(mem_new(&j.validation, n));
     TRY(fit_split(j.train, &j.n_train, j.validation, &j.n_validation, j.all.labels, positions, n,
-                  j.model->classes.n, options->validation, seed));
+                  j.model->base.classes.n, options->validation, seed));
     TRY(prepare_network(&j));
     if (!fit_state_is_past(&j.state)) TRY(fit_job_train(&j, false));
     TRY(fit_state_finish_model(&j.state));

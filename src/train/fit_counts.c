@@ -8,7 +8,7 @@
 
 /* Frozen latents and raw counts. */
 typedef struct count_source {
-    const scw_model *model;
+    const matilda_model *model;
     const reference *ref;
     const int64_t *rows; /* [n] of the reference */
     real *latent;        /* [n, n_in] with the batch's columns */
@@ -56,21 +56,21 @@ static count_kind kind_for(likelihood_choice choice, modality_kind kind)
     return choice == LIKELIHOOD_NB ? COUNT_NB : COUNT_BERNOULLI;
 }
 
-static scw_status add_heads(scw_model *m)
+static scw_status add_heads(matilda_model *m)
 {
     count_head_options heads[MODEL_MAX_MODALITIES];
 
-    for (int k = 0; k < m->n_modalities; k++)
+    for (int k = 0; k < m->base.n_modalities; k++)
         heads[k] = (count_head_options){
-            .name = m->modality[k].name,
-            .kind = kind_for((likelihood_choice)m->options.likelihood, m->modality[k].kind),
-            .n_vars = m->modality[k].features.n};
-    return count_heads_init(&m->counts, heads, m->n_modalities,
-                            m->options.z_dim + model_n_batches(m));
+            .name = m->base.modality[k].name,
+            .kind = kind_for((likelihood_choice)m->options.likelihood, m->base.modality[k].kind),
+            .n_vars = m->base.modality[k].features.n};
+    return count_heads_init(&m->counts, heads, m->base.n_modalities,
+                            m->options.z_dim + model_n_batches(&m->base));
 }
 
 /* Biases that give each feature its share, or its frequency; the mean depth. */
-static scw_status start_head(scw_model *m, int k, const count_source *s)
+static scw_status start_head(matilda_model *m, int k, const count_source *s)
 {
     scw_status st = SCW_OK;
     const count_head *h = &m->counts.head[k];
@@ -121,7 +121,7 @@ static scw_status gather_source(count_source *s, const cells *c, const int64_t *
     TRY(mem_new(&mean, s->n * d));
     TRY(mem_new(&listed, s->n));
     TRY(mem_new(&s->latent, s->n * width));
-    TRY(model_infer_as(s->model, MODEL_AS_NETWORK, c, train, s->n, NULL, mean));
+    TRY(matilda_infer_as(s->model, MATILDA_AS_NETWORK, c, train, s->n, NULL, mean));
     for (int64_t i = 0; i < s->n; i++) {
         real *to = s->latent + i * width;
         listed[i] = rows[train[i]];
@@ -136,7 +136,7 @@ done:
     return st;
 }
 
-static scw_status run(scw_model *m, const count_source *s, uint64_t seed, fit_state *state,
+static scw_status run(matilda_model *m, const count_source *s, uint64_t seed, fit_state *state,
                       const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
@@ -158,7 +158,7 @@ static scw_status run(scw_model *m, const count_source *s, uint64_t seed, fit_st
     TRY(trainer_run(&t, &phase, false));
     json_t *row = json_pack("{s:I, s:f, s:f}", "n_steps", (json_int_t)t.at.step, "first_loss",
                             t.history[0].total, "last_loss", t.history[t.at.n_history - 1].total);
-    if (!row || json_object_set_new(m->record, "counts", row) != 0)
+    if (!row || json_object_set_new(m->base.record, "counts", row) != 0)
         FAIL(SCW_ENOMEM, "out of memory in the training record");
 done:
     fit_state_detach(state);
@@ -166,7 +166,7 @@ done:
     return st;
 }
 
-scw_status fit_counts(scw_model *m, const cells *c, const reference *ref, const int64_t *rows,
+scw_status fit_counts(matilda_model *m, const cells *c, const reference *ref, const int64_t *rows,
                       const int64_t *train, int64_t n_train, uint64_t seed, fit_state *state,
                       const scw_hooks *hooks)
 {
@@ -176,7 +176,8 @@ scw_status fit_counts(scw_model *m, const cells *c, const reference *ref, const 
     if (m->options.likelihood == LIKELIHOOD_GAUSSIAN) return SCW_OK;
     TRY(add_heads(m));
     TRY(gather_source(&s, c, rows, train));
-    for (int k = 0; k < m->n_modalities; k++) TRY(start_head(m, k, &s));
+    for (int k = 0; k < m->base.n_modalities; k++)
+        TRY(start_head(m, k, &s));
     TRY(run(m, &s, seed, state, hooks));
 done:
     mem_free((void *)(uintptr_t)s.rows);

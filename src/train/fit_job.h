@@ -9,7 +9,7 @@
 
 /* Everything of one fit that must be freed. */
 typedef struct fit_job {
-    scw_model *model;
+    matilda_model *model;
     const reference *ref;
     const int64_t *rows; /* of the reference, in use */
     int64_t n;

@@ -57,7 +57,7 @@ static scw_status save(void *self)
     TRY(checkpoint_put_int(c.state, "training", s->training));
     TRY(checkpoint_put_real(c.state, "library", s->library));
     TRY(checkpoint_put_real(c.state, "penalty", s->penalty));
-    if (json_object_set(c.state, "record", s->model->record) != 0)
+    if (json_object_set(c.state, "record", s->model->base.record) != 0)
         FAIL(SCW_ENOMEM, "out of memory in a checkpoint");
     TRY(s->plan->save(s->plan->self, &c));
 done:
@@ -88,8 +88,8 @@ static scw_status read_choices(fit_state *s, const json_t *state)
     TRY(checkpoint_get_real(&s->penalty, state, "penalty"));
     if (!json_is_object(record)) FAIL(SCW_EFORMAT, "its state has no valid 'record'");
     s->resumed = (int)training;
-    json_decref(s->model->record);
-    s->model->record = json_incref(record);
+    json_decref(s->model->base.record);
+    s->model->base.record = json_incref(record);
 done:
     return st;
 }
@@ -97,13 +97,13 @@ done:
 static void name_feature(const void *self, int k, int64_t feature, const char **modality_name,
                          const char **feature_name)
 {
-    const model_modality *x = &((const scw_model *)self)->modality[k];
+    const model_modality *x = &((const matilda_model *)self)->base.modality[k];
 
     *modality_name = x->name;
     *feature_name = x->features.at[feature];
 }
 
-scw_status fit_state_init(fit_state *s, const checkpoint_plan *plan, scw_model *model,
+scw_status fit_state_init(fit_state *s, const checkpoint_plan *plan, matilda_model *model,
                           const scw_hooks *hooks)
 {
     *s = (fit_state){.plan = plan,

@@ -14,7 +14,7 @@
 
 typedef struct fit_state {
     const checkpoint_plan *plan; /* NULL: nothing is kept on disk */
-    scw_model *model;
+    matilda_model *model;
     const trainer *trainer; /* the one that runs */
     train_saver saver;
     divergence_names names;
@@ -29,8 +29,8 @@ typedef struct fit_state {
 
 /* Reads what was chosen before the first training, if there is a checkpoint. Everything is borrowed;
  * hooks are for warnings about the checkpoint. */
-SCW_CHECKED scw_status fit_state_init(fit_state *s, const checkpoint_plan *plan, scw_model *model,
-                                      const scw_hooks *hooks);
+SCW_CHECKED scw_status fit_state_init(fit_state *s, const checkpoint_plan *plan,
+                                      matilda_model *model, const scw_hooks *hooks);
 void fit_state_clear(fit_state *s);
 
 /* Does the fit continue from a checkpoint that stands behind the current training? */

@@ -19,10 +19,10 @@ void inputs_clear(inputs *x)
     *x = (inputs){0};
 }
 
-static void project_block(const scw_model *m, const model_batch *batch, float *scratch, inputs *x,
-                          int64_t row)
+static void project_block(const matilda_model *m, const model_batch *batch, float *scratch,
+                          inputs *x, int64_t row)
 {
-    for (int k = 0; k < m->n_modalities; k++) {
+    for (int k = 0; k < m->base.n_modalities; k++) {
         if (x->from[k] < 0) continue;
         int64_t width = m->net.config.modality[k].n_components;
         kernel_affine_forward(&batch->x[k], NULL, params_value(&m->net.p, m->net.projection[k]),
@@ -33,7 +33,7 @@ static void project_block(const scw_model *m, const model_batch *batch, float *s
     }
 }
 
-scw_status inputs_gather(inputs *x, const scw_model *m, const cells *c, const int64_t *rows,
+scw_status inputs_gather(inputs *x, const matilda_model *m, const cells *c, const int64_t *rows,
                          int64_t n)
 {
     scw_status st = SCW_OK;
@@ -43,7 +43,7 @@ scw_status inputs_gather(inputs *x, const scw_model *m, const cells *c, const in
     model_batch batch;
 
     *x = (inputs){.n = n};
-    for (int k = 0; k < m->n_modalities; k++) {
+    for (int k = 0; k < m->base.n_modalities; k++) {
         x->from[k] = m->net.projection[k] >= 0 ? x->p : -1;
         x->width[k] = m->net.config.modality[k].n_components;
         x->p += x->width[k];
@@ -60,7 +60,7 @@ scw_status inputs_gather(inputs *x, const scw_model *m, const cells *c, const in
         for (int64_t i = 0; i < n; i++)
             x->weight[i] = c->weight[rows[i]];
     }
-    if (c->known_batch && model_n_batches(m) > 0) {
+    if (c->known_batch && model_n_batches(&m->base) > 0) {
         TRY(mem_new(&x->batch, n));
         for (int64_t i = 0; i < n; i++) x->batch[i] = c->known_batch[rows[i]];
     }

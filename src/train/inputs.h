@@ -3,7 +3,7 @@
 #ifndef TRAIN_INPUTS_H
 #define TRAIN_INPUTS_H
 
-#include "models/model.h"
+#include "models/matilda_model.h"
 
 typedef struct inputs {
     int64_t n, p;
@@ -17,7 +17,7 @@ typedef struct inputs {
 
 /* u = x_m P_m of the listed cells, with their labels (-1 without), weights and
  * batches. */
-SCW_CHECKED scw_status inputs_gather(inputs *x, const scw_model *m, const cells *c,
+SCW_CHECKED scw_status inputs_gather(inputs *x, const matilda_model *m, const cells *c,
                                      const int64_t *rows, int64_t n);
 void inputs_clear(inputs *x);
 

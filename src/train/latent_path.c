@@ -177,18 +177,18 @@ done:
     return st;
 }
 
-static scw_status find_axes(axes *a, const scw_model *m, const inputs *x, const logistic *fit)
+static scw_status find_axes(axes *a, const matilda_model *m, const inputs *x, const logistic *fit)
 {
     scw_status st = SCW_OK;
     double *moments = NULL;
 
     *a = (axes){.p = x->p, .d = m->options.z_dim};
     a->n = smaller(a->d, a->p);
-    a->r = smaller(m->classes.n - 1, a->n);
+    a->r = smaller(m->base.classes.n - 1, a->n);
     TRY(mem_new(&a->direction, a->n * a->p));
     TRY(mem_new(&a->strength, a->n));
     TRY(mem_new(&a->scale, a->n));
-    TRY(discriminant_axes(a, fit, m->classes.n));
+    TRY(discriminant_axes(a, fit, m->base.classes.n));
     TRY(second_moments(&moments, x));
     TRY(remove_axes(moments, a->direction, a->r, a->p));
     TRY(top_eigenvectors(a->direction + a->r * a->p, NULL, moments, a->p, a->n - a->r));
@@ -199,9 +199,9 @@ done:
 }
 
 /* A_m = G B T, restricted to modality m's columns. */
-static void store_path(scw_model *m, const axes *a, const inputs *x, const double *t)
+static void store_path(matilda_model *m, const axes *a, const inputs *x, const double *t)
 {
-    for (int k = 0; k < m->n_modalities; k++) {
+    for (int k = 0; k < m->base.n_modalities; k++) {
         if (x->from[k] < 0) continue;
         int64_t width = m->net.config.modality[k].n_components;
         real *path = params_value(&m->net.p, m->net.latent_path[k]); /* [d, width] */
@@ -216,14 +216,14 @@ static void store_path(scw_model *m, const axes *a, const inputs *x, const doubl
 }
 
 /* The classifier on mu repeats the regression: C = W B^T G^-1 on the discriminant axes. */
-static void store_classifier(scw_model *m, const axes *a, const logistic *fit)
+static void store_classifier(matilda_model *m, const axes *a, const logistic *fit)
 {
     real *weight = params_value(&m->net.p, m->net.classifier.weight); /* [C, d] */
     real *bias = params_value(&m->net.p, m->net.classifier.bias);
     const real *shortcut_bias = params_value(&m->net.p, m->net.shortcut_bias);
 
-    memset(weight, 0, (size_t)(m->classes.n * a->d) * sizeof *weight);
-    for (int64_t c = 0; c < m->classes.n; c++) {
+    memset(weight, 0, (size_t)(m->base.classes.n * a->d) * sizeof *weight);
+    for (int64_t c = 0; c < m->base.classes.n; c++) {
         bias[c] = shortcut_bias[c];
         for (int64_t z = 0; z < a->r; z++) {
             double sum = 0.0;
@@ -235,7 +235,7 @@ static void store_classifier(scw_model *m, const axes *a, const logistic *fit)
 }
 
 /* The nonlinear part starts small, the posterior narrow. */
-static void soften(scw_model *m)
+static void soften(matilda_model *m)
 {
     const matilda_net *net = &m->net;
     real *gamma = params_value(&net->p, net->mu.gamma);
@@ -301,7 +301,7 @@ done:
 }
 
 /* D_m = X_m^T Z (Z^T Z + ridge)^-1, Z [n, d] what the decoders read, in blocks of cells so that X is never dense. */
-static scw_status start_decoder(scw_model *m, int k, const real *z, int64_t d,
+static scw_status start_decoder(matilda_model *m, int k, const real *z, int64_t d,
                                 const double *inverse, const cells *c, const int64_t *rows,
                                 int64_t n)
 {
@@ -336,7 +336,7 @@ done:
     return st;
 }
 
-scw_status latent_path_set(scw_model *m, const inputs *x, const double *t, const logistic *fit,
+scw_status latent_path_set(matilda_model *m, const inputs *x, const double *t, const logistic *fit,
                            const cells *c, const int64_t *rows)
 {
     scw_status st = SCW_OK;
@@ -352,7 +352,7 @@ scw_status latent_path_set(scw_model *m, const inputs *x, const double *t, const
     if (!m->options.linear_decoder) goto done;
     TRY(path_latent(&z, &a, width, x, c, rows));
     TRY(inverse_gram(&inverse, z, x->n, width));
-    for (int k = 0; k < m->n_modalities; k++)
+    for (int k = 0; k < m->base.n_modalities; k++)
         TRY(start_decoder(m, k, z, width, inverse, c, rows, x->n));
 done:
     axes_clear(&a);

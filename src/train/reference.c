@@ -148,7 +148,7 @@ static scw_status add_modality(reference *r, const modality *m, bool allow_fract
 
     if (r->n_modalities == MODEL_MAX_MODALITIES)
         FAIL(SCW_EUNSUPPORTED, "more than %d modalities", MODEL_MAX_MODALITIES);
-    if (strlen(m->name) >= sizeof((matilda_modality *)0)->name)
+    if (strlen(m->name) >= MODEL_NAME)
         FAIL(SCW_EUNSUPPORTED, "modality name '%s' is longer than 63 bytes", m->name);
     reference_modality *x = &r->modality[r->n_modalities++];
     *x = (reference_modality){

@@ -115,7 +115,7 @@ static void take_best(double *loss, const double *all, int n_grid, int n_heat, i
 }
 
 /* Losses [n_grid][n] of all rows for the listed penalties, under modality weights. */
-static scw_status cross_losses(double *loss, const scw_model *m, const inputs *x,
+static scw_status cross_losses(double *loss, const matilda_model *m, const inputs *x,
                                const int32_t *fold, const double *weights, const double *c_grid,
                                int n_grid)
 {
@@ -135,7 +135,8 @@ static scw_status cross_losses(double *loss, const scw_model *m, const inputs *x
         TRY(subset(&train, x, fold, k, false, weights));
         TRY(subset(&test, x, fold, k, true, weights));
         if (test.n == 0) continue;
-        TRY(inputs_whiten(&t, &train, m->classes.n, m->options.whiten, m->options.whiten_shrink));
+        TRY(inputs_whiten(&t, &train, m->base.classes.n, m->options.whiten,
+                          m->options.whiten_shrink));
         TRY(mem_new(&turned, test.n * test.p));
         inputs_multiply(turned, test.u, t, test.n, test.p);
         memcpy(test.u, turned, (size_t)(test.n * test.p) * sizeof *turned);
@@ -147,8 +148,8 @@ static scw_status cross_losses(double *loss, const scw_model *m, const inputs *x
             o.start_weight = previous.weight; /* the grid rises: each fit starts from the last */
             o.start_intercept = previous.intercept;
             o.tolerance = INNER_TOLERANCE * (double)train.n;
-            TRY(logistic_fit(&fit, train.u, train.n, train.p, train.labels, (int32_t)m->classes.n,
-                             &o));
+            TRY(logistic_fit(&fit, train.u, train.n, train.p, train.labels,
+                             (int32_t)m->base.classes.n, &o));
             for (int h = 0; h < n_heat; h++) {
                 double *to = all + ((int64_t)g * n_heat + h) * x->n;
                 TRY(test_losses(part, &fit, &train, &test, heat[h]));
@@ -193,16 +194,16 @@ static bool clearly_better(const double *a, const double *b, int64_t n)
     return average > sqrt(variance / (double)n);
 }
 
-static void column_weights(double *out, const inputs *x, const scw_model *m,
+static void column_weights(double *out, const inputs *x, const matilda_model *m,
                            const double *by_modality)
 {
-    for (int k = 0; k < m->n_modalities; k++)
+    for (int k = 0; k < m->base.n_modalities; k++)
         for (int64_t j = 0; x->from[k] >= 0 && j < m->net.config.modality[k].n_components; j++)
             out[x->from[k] + j] = by_modality[k];
 }
 
 /* Is one modality better turned down? The best single change counts if it is clearly better. */
-static scw_status choose_weights(double *by_modality, const scw_model *m, const inputs *x,
+static scw_status choose_weights(double *by_modality, const matilda_model *m, const inputs *x,
                                  const int32_t *fold, double c, const double *full)
 {
     scw_status st = SCW_OK;
@@ -211,9 +212,9 @@ static scw_status choose_weights(double *by_modality, const scw_model *m, const 
 
     TRY(mem_new(&loss, x->n));
     TRY(mem_new(&columns, x->p));
-    for (int k = 0; k < m->n_modalities; k++)
+    for (int k = 0; k < m->base.n_modalities; k++)
         for (int r = 0; r < N_REDUCED; r++) {
-            for (int q = 0; q < m->n_modalities; q++)
+            for (int q = 0; q < m->base.n_modalities; q++)
                 trial[q] = q == k ? reduced[r] : 1.0;
             column_weights(columns, x, m, trial);
             TRY(cross_losses(loss, m, x, fold, columns, &c, 1));
@@ -229,7 +230,7 @@ done:
 }
 
 /* At most MOST_CELLS cells of x, with the same share of each class. */
-static scw_status thin(inputs *out, const scw_model *m, const inputs *x, uint64_t seed)
+static scw_status thin(inputs *out, const matilda_model *m, const inputs *x, uint64_t seed)
 {
     scw_status st = SCW_OK;
     int32_t *part = NULL;
@@ -240,7 +241,7 @@ static scw_status thin(inputs *out, const scw_model *m, const inputs *x, uint64_
     TRY(mem_new(&ones, x->p));
     for (int64_t j = 0; j < x->p; j++)
         ones[j] = 1.0;
-    TRY(split_folds(part, x->labels, x->n, m->classes.n, parts, seed + 1));
+    TRY(split_folds(part, x->labels, x->n, m->base.classes.n, parts, seed + 1));
     TRY(subset(out, x, part, 0, true, ones));
 done:
     mem_free(part);
@@ -284,7 +285,8 @@ done:
     return st;
 }
 
-static scw_status trial_set_init(trial_set *s, const scw_model *m, const inputs *all, uint64_t seed)
+static scw_status trial_set_init(trial_set *s, const matilda_model *m, const inputs *all,
+                                 uint64_t seed)
 {
     scw_status st = SCW_OK;
     bool by_batch = false;
@@ -295,17 +297,17 @@ static scw_status trial_set_init(trial_set *s, const scw_model *m, const inputs 
     TRY(mem_new(&s->ones, s->x.p));
     for (int64_t j = 0; j < s->x.p; j++)
         s->ones[j] = 1.0;
-    if (s->x.batch) TRY(batch_folds(&by_batch, s->fold, &s->x, m->classes.n));
+    if (s->x.batch) TRY(batch_folds(&by_batch, s->fold, &s->x, m->base.classes.n));
     if (by_batch) goto done;
     mem_free(s->x.batch);
     s->x.batch = NULL;
-    TRY(split_folds(s->fold, s->x.labels, s->x.n, m->classes.n, FOLDS, seed));
+    TRY(split_folds(s->fold, s->x.labels, s->x.n, m->base.classes.n, FOLDS, seed));
 done:
     if (st != SCW_OK) trial_set_clear(s);
     return st;
 }
 
-scw_status shortcut_judge_inputs(shortcut_choice *out, const scw_model *m, const inputs *all,
+scw_status shortcut_judge_inputs(shortcut_choice *out, const matilda_model *m, const inputs *all,
                                  uint64_t seed)
 {
     scw_status st = SCW_OK;
@@ -334,7 +336,7 @@ done:
     return st;
 }
 
-scw_status shortcut_judge(shortcut_choice *out, const scw_model *m, const cells *c,
+scw_status shortcut_judge(shortcut_choice *out, const matilda_model *m, const cells *c,
                           const int64_t *rows, int64_t n, uint64_t seed)
 {
     scw_status st = SCW_OK;
@@ -347,7 +349,7 @@ done:
     return st;
 }
 
-static scw_status choose(double *by_modality, const scw_model *m, const inputs *all, double c,
+static scw_status choose(double *by_modality, const matilda_model *m, const inputs *all, double c,
                          uint64_t seed)
 {
     scw_status st = SCW_OK;
@@ -355,7 +357,7 @@ static scw_status choose(double *by_modality, const scw_model *m, const inputs *
     double *full = NULL;
     int n_used = 0;
 
-    for (int k = 0; k < m->n_modalities; k++) {
+    for (int k = 0; k < m->base.n_modalities; k++) {
         by_modality[k] = 1.0;
         n_used += all->from[k] >= 0;
     }
@@ -373,17 +375,17 @@ done:
 /* ------------------------------------------------------------------------------------ fit */
 
 /* The weight that the record has of modality k, 1 without. */
-static double recorded_weight(const scw_model *m, int k)
+static double recorded_weight(const matilda_model *m, int k)
 {
-    const json_t *weights = json_object_get(m->record, "modality_weights");
-    const json_t *w = json_object_get(weights, m->modality[k].name);
+    const json_t *weights = json_object_get(m->base.record, "modality_weights");
+    const json_t *w = json_object_get(weights, m->base.modality[k].name);
 
     return json_is_number(w) ? json_number_value(w) : 1.0;
 }
 
-void shortcut_weigh(scw_model *m)
+void shortcut_weigh(matilda_model *m)
 {
-    for (int k = 0; k < m->n_modalities; k++) {
+    for (int k = 0; k < m->base.n_modalities; k++) {
         int handle = m->net.projection[k];
         double weight = recorded_weight(m, k);
         if (handle < 0 || weight == 1.0) continue;
@@ -395,9 +397,9 @@ void shortcut_weigh(scw_model *m)
 }
 
 /* The same of inputs that were projected before. */
-static void weigh_inputs(inputs *x, const scw_model *m)
+static void weigh_inputs(inputs *x, const matilda_model *m)
 {
-    for (int k = 0; k < m->n_modalities; k++) {
+    for (int k = 0; k < m->base.n_modalities; k++) {
         double weight = recorded_weight(m, k);
         if (x->from[k] < 0 || weight == 1.0) continue;
         for (int64_t i = 0; i < x->n; i++)
@@ -414,15 +416,15 @@ double shortcut_bias(const logistic *fit, int64_t c)
 }
 
 /* S_m = W T, restricted to modality m's columns. */
-static void store(scw_model *m, const inputs *x, const double *t, const logistic *fit)
+static void store(matilda_model *m, const inputs *x, const double *t, const logistic *fit)
 {
     const int64_t p = x->p;
 
-    for (int k = 0; k < m->n_modalities; k++) {
+    for (int k = 0; k < m->base.n_modalities; k++) {
         if (x->from[k] < 0) continue;
         int64_t width = m->net.config.modality[k].n_components;
         real *s = params_value(&m->net.p, m->net.shortcut[k]); /* [C, width] */
-        for (int64_t c = 0; c < m->classes.n; c++)
+        for (int64_t c = 0; c < m->base.classes.n; c++)
             for (int64_t j = 0; j < width; j++) {
                 double sum = 0.0;
                 for (int64_t a = 0; a < p; a++)
@@ -431,51 +433,52 @@ static void store(scw_model *m, const inputs *x, const double *t, const logistic
             }
     }
     real *bias = params_value(&m->net.p, m->net.shortcut_bias);
-    for (int64_t c = 0; c < m->classes.n; c++)
+    for (int64_t c = 0; c < m->base.classes.n; c++)
         bias[c] = (real)shortcut_bias(fit, c);
 }
 
-static scw_status record(scw_model *m, double c, const double *by_modality)
+static scw_status record(matilda_model *m, double c, const double *by_modality)
 {
     scw_status st = SCW_OK;
     json_t *weights = json_object();
 
-    for (int k = 0; k < m->n_modalities; k++)
-        json_object_set_new(weights, m->modality[k].name, json_real(by_modality[k]));
-    int failed = json_object_set_new(m->record, "modality_weights", weights);
-    failed |= json_object_set_new(m->record, "shortcut_c", json_real(c));
+    for (int k = 0; k < m->base.n_modalities; k++)
+        json_object_set_new(weights, m->base.modality[k].name, json_real(by_modality[k]));
+    int failed = json_object_set_new(m->base.record, "modality_weights", weights);
+    failed |= json_object_set_new(m->base.record, "shortcut_c", json_real(c));
     if (failed) FAIL(SCW_ENOMEM, "out of memory in the training record");
 done:
     return st;
 }
 
-static void report(const scw_model *m, double c, const double *by_modality, const scw_hooks *hooks)
+static void report(const matilda_model *m, double c, const double *by_modality,
+                   const scw_hooks *hooks)
 {
     log_detail(hooks, "linear path: C %g", c);
-    for (int k = 0; k < m->n_modalities; k++)
+    for (int k = 0; k < m->base.n_modalities; k++)
         if (by_modality[k] != 1.0)
             log_info(hooks,
                      "modality '%s' tells the classes apart better at %g of its weight: used "
                      "so (--modality-weights off keeps it whole)",
-                     m->modality[k].name, by_modality[k]);
+                     m->base.modality[k].name, by_modality[k]);
 }
 
-scw_status shortcut_regress(double **t, logistic *fit, const scw_model *m, inputs *x, double c)
+scw_status shortcut_regress(double **t, logistic *fit, const matilda_model *m, inputs *x, double c)
 {
     scw_status st = SCW_OK;
     logistic_options o = logistic_defaults();
 
-    TRY(inputs_whiten(t, x, m->classes.n, m->options.whiten, m->options.whiten_shrink));
+    TRY(inputs_whiten(t, x, m->base.classes.n, m->options.whiten, m->options.whiten_shrink));
     o.c = c;
     o.max_iterations = FINAL_ITERATIONS;
     o.tolerance = FINAL_TOLERANCE * (double)x->n;
     o.sample_weight = x->weight;
-    TRY(logistic_fit(fit, x->u, x->n, x->p, x->labels, (int32_t)m->classes.n, &o));
+    TRY(logistic_fit(fit, x->u, x->n, x->p, x->labels, (int32_t)m->base.classes.n, &o));
 done:
     return st;
 }
 
-scw_status shortcut_fit(scw_model *m, const shortcut_choice *choice, const cells *c,
+scw_status shortcut_fit(matilda_model *m, const shortcut_choice *choice, const cells *c,
                         const int64_t *rows, int64_t n, uint64_t seed, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
@@ -501,7 +504,7 @@ done:
     return st;
 }
 
-scw_status shortcut_refit(scw_model *m, double penalty, const cells *c, const int64_t *rows,
+scw_status shortcut_refit(matilda_model *m, double penalty, const cells *c, const int64_t *rows,
                           int64_t n, bool latent)
 {
     scw_status st = SCW_OK;

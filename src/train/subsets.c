@@ -20,24 +20,24 @@ static bool has(uint32_t mask, int m)
 }
 
 /* Projected inputs of the rows, the columns of the mask's modalities alone. */
-static scw_status gather(inputs *x, const scw_model *m, uint32_t mask, const cells *c,
+static scw_status gather(inputs *x, const matilda_model *m, uint32_t mask, const cells *c,
                          const int64_t *rows, int64_t n)
 {
     scw_status st = SCW_OK;
     int64_t at[MODEL_MAX_MODALITIES], p = 0;
 
     TRY(inputs_gather(x, m, c, rows, n));
-    for (int k = 0; k < m->n_modalities; k++) {
+    for (int k = 0; k < m->base.n_modalities; k++) {
         at[k] = has(mask, k) ? p : -1;
         p += has(mask, k) ? m->net.config.modality[k].n_components : 0;
     }
     /* Columns move to the left only, and a row never past where it stood. */
     for (int64_t i = 0; i < n; i++)
-        for (int k = 0; k < m->n_modalities; k++)
+        for (int k = 0; k < m->base.n_modalities; k++)
             if (at[k] >= 0)
                 memmove(x->u + i * p + at[k], x->u + i * x->p + x->from[k],
                         (size_t)m->net.config.modality[k].n_components * sizeof *x->u);
-    memcpy(x->from, at, (size_t)m->n_modalities * sizeof *at);
+    memcpy(x->from, at, (size_t)m->base.n_modalities * sizeof *at);
     x->p = p;
 done:
     return st;
@@ -61,16 +61,17 @@ static bool speaks(const inputs *x)
     return false;
 }
 
-static bool wanted(const scw_model *m)
+static bool wanted(const matilda_model *m)
 {
-    if (!m->options.subsets || m->n_modalities < 2 || m->n_modalities > SUBSETS_MAX_MODALITIES)
+    if (!m->options.subsets || m->base.n_modalities < 2 ||
+        m->base.n_modalities > SUBSETS_MAX_MODALITIES)
         return false;
-    for (int k = 0; k < m->n_modalities; k++)
+    for (int k = 0; k < m->base.n_modalities; k++)
         if (m->net.shortcut[k] < 0) return false;
     return true;
 }
 
-scw_status subsets_plan(scw_model *m, const cells *c, const int64_t *rows, int64_t n,
+scw_status subsets_plan(matilda_model *m, const cells *c, const int64_t *rows, int64_t n,
                         uint64_t seed, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
@@ -82,7 +83,7 @@ scw_status subsets_plan(scw_model *m, const cells *c, const int64_t *rows, int64
 
     subsets_clear(&m->subsets);
     if (!wanted(m)) return SCW_OK;
-    for (uint32_t s = 1; s + 1 < 1u << m->n_modalities; s++) {
+    for (uint32_t s = 1; s + 1 < 1u << m->base.n_modalities; s++) {
         char name[SUBSET_NAME];
         shortcut_choice choice;
         TRY(cells_with(&listed, &n_listed, s, c, rows, n));
@@ -114,7 +115,8 @@ done:
 /* ------------------------------------------------------------------------------------- fit */
 
 /* S_s = W T and its bias. */
-static scw_status fit_answer(scw_model *m, int k, const cells *c, const int64_t *rows, int64_t n)
+static scw_status fit_answer(matilda_model *m, int k, const cells *c, const int64_t *rows,
+                             int64_t n)
 {
     scw_status st = SCW_OK;
     const subset_path *path = &m->subsets.at[k];
@@ -126,7 +128,7 @@ static scw_status fit_answer(scw_model *m, int k, const cells *c, const int64_t 
 
     TRY(gather(&x, m, path->mask, c, rows, n));
     TRY(shortcut_regress(&t, &fit, m, &x, path->penalty));
-    for (int64_t q = 0; q < m->classes.n; q++) {
+    for (int64_t q = 0; q < m->base.classes.n; q++) {
         bias[q] = (real)shortcut_bias(&fit, q);
         for (int64_t j = 0; j < x.p; j++) {
             double sum = 0.0;
@@ -180,7 +182,8 @@ done:
 }
 
 /* L_s and l_s: mu of the network against u_s. */
-static scw_status fit_latent(scw_model *m, int k, const cells *c, const int64_t *rows, int64_t n)
+static scw_status fit_latent(matilda_model *m, int k, const cells *c, const int64_t *rows,
+                             int64_t n)
 {
     scw_status st = SCW_OK;
     const subset_path *path = &m->subsets.at[k];
@@ -193,7 +196,7 @@ static scw_status fit_latent(scw_model *m, int k, const cells *c, const int64_t 
 
     TRY(gather(&x, m, path->mask, c, rows, n));
     TRY(mem_new(&latent, n * d));
-    TRY(model_infer_as(m, MODEL_AS_NETWORK, c, rows, n, NULL, latent));
+    TRY(matilda_infer_as(m, MATILDA_AS_NETWORK, c, rows, n, NULL, latent));
     TRY(mem_new(&u, n * p));
     TRY(mem_new(&mu, n * d));
     TRY(mem_new(&b, p * d));
@@ -223,10 +226,10 @@ done:
     return st;
 }
 
-scw_status subsets_fit(scw_model *m, const cells *c, const int64_t *rows, int64_t n)
+scw_status subsets_fit(matilda_model *m, const cells *c, const int64_t *rows, int64_t n)
 {
     scw_status st = SCW_OK;
-    const uint32_t whole = (1u << m->n_modalities) - 1u;
+    const uint32_t whole = (1u << m->base.n_modalities) - 1u;
     int64_t *listed = NULL, *complete = NULL, n_listed, n_complete;
 
     for (int k = 0; k < m->subsets.n; k++) {

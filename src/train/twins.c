@@ -65,7 +65,7 @@ static scw_status add_twins(fit_job *j)
                                                 .user = hooks ? hooks->user : NULL};
 
     TRY(mem_new(&fold, j->n));
-    TRY(split_folds(fold, j->all.labels, j->n, j->model->classes.n, n_folds, j->seed + 2));
+    TRY(split_folds(fold, j->all.labels, j->n, j->model->base.classes.n, n_folds, j->seed + 2));
     for (int32_t k = 0; k < n_folds; k++, j->state.training++) {
         if (fit_state_is_past(&j->state)) continue; /* what it said is among the held already */
         if (j->state.held.answer[0].n >= ENOUGH_HELD) break;

@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "data/example.h"
-#include "models/model.h"
+#include "models/matilda_model.h"
 #include "scweave/scweave.h"
 #include "train/divergence.h"
 
@@ -214,8 +214,10 @@ static void test_absurd_count(void **state)
         assert_non_null(strstr(scw_error_message(), "'"));
         return;
     }
-    assert_null(divergence_bad_parameter(&m->net.p, m->net.p.value, m->net.p.n_values));
-    assert_null(divergence_bad_parameter(&m->counts.p, m->counts.p.value, m->counts.p.n_values));
+    const matilda_model *all = (const matilda_model *)m;
+    const params *p[] = {&all->net.p, &all->counts.p};
+    for (int k = 0; k < 2; k++)
+        assert_null(divergence_bad_parameter(p[k], p[k]->value, p[k]->n_values));
     scw_model_free(m);
 }
 

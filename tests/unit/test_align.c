@@ -14,16 +14,16 @@
 #include "base/alloc.h"
 #include "data/example.h"
 #include "data/results.h"
-#include "models/model.h"
+#include "models/matilda_model.h"
 #include "scweave/scweave.h"
 #include "train/align.h"
 
 #define N_OBS 193
 
 static scw_dataset *data;
-static scw_model *model;
+static matilda_model *model;
 
-static scw_model *fit(const char *components)
+static matilda_model *fit(const char *components)
 {
     static const char *const quick[][2] = {
         {"epochs", "2"},      {"min-steps", "0"},           {"shortcut-c", "10"},
@@ -41,7 +41,7 @@ static scw_model *fit(const char *components)
     assert_int_equal(scw_options_set(kind->options, &o, "components", components), SCW_OK);
     assert_int_equal(scw_options_set(kind->options, &o, "max-dense", components), SCW_OK);
     assert_int_equal(scw_model_fit(&m, kind, data, &request, &o, NULL), SCW_OK);
-    return m;
+    return (matilda_model *)m;
 }
 
 static int set_up(void **state)
@@ -55,7 +55,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    scw_model_free(model);
+    matilda_free(model);
     scw_dataset_free(data);
     return 0;
 }
@@ -65,7 +65,7 @@ static void prepare(cells *c, int32_t *batch, int32_t of)
 {
     model_coverage coverage[MODEL_MAX_MODALITIES];
 
-    assert_int_equal(model_prepare(c, coverage, model, data, NULL), SCW_OK);
+    assert_int_equal(model_prepare(c, coverage, &model->base, data, NULL), SCW_OK);
     for (int32_t i = 0; i < N_OBS; i++) batch[i] = i % of;
 }
 
@@ -78,8 +78,9 @@ static double size(const cells *c, int k, int32_t b)
 
     for (int64_t j = 0; j < width; j++) {
         shift += (double)c->shift[k][b * width + j] * (double)c->shift[k][b * width + j];
-        for (int64_t q = 0; q < model->classes.n; q++)
-            spread += (double)(mean[q * width + j] * mean[q * width + j]) / (double)model->classes.n;
+        for (int64_t q = 0; q < model->base.classes.n; q++)
+            spread +=
+                (double)(mean[q * width + j] * mean[q * width + j]) / (double)model->base.classes.n;
     }
     return sqrt(shift / spread);
 }
@@ -113,7 +114,8 @@ static void test_shifted_batch(void **state)
     assert_int_equal(mem_new(&after, N_OBS * d), SCW_OK);
     prepare(&plain, batch, 2);
     prepare(&moved, batch, 2);
-    assert_int_equal(model_infer(model, &model->net.p, &plain, NULL, N_OBS, NULL, before), SCW_OK);
+    assert_int_equal(matilda_infer(model, &model->net.p, &plain, NULL, N_OBS, NULL, before),
+                     SCW_OK);
     /* A batch effect is a change of every feature in all its cells: here of each row's offset and of
      * the sparse values alike. */
     for (int k = 0; k < 2; k++) {
@@ -122,9 +124,9 @@ static void test_shifted_batch(void **state)
             for (int64_t e = x->y.indptr[i]; e < x->y.indptr[i + 1]; e++)
                 if (x->y.indices[e] % 2 == 0) x->y.values[e] *= 1.6f;
     }
-    assert_int_equal(model_infer(model, &model->net.p, &moved, NULL, N_OBS, NULL, off), SCW_OK);
+    assert_int_equal(matilda_infer(model, &model->net.p, &moved, NULL, N_OBS, NULL, off), SCW_OK);
     assert_int_equal(align_query(&moved, model, batch, 2, NULL), SCW_OK);
-    assert_int_equal(model_infer(model, &model->net.p, &moved, NULL, N_OBS, NULL, after), SCW_OK);
+    assert_int_equal(matilda_infer(model, &model->net.p, &moved, NULL, N_OBS, NULL, after), SCW_OK);
     for (int64_t i = 1; i < N_OBS; i += 2)
         for (int64_t z = 0; z < d; z++) {
             lost += pow((double)off[i * d + z] - (double)before[i * d + z], 2.0);
@@ -154,16 +156,16 @@ static void test_apply(void **state)
     (void)state;
 
     close(mkstemp(path));
-    assert_int_equal(scw_model_save(model, path), SCW_OK);
+    assert_int_equal(scw_model_save(&model->base, path), SCW_OK);
     assert_int_equal(scw_model_load(&loaded, path), SCW_OK);
     request.batch_key = "cell_type";
-    assert_int_equal(scw_model_apply(&a, model, data, &request, NULL), SCW_OK);
+    assert_int_equal(scw_model_apply(&a, &model->base, data, &request, NULL), SCW_OK);
     assert_int_equal(scw_model_apply(&b, loaded, data, &request, NULL), SCW_OK);
     for (int k = 0; k < 2; k++)
         assert_memory_equal(a->arrays[k].values, b->arrays[k].values,
                             (size_t)(a->arrays[k].n_rows * a->arrays[k].n_cols) * sizeof(float));
     request.batch_key = "nonsense";
-    assert_int_equal(scw_model_apply(&none, model, data, &request, NULL), SCW_ENOTFOUND);
+    assert_int_equal(scw_model_apply(&none, &model->base, data, &request, NULL), SCW_ENOTFOUND);
     assert_non_null(strstr(scw_error_message(), "cell_type"));
     assert_null(none);
     scw_results_free(a);
@@ -175,15 +177,15 @@ static void test_apply(void **state)
 /* A model that reads all features has no projected inputs to shift. */
 static void test_without_means(void **state)
 {
-    scw_model *m = fit("0");
+    matilda_model *m = fit("0");
     scw_results *none = NULL;
     scw_task_request request = {.annotate = 1, .threads = 1, .align = 1};
     (void)state;
 
     assert_int_equal(m->means.n, 0);
-    assert_int_equal(scw_model_apply(&none, m, data, &request, NULL), SCW_EUNSUPPORTED);
+    assert_int_equal(scw_model_apply(&none, &m->base, data, &request, NULL), SCW_EUNSUPPORTED);
     assert_non_null(strstr(scw_error_message(), "no class means"));
-    scw_model_free(m);
+    matilda_free(m);
 }
 
 int main(void)

@@ -18,10 +18,10 @@
 #define N_OBS 150
 
 static scw_dataset *data;
-static scw_model *model, *linear, *published;
+static matilda_model *model, *linear, *published;
 static cells all;
 
-static scw_model *fit(const char *preset)
+static matilda_model *fit(const char *preset)
 {
     static const char *const quick[][2] = {
         {"epochs", "2"},      {"min-steps", "0"},         {"balance-epochs", "1"},
@@ -38,7 +38,7 @@ static scw_model *fit(const char *preset)
     for (size_t k = 0; k < sizeof quick / sizeof *quick; k++)
         assert_int_equal(scw_options_set(kind->options, &o, quick[k][0], quick[k][1]), SCW_OK);
     assert_int_equal(scw_model_fit(&m, kind, data, &request, &o, NULL), SCW_OK);
-    return m;
+    return (matilda_model *)m;
 }
 
 static int set_up(void **state)
@@ -52,30 +52,30 @@ static int set_up(void **state)
     published = fit("compat");
     /* Without the classifier of the latent only the shortcut speaks. */
     memset(params_value(&linear->net.p, linear->net.classifier.weight), 0,
-           (size_t)(linear->classes.n * linear->options.z_dim) * sizeof(real));
-    return model_prepare(&all, coverage, model, data, NULL) != SCW_OK;
+           (size_t)(linear->base.classes.n * linear->options.z_dim) * sizeof(real));
+    return model_prepare(&all, coverage, &model->base, data, NULL) != SCW_OK;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
     cells_clear(&all);
-    scw_model_free(model);
-    scw_model_free(linear);
-    scw_model_free(published);
+    matilda_free(model);
+    matilda_free(linear);
+    matilda_free(published);
     scw_dataset_free(data);
     return 0;
 }
 
 /* The model's answers as the classes to explain. */
-static void answers(int32_t *classes, const scw_model *m, const cells *c)
+static void answers(int32_t *classes, const matilda_model *m, const cells *c)
 {
     float *p = NULL;
 
-    assert_int_equal(mem_new(&p, c->n * m->classes.n), SCW_OK);
-    assert_int_equal(model_infer(m, &m->net.p, c, NULL, c->n, p, NULL), SCW_OK);
+    assert_int_equal(mem_new(&p, c->n * m->base.classes.n), SCW_OK);
+    assert_int_equal(matilda_infer(m, &m->net.p, c, NULL, c->n, p, NULL), SCW_OK);
     for (int64_t i = 0; i < c->n; i++)
-        classes[i] = (int32_t)model_best_class(p + i * m->classes.n, m->classes.n);
+        classes[i] = (int32_t)model_best_class(p + i * m->base.classes.n, m->base.classes.n);
     mem_free(p);
 }
 
@@ -86,7 +86,7 @@ static attribution_options options(attribution_method method, attribution_baseli
                                  .steps = steps, .seed = 1};
 }
 
-static attribution compute(const scw_model *m, const cells *c, const int32_t *classes,
+static attribution compute(const matilda_model *m, const cells *c, const int32_t *classes,
                            const attribution_options *o)
 {
     attribution a;
@@ -99,7 +99,7 @@ static attribution compute(const scw_model *m, const cells *c, const int32_t *cl
 static double linear_weight(int m, int64_t f, int64_t class, bool margin)
 {
     const matilda_net *net = &linear->net;
-    const int64_t width = net->config.modality[m].n_components, n = linear->classes.n;
+    const int64_t width = net->config.modality[m].n_components, n = linear->base.classes.n;
     const real *p = params_value(&net->p, net->projection[m]) + f * width;
     const real *s = params_value(&net->p, net->shortcut[m]);
     double weight = 0.0;
@@ -170,7 +170,7 @@ static void test_linear_is_exact(void **state)
  * network too, where the encoder reads the features themselves. */
 static void test_completeness(void **state)
 {
-    const scw_model *both[] = {model, published};
+    const matilda_model *both[] = {model, published};
     int32_t classes[N_OBS];
     (void)state;
 
@@ -178,7 +178,7 @@ static void test_completeness(void **state)
         model_coverage coverage[MODEL_MAX_MODALITIES];
         double error[2];
         cells c;
-        assert_int_equal(model_prepare(&c, coverage, both[b], data, NULL), SCW_OK);
+        assert_int_equal(model_prepare(&c, coverage, &both[b]->base, data, NULL), SCW_OK);
         answers(classes, both[b], &c);
         for (int k = 0; k < 2; k++) {
             attribution_options o = options(ATTRIBUTION_IG, ATTRIBUTION_ZERO, ATTRIBUTION_MARGIN,

@@ -24,12 +24,12 @@ enum { N = 400 };
 
 typedef struct setting {
     scw_dataset *data;
-    scw_model *plain, *removed; /* both with --batch-key */
+    matilda_model *plain, *removed; /* both with --batch-key */
     cells cells;                /* of the first's input, with labels and batches */
     matrix counts[MODEL_MAX_MODALITIES];
 } setting;
 
-static scw_model *fit(const scw_dataset *data, const char *batch_key, const char *removal)
+static matilda_model *fit(const scw_dataset *data, const char *batch_key, const char *removal)
 {
     static const char *const quick[][2] = {
         {"epochs", "2"},      {"min-steps", "0"},         {"shortcut-c", "10"},
@@ -46,20 +46,20 @@ static scw_model *fit(const scw_dataset *data, const char *batch_key, const char
         assert_int_equal(scw_options_set(kind->options, &o, quick[k][0], quick[k][1]), SCW_OK);
     assert_int_equal(scw_options_set(kind->options, &o, "batch-removal", removal), SCW_OK);
     if (scw_model_fit(&m, kind, data, &request, &o, NULL) != SCW_OK) return NULL;
-    return m;
+    return (matilda_model *)m;
 }
 
-static void prepare(cells *c, const scw_model *m, const scw_dataset *data)
+static void prepare(cells *c, const matilda_model *m, const scw_dataset *data)
 {
     model_coverage coverage[MODEL_MAX_MODALITIES];
     const column *labels;
     strings classes = {0};
 
-    assert_int_equal(model_prepare(c, coverage, m, data, NULL), SCW_OK);
+    assert_int_equal(model_prepare(c, coverage, &m->base, data, NULL), SCW_OK);
     assert_int_equal(dataset_obs_column(&labels, data, "cell_type"), SCW_OK);
     assert_int_equal(column_classes(labels, &c->labels, &classes), SCW_OK);
     strings_clear(&classes);
-    assert_int_equal(model_batches(&c->known_batch, m, data, "batch"), SCW_OK);
+    assert_int_equal(model_batches(&c->known_batch, &m->base, data, "batch"), SCW_OK);
 }
 
 static int set_up(void **state)
@@ -71,9 +71,9 @@ static int set_up(void **state)
     s.removed = fit(s.data, "batch", "30");
     if (!s.plain || !s.removed) return 1;
     prepare(&s.cells, s.plain, s.data);
-    for (int k = 0; k < s.plain->n_modalities; k++) {
+    for (int k = 0; k < s.plain->base.n_modalities; k++) {
         uint8_t *present = NULL;
-        assert_int_equal(model_counts(&s.counts[k], &present, s.plain, k, s.data), SCW_OK);
+        assert_int_equal(model_counts(&s.counts[k], &present, &s.plain->base, k, s.data), SCW_OK);
         mem_free(present);
     }
     *state = &s;
@@ -85,8 +85,8 @@ static int tear_down(void **state)
     setting *s = *state;
 
     scw_dataset_free(s->data);
-    scw_model_free(s->plain);
-    scw_model_free(s->removed);
+    matilda_free(s->plain);
+    matilda_free(s->removed);
     cells_clear(&s->cells);
     for (int k = 0; k < MODEL_MAX_MODALITIES; k++) matrix_clear(&s->counts[k]);
     return 0;
@@ -104,14 +104,14 @@ static void test_unknown_is_the_mean(void **state)
     real z[128] = {0};
     double most = 0.0;
 
-    assert_int_equal(s->plain->batches.n, 2);
+    assert_int_equal(s->plain->base.batches.n, 2);
     assert_int_equal(s->plain->counts.n_in, d + 2);
     for (int64_t q = 0; q < d; q++) z[q] = (real)sin((double)q);
     tape *t = NULL;
     assert_int_equal(tape_new(&t), SCW_OK);
     nn_pass pass = base;
     pass.t = t;
-    const int64_t f = s->plain->modality[0].features.n;
+    const int64_t f = s->plain->base.modality[0].features.n;
     real *sum = NULL;
     assert_int_equal(mem_new(&sum, f), SCW_OK);
     for (int32_t b = 1; b >= -1; b--) {
@@ -142,8 +142,9 @@ static void test_encoders_see_none(void **state)
     without.known_batch = NULL;
     assert_int_equal(mem_new(&a, N * d), SCW_OK);
     assert_int_equal(mem_new(&b, N * d), SCW_OK);
-    assert_int_equal(model_infer(s->plain, &s->plain->net.p, &s->cells, NULL, N, NULL, a), SCW_OK);
-    assert_int_equal(model_infer(s->plain, &s->plain->net.p, &without, NULL, N, NULL, b), SCW_OK);
+    assert_int_equal(matilda_infer(s->plain, &s->plain->net.p, &s->cells, NULL, N, NULL, a),
+                     SCW_OK);
+    assert_int_equal(matilda_infer(s->plain, &s->plain->net.p, &without, NULL, N, NULL, b), SCW_OK);
     assert_memory_equal(a, b, (size_t)(N * d) * sizeof *a);
     mem_free(a);
     mem_free(b);
@@ -176,7 +177,7 @@ static void test_simulated_batches(void **state)
         const sampler_options options = {.seed = 5, .batch = 1 + b};
         sampler drawer;
         assert_int_equal(sampler_init(&drawer, s->plain, &s->cells, s->counts, &options), SCW_OK);
-        for (int32_t c = 0; c < s->plain->classes.n; c++)
+        for (int32_t c = 0; c < s->plain->base.classes.n; c++)
             assert_int_equal(sampler_draw(&drawer, &out, c, 20, NULL), SCW_OK);
         sampler_clear(&drawer);
     }
@@ -205,7 +206,7 @@ static void test_simulated_batches(void **state)
 
 /* Of modality k's inputs: scatter of the batches' means about their classes', over that of the cells
  * about them, along the line that joins the batches. */
-static double apart(const scw_model *m, const scw_dataset *data, int k)
+static double apart(const matilda_model *m, const scw_dataset *data, int k)
 {
     cells c = {0};
     inputs x = {0};
@@ -222,7 +223,7 @@ static double apart(const scw_model *m, const scw_dataset *data, int k)
             sum[c.labels[i]][c.known_batch[i]] += (double)x.u[i * x.p + x.from[k] + j];
             n[c.labels[i]][c.known_batch[i]]++;
         }
-        for (int64_t q = 0; q < m->classes.n; q++)
+        for (int64_t q = 0; q < m->base.classes.n; q++)
             if (n[q][0] > 1.0 && n[q][1] > 1.0)
                 line[j] += (n[q][0] + n[q][1]) * (sum[q][1] / n[q][1] - sum[q][0] / n[q][0]);
     }
@@ -239,7 +240,7 @@ static double apart(const scw_model *m, const scw_dataset *data, int k)
                 within += pow(v - mean[q][b] / count[q][b], 2.0);
             }
         }
-    for (int64_t q = 0; q < m->classes.n; q++)
+    for (int64_t q = 0; q < m->base.classes.n; q++)
         if (count[q][0] > 1.0 && count[q][1] > 1.0)
             between += (count[q][0] + count[q][1]) * 0.25 *
                        pow(mean[q][1] / count[q][1] - mean[q][0] / count[q][0], 2.0);
@@ -260,7 +261,7 @@ static void test_memory_failures(void **state)
 {
     const setting *s = *state;
     int64_t rows[N], at = 1;
-    scw_model *m = fit(s->data, "batch", "0");
+    matilda_model *m = fit(s->data, "batch", "0");
 
     assert_non_null(m);
     for (int64_t i = 0; i < N; i++) rows[i] = i;
@@ -272,7 +273,7 @@ static void test_memory_failures(void **state)
         done = st == SCW_OK;
     }
     assert_true(at > 10);
-    scw_model_free(m);
+    matilda_free(m);
 }
 
 /* ------------------------------------------------------------------------------------- edges */
@@ -287,10 +288,10 @@ static void test_file(void **state)
 
     (void)snprintf(path, sizeof path, "/tmp/scweave-batches-%d.safetensors", (int)getpid());
     (void)snprintf(again, sizeof again, "/tmp/scweave-batches-%d-2.safetensors", (int)getpid());
-    assert_int_equal(scw_model_save(s->removed, path), SCW_OK);
+    assert_int_equal(scw_model_save(&s->removed->base, path), SCW_OK);
     assert_int_equal(scw_model_load(&m, path), SCW_OK);
     assert_int_equal(m->batches.n, 2);
-    assert_string_equal(m->batches.at[1], s->removed->batches.at[1]);
+    assert_string_equal(m->batches.at[1], s->removed->base.batches.at[1]);
     assert_int_equal(scw_model_save(m, again), SCW_OK);
     FILE *f = fopen(path, "rb"), *g = fopen(again, "rb");
     assert_true(f && g);
@@ -326,12 +327,12 @@ static void test_columns(void **state)
     reference_clear(&r);
     batch->codes[7] = kept;
     for (int64_t i = 0; i < N; i++) batch->codes[i] = 0;
-    scw_model *m = fit(s->data, "batch", "30");
+    matilda_model *m = fit(s->data, "batch", "30");
     assert_non_null(m);
-    assert_int_equal(m->batches.n, 1);
-    assert_int_equal(model_n_batches(m), 0);
+    assert_int_equal(m->base.batches.n, 1);
+    assert_int_equal(model_n_batches(&m->base), 0);
     assert_int_equal(m->counts.n_in, m->options.z_dim);
-    scw_model_free(m);
+    matilda_free(m);
 }
 
 int main(void)

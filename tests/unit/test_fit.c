@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "data/example.h"
 #include "data/results.h"
+#include "models/matilda_options.h"
 #include "models/model.h"
 #include "scweave/scweave.h"
 

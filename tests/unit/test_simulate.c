@@ -18,7 +18,7 @@ enum { N = 500 };
 
 typedef struct setting {
     scw_dataset *data;
-    scw_model *model;
+    matilda_model *model;
     cells cells;
     matrix counts[MODEL_MAX_MODALITIES];
 } setting;
@@ -31,6 +31,7 @@ static int set_up(void **state)
     static setting s;
     const scw_model_kind *kind = scw_model_kind_find("matilda");
     matilda_options o;
+    scw_model *fitted = NULL;
     const scw_fit_request request = {.label_key = "cell_type", .seed = 1, .threads = 2};
     model_coverage coverage[MODEL_MAX_MODALITIES];
     const column *c;
@@ -40,11 +41,12 @@ static int set_up(void **state)
     assert_int_equal(scw_options_init(kind->options, &o), SCW_OK);
     for (size_t k = 0; k < sizeof quick / sizeof *quick; k++)
         assert_int_equal(scw_options_set(kind->options, &o, quick[k][0], quick[k][1]), SCW_OK);
-    assert_int_equal(scw_model_fit(&s.model, kind, s.data, &request, &o, NULL), SCW_OK);
-    assert_int_equal(model_prepare(&s.cells, coverage, s.model, s.data, NULL), SCW_OK);
-    for (int k = 0; k < s.model->n_modalities; k++) {
+    assert_int_equal(scw_model_fit(&fitted, kind, s.data, &request, &o, NULL), SCW_OK);
+    s.model = (matilda_model *)fitted;
+    assert_int_equal(model_prepare(&s.cells, coverage, &s.model->base, s.data, NULL), SCW_OK);
+    for (int k = 0; k < s.model->base.n_modalities; k++) {
         uint8_t *present = NULL;
-        assert_int_equal(model_counts(&s.counts[k], &present, s.model, k, s.data), SCW_OK);
+        assert_int_equal(model_counts(&s.counts[k], &present, &s.model->base, k, s.data), SCW_OK);
         mem_free(present);
     }
     assert_int_equal(dataset_obs_column(&c, s.data, "cell_type"), SCW_OK);
@@ -59,7 +61,7 @@ static int tear_down(void **state)
     setting *s = *state;
 
     scw_dataset_free(s->data);
-    scw_model_free(s->model);
+    matilda_free(s->model);
     cells_clear(&s->cells);
     for (int k = 0; k < MODEL_MAX_MODALITIES; k++) matrix_clear(&s->counts[k]);
     return 0;
@@ -71,7 +73,7 @@ static int32_t largest_class(const setting *s)
     int32_t best = 0;
 
     for (int64_t i = 0; i < N; i++) size[s->cells.labels[i]]++;
-    for (int32_t c = 0; c < s->model->classes.n; c++)
+    for (int32_t c = 0; c < s->model->base.classes.n; c++)
         if (size[c] > size[best]) best = c;
     return best;
 }

@@ -14,13 +14,13 @@
 
 #include "base/alloc.h"
 #include "data/example.h"
-#include "models/model.h"
+#include "models/matilda_model.h"
 #include "scweave/scweave.h"
 #include "task/subsets_file.h"
 
 #define N_OBS 193
 
-static scw_model *pair; /* of RNA and protein; the tests only read it */
+static matilda_model *pair; /* of RNA and protein; the tests only read it */
 
 static scw_dataset *make(void)
 {
@@ -29,7 +29,7 @@ static scw_dataset *make(void)
     return d;
 }
 
-static scw_model *fit(const scw_dataset *d, const char *modalities, const char *paths)
+static matilda_model *fit(const scw_dataset *d, const char *modalities, const char *paths)
 {
     static const char *const quick[][2] = {{"epochs", "2"},      {"min-steps", "0"},
                                            {"shortcut-c", "10"}, {"library", "10000"},
@@ -47,7 +47,7 @@ static scw_model *fit(const scw_dataset *d, const char *modalities, const char *
         assert_int_equal(scw_options_set(kind->options, &o, quick[k][0], quick[k][1]), SCW_OK);
     assert_int_equal(scw_options_set(kind->options, &o, "subsets", paths), SCW_OK);
     assert_int_equal(scw_model_fit(&m, kind, d, &request, &o, NULL), SCW_OK);
-    return m;
+    return (matilda_model *)m;
 }
 
 static int set_up(void **state)
@@ -63,7 +63,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    scw_model_free(pair);
+    matilda_free(pair);
     return 0;
 }
 
@@ -82,15 +82,15 @@ typedef struct answers {
     cells c;
 } answers;
 
-static answers ask(const scw_model *m, const scw_dataset *d, int as)
+static answers ask(const matilda_model *m, const scw_dataset *d, int as)
 {
-    answers a = {.n_classes = m->classes.n, .width = m->options.z_dim};
+    answers a = {.n_classes = m->base.classes.n, .width = m->options.z_dim};
     model_coverage coverage[MODEL_MAX_MODALITIES];
 
     assert_int_equal(mem_new(&a.logits, d->n_obs * a.n_classes), SCW_OK);
     assert_int_equal(mem_new(&a.latent, d->n_obs * a.width), SCW_OK);
-    assert_int_equal(model_prepare(&a.c, coverage, m, d, NULL), SCW_OK);
-    assert_int_equal(model_infer_as(m, as, &a.c, NULL, d->n_obs, a.logits, a.latent), SCW_OK);
+    assert_int_equal(model_prepare(&a.c, coverage, &m->base, d, NULL), SCW_OK);
+    assert_int_equal(matilda_infer_as(m, as, &a.c, NULL, d->n_obs, a.logits, a.latent), SCW_OK);
     return a;
 }
 
@@ -114,7 +114,7 @@ static bool same(const answers *a, const answers *b, int64_t i)
 static void test_three_modalities(void **state)
 {
     scw_dataset *d = make();
-    scw_model *m = fit(d, "rna,adt,atac", "on");
+    matilda_model *m = fit(d, "rna,adt,atac", "on");
     (void)state;
 
     assert_int_equal(m->subsets.n, SUBSETS_MAX);
@@ -122,7 +122,7 @@ static void test_three_modalities(void **state)
         const subset_path *path = &m->subsets.at[k];
         int64_t width = 0;
         assert_int_equal(path->mask, k + 1);
-        for (int q = 0; q < m->n_modalities; q++)
+        for (int q = 0; q < m->base.n_modalities; q++)
             if (path->mask >> q & 1u) width += m->net.config.modality[q].n_components;
         assert_int_equal(path->width, width);
         assert_true(path->calibration.n == N_OBS && path->calibration.accuracy > 0.3);
@@ -130,7 +130,7 @@ static void test_three_modalities(void **state)
     }
     assert_int_equal(subsets_find(&m->subsets, 7), -1);
     assert_int_equal(subsets_find(&m->subsets, 0), -1);
-    scw_model_free(m);
+    matilda_free(m);
     scw_dataset_free(d);
 }
 
@@ -138,8 +138,8 @@ static void test_three_modalities(void **state)
 static void test_whole_cells_do_not_notice(void **state)
 {
     scw_dataset *d = make();
-    scw_model *without = fit(d, "rna,adt", "off");
-    answers a = ask(pair, d, MODEL_AS_PRESENT), b = ask(without, d, MODEL_AS_PRESENT);
+    matilda_model *without = fit(d, "rna,adt", "off");
+    answers a = ask(pair, d, MATILDA_AS_PRESENT), b = ask(without, d, MATILDA_AS_PRESENT);
     (void)state;
 
     assert_int_equal(pair->subsets.n, 2);
@@ -148,7 +148,7 @@ static void test_whole_cells_do_not_notice(void **state)
     assert_true(pair->calibration.temperature == without->calibration.temperature);
     answers_clear(&a);
     answers_clear(&b);
-    scw_model_free(without);
+    matilda_free(without);
     scw_dataset_free(d);
 }
 
@@ -157,7 +157,7 @@ static void test_whole_cells_do_not_notice(void **state)
 static void test_mixed_query(void **state)
 {
     scw_dataset *d = make(), *mixed = make();
-    answers whole = ask(pair, d, MODEL_AS_PRESENT), rna = ask(pair, d, 0), adt = ask(pair, d, 1);
+    answers whole = ask(pair, d, MATILDA_AS_PRESENT), rna = ask(pair, d, 0), adt = ask(pair, d, 1);
     static const int path_of[] = {-1, 0, 1, -1};
     int64_t differ = 0;
     (void)state;
@@ -166,12 +166,13 @@ static void test_mixed_query(void **state)
         if (i % 4 == 1 || i % 4 == 3) hide(mixed, 1, i);
         if (i % 4 == 2 || i % 4 == 3) hide(mixed, 0, i);
     }
-    answers got = ask(pair, mixed, MODEL_AS_PRESENT), plain = ask(pair, mixed, MODEL_AS_NETWORK);
+    answers got = ask(pair, mixed, MATILDA_AS_PRESENT),
+            plain = ask(pair, mixed, MATILDA_AS_NETWORK);
     for (int64_t i = 0; i < N_OBS; i++) {
         const answers *expected[] = {&whole, &rna, &adt, &plain};
         assert_true(same(&got, expected[i % 4], i));
         differ += i % 4 != 3 && i % 4 != 0 && !same(&got, &plain, i);
-        assert_int_equal(model_path_of(pair, &got.c, i), path_of[i % 4]);
+        assert_int_equal(matilda_path_of(pair, &got.c, i), path_of[i % 4]);
     }
     assert_int_equal(differ, 96); /* no path repeats the network */
     answers_clear(&whole);
@@ -190,8 +191,8 @@ static void test_mosaic_reference(void **state)
     (void)state;
 
     for (int64_t i = 0; i < N_OBS; i++) hide(d, (int)(i % 2), i);
-    scw_model *m = fit(d, "rna,adt", "on");
-    answers a = ask(m, d, MODEL_AS_PRESENT);
+    matilda_model *m = fit(d, "rna,adt", "on");
+    answers a = ask(m, d, MATILDA_AS_PRESENT);
     int64_t right = 0;
     const column *truth = NULL;
     int32_t *codes = NULL;
@@ -202,13 +203,14 @@ static void test_mosaic_reference(void **state)
     assert_int_equal(dataset_obs_column(&truth, d, "cell_type"), SCW_OK);
     assert_int_equal(column_classes(truth, &codes, &classes), SCW_OK);
     for (int64_t i = 0; i < N_OBS; i++)
-        right += strcmp(m->classes.at[model_best_class(a.logits + i * a.n_classes, a.n_classes)],
-                        classes.at[codes[i]]) == 0;
+        right +=
+            strcmp(m->base.classes.at[model_best_class(a.logits + i * a.n_classes, a.n_classes)],
+                   classes.at[codes[i]]) == 0;
     assert_true((double)right / N_OBS > 0.7);
     mem_free(codes);
     strings_clear(&classes);
     answers_clear(&a);
-    scw_model_free(m);
+    matilda_free(m);
     scw_dataset_free(d);
 }
 
@@ -216,24 +218,25 @@ static void test_round_trip(void **state)
 {
     char path[] = "/tmp/scw-test-subsets-XXXXXX";
     scw_dataset *d = make();
-    scw_model *loaded = NULL;
+    scw_model *file = NULL;
     (void)state;
 
     close(mkstemp(path));
-    assert_int_equal(scw_model_save(pair, path), SCW_OK);
-    assert_int_equal(scw_model_load(&loaded, path), SCW_OK);
+    assert_int_equal(scw_model_save(&pair->base, path), SCW_OK);
+    assert_int_equal(scw_model_load(&file, path), SCW_OK);
+    matilda_model *loaded = (matilda_model *)file;
     for (int64_t i = 0; i < N_OBS; i++) hide(d, (int)(i % 2), i);
-    answers a = ask(pair, d, MODEL_AS_PRESENT), b = ask(loaded, d, MODEL_AS_PRESENT);
+    answers a = ask(pair, d, MATILDA_AS_PRESENT), b = ask(loaded, d, MATILDA_AS_PRESENT);
     for (int64_t i = 0; i < N_OBS; i++) assert_true(same(&a, &b, i));
     for (int k = 0; k < 2; k++)
         assert_true(pair->subsets.at[k].calibration.temperature ==
                     loaded->subsets.at[k].calibration.temperature);
     assert_memory_equal(pair->subsets.at[1].calibration.centre,
                         loaded->subsets.at[1].calibration.centre,
-                        (size_t)(pair->classes.n * pair->options.z_dim) * sizeof(float));
+                        (size_t)(pair->base.classes.n * pair->options.z_dim) * sizeof(float));
     answers_clear(&a);
     answers_clear(&b);
-    scw_model_free(loaded);
+    matilda_free(loaded);
     scw_dataset_free(d);
     unlink(path);
 }

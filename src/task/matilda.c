@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* scweave fit. */
-#include "train/fit.h"
+/* Matilda: its row, which says all that it does, and its fit. */
+#include "task/matilda.h"
+
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/threads.h"
 #include "task/checkpoint_file.h"
+#include "train/fit.h"
 
 /* Classes of one cell are learnt, but cannot be checked: say so once. */
 static void report_classes(const reference *r, const scw_hooks *hooks)
@@ -29,9 +31,8 @@ static void report_classes(const reference *r, const scw_hooks *hooks)
                     (long long)single);
 }
 
-scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind, const scw_dataset *data,
-                         const scw_fit_request *request, const void *options,
-                         const scw_hooks *hooks)
+static scw_status fit(scw_model **out, const scw_model_kind *kind, const scw_dataset *data,
+                      const scw_fit_request *request, const void *options, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     reference ref = {0};
@@ -39,9 +40,8 @@ scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind, const scw_
     const matilda_options *o = options;
     checkpoint_file kept = {0};
     const checkpoint_plan *plan = NULL;
+    matilda_model *m = NULL;
 
-    *out = NULL;
-    threads_set(request->threads);
     TRY(reference_build_sample(&ref, data, request->label_key, request->modalities, o->fractional,
                                request->n_cells, request->seed, hooks));
     report_classes(&ref, hooks);
@@ -50,19 +50,43 @@ scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind, const scw_
     for (int64_t i = 0; i < ref.n; i++)
         rows[i] = i;
     TRY(checkpoint_file_open(&kept, &plan, request, kind, o, &ref, hooks));
-    TRY(fit_model(out, kind, &ref, rows, ref.n, o, request->seed, plan, hooks));
-    if (json_object_set_new((*out)->record, "label_key", json_string(request->label_key)) != 0)
+    TRY(fit_model(&m, kind, &ref, rows, ref.n, o, request->seed, plan, hooks));
+    json_t *record = m->base.record;
+    if (json_object_set_new(record, "label_key", json_string(request->label_key)) != 0)
         FAIL(SCW_ENOMEM, "out of memory in the training record");
     if (request->batch_key &&
-        json_object_set_new((*out)->record, "batch_key", json_string(request->batch_key)) != 0)
+        json_object_set_new(record, "batch_key", json_string(request->batch_key)) != 0)
         FAIL(SCW_ENOMEM, "out of memory in the training record");
+    *out = &m->base;
+    m = NULL;
 done:
+    matilda_free(m);
     checkpoint_file_clear(&kept);
     mem_free(rows);
     reference_clear(&ref);
-    if (st != SCW_OK) {
-        scw_model_free(*out);
-        *out = NULL;
-    }
     return st;
 }
+
+static const struct scw_model_ops ops = {.size = sizeof(matilda_model),
+                                         .options = offsetof(matilda_model, options),
+                                         .init = matilda_init,
+                                         .clear = matilda_clear,
+                                         .intake = matilda_intake,
+                                         .describe = matilda_describe,
+                                         .write = matilda_write,
+                                         .read = matilda_read,
+                                         .fit = fit,
+                                         .cross_validate = matilda_cross_validate,
+                                         .apply = matilda_apply,
+                                         .simulate = matilda_simulate,
+                                         .markers = matilda_markers};
+
+const scw_model_kind matilda_kind = {
+    .name = "matilda",
+    .summary = "annotate, embed and simulate cells of several modalities with one network",
+    .options = matilda_option_table,
+    .options_size = sizeof(matilda_options),
+    .presets = "compat",
+    .preset = matilda_options_preset,
+    .labelled = 1,
+    .ops = &ops};

@@ -35,10 +35,22 @@ void CPU_NAME(cpu_fill_random)(kernel_table *t);
 
 #define CPU_SIMD SCW_PRAGMA(omp simd)
 
-/* The flat loop over blocks; the body runs over i in at..block_end(at, n) - 1. */
-#define BLOCKWISE(n_)                                                                              \
-    PARALLEL_FOR_IF((n_) > CPU_PARALLEL_MIN)                                                       \
-    for (int64_t at = 0; at < (n_); at += CPU_BLOCK)
+/* One statement for i in 0 .. n - 1. A short loop does without OpenMP, whose regions take half a
+ * microsecond even where they stay on one thread. */
+#define FLAT_LOOP(n_, statement_)                                                                  \
+    do {                                                                                           \
+        if ((n_) <= CPU_PARALLEL_MIN) {                                                            \
+            CPU_SIMD                                                                               \
+            for (int64_t i = 0; i < (n_); i++) statement_;                                         \
+        } else {                                                                                   \
+            PARALLEL_FOR                                                                           \
+            for (int64_t at = 0; at < (n_); at += CPU_BLOCK) {                                     \
+                int64_t end = block_end(at, n_);                                                   \
+                CPU_SIMD                                                                           \
+                for (int64_t i = at; i < end; i++) statement_;                                     \
+            }                                                                                      \
+        }                                                                                          \
+    } while (0)
 
 /* A vector of the instruction set at hand (the compilers' own vector types, no intrinsics), readable
  * from any float address, for the loops whose sums must stay in registers. */

@@ -4,82 +4,42 @@
 
 static void relu(int64_t n, const real *x, real *y)
 {
-    BLOCKWISE(n)
-    {
-        int64_t end = block_end(at, n);
-        CPU_SIMD
-        for (int64_t i = at; i < end; i++) y[i] = x[i] < 0 ? 0 : x[i];
-    }
+    FLAT_LOOP(n, y[i] = x[i] < 0 ? 0 : x[i]);
 }
 
 static void relu_backward(int64_t n, const real *y, const real *g, real *d_x)
 {
-    BLOCKWISE(n)
-    {
-        int64_t end = block_end(at, n);
-        CPU_SIMD
-        for (int64_t i = at; i < end; i++) d_x[i] += y[i] > 0 ? g[i] : 0;
-    }
+    FLAT_LOOP(n, d_x[i] += y[i] > 0 ? g[i] : 0);
 }
 
 static void add(int64_t n, const real *x, const real *y, real *out)
 {
-    BLOCKWISE(n)
-    {
-        int64_t end = block_end(at, n);
-        CPU_SIMD
-        for (int64_t i = at; i < end; i++) out[i] = x[i] + y[i];
-    }
+    FLAT_LOOP(n, out[i] = x[i] + y[i]);
 }
 
 static void accumulate(int64_t n, real scale, const real *x, real *y)
 {
-    BLOCKWISE(n)
-    {
-        int64_t end = block_end(at, n);
-        CPU_SIMD
-        for (int64_t i = at; i < end; i++) y[i] += scale * x[i];
-    }
+    FLAT_LOOP(n, y[i] += scale * x[i]);
 }
 
 static void scale_values(int64_t n, real scale, const real *x, real *y)
 {
-    BLOCKWISE(n)
-    {
-        int64_t end = block_end(at, n);
-        CPU_SIMD
-        for (int64_t i = at; i < end; i++) y[i] = scale * x[i];
-    }
+    FLAT_LOOP(n, y[i] = scale * x[i]);
 }
 
 static void multiply(int64_t n, const real *x, const real *y, real *out)
 {
-    BLOCKWISE(n)
-    {
-        int64_t end = block_end(at, n);
-        CPU_SIMD
-        for (int64_t i = at; i < end; i++) out[i] = x[i] * y[i];
-    }
+    FLAT_LOOP(n, out[i] = x[i] * y[i]);
 }
 
 static void multiply_accumulate(int64_t n, const real *x, const real *y, real *out)
 {
-    BLOCKWISE(n)
-    {
-        int64_t end = block_end(at, n);
-        CPU_SIMD
-        for (int64_t i = at; i < end; i++) out[i] += x[i] * y[i];
-    }
+    FLAT_LOOP(n, out[i] += x[i] * y[i]);
 }
 
 static void exponential(int64_t n, const real *x, real *y)
 {
-    BLOCKWISE(n)
-    {
-        int64_t end = block_end(at, n);
-        CPU_SIMD
-        for (int64_t i = at; i < end; i++) y[i] = fast_exp(x[i]);
-    }
+    FLAT_LOOP(n, y[i] = fast_exp(x[i]));
 }
 
 /* ------------------------------------------------------------- sums */

@@ -26,7 +26,7 @@ typedef enum cli_takes {
     CLI_TAKES_UMAP = 4,  /* the library's options of UMAP */
     CLI_TAKES_CLUSTER = 8, /* the library's options of clustering */
     CLI_TAKES_PLOT = 16, /* the same as a kind of model, with a kind of picture */
-    CLI_LEAVES_MATRICES = 32, /* reads obs and obsm of its input only */
+    CLI_LEAVES_MATRICES = 32, /* passes over the matrices of its input once, or not at all */
     CLI_TAKES_QC = 64,   /* the library's options of these verbs */
     CLI_TAKES_FILTER = 128,
     CLI_TAKES_PREPROCESS = 256,

@@ -116,7 +116,7 @@ const cli_command cli_cmd_annotate = {
     "scweave annotate -m model.safetensors query.h5mu -o annotated.h5mu --embed",
     annotate_table,
     sizeof(options),
-    CLI_TAKES_INPUT,
+    CLI_TAKES_INPUT | CLI_LEAVES_MATRICES,
 };
 
 const cli_command cli_cmd_embed = {
@@ -129,5 +129,5 @@ const cli_command cli_cmd_embed = {
     "scweave embed -m model.safetensors query.h5mu -o embedded.h5mu",
     embed_table,
     sizeof(options),
-    CLI_TAKES_INPUT,
+    CLI_TAKES_INPUT | CLI_LEAVES_MATRICES,
 };

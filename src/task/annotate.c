@@ -343,9 +343,8 @@ scw_status matilda_apply(scw_results **out, const scw_model *model, const scw_da
     TRY(check_request(m, request));
     /* What looks at all cells of the query at once needs them in memory. */
     bool whole = request->align || m->options.file_library || m->options.sample_latent;
-    TRY(whole || apply_at_a_time(query) >= query->n_obs
-            ? apply_all(&a, m, query, request, coverage, hooks)
-            : apply_parts(&a, m, query, request, coverage, hooks));
+    TRY(whole ? apply_all(&a, m, query, request, coverage, hooks)
+              : apply_parts(&a, m, query, request, coverage, hooks));
     if (request->annotate) TRY(judge(&a, m));
     if (a.n_covered < a.n)
         log_warning(hooks, "%lld cells have none of the model's features and get no answer",

@@ -58,6 +58,8 @@ done:
     return st;
 }
 
+#define PART_BYTES 3e7 /* of counts */
+#define ENTRY_BYTES 8.0 /* of CSR */
 #define PART_CELLS 512 /* cells of a part are a multiple of this: the blocks of inference stay */
 
 int64_t apply_at_a_time(const scw_dataset *query)
@@ -65,10 +67,11 @@ int64_t apply_at_a_time(const scw_dataset *query)
     int64_t n = query->n_obs;
 
     for (int k = 0; k < query->n_modalities; k++) {
-        const row_store *s = query->modalities[k].store;
-        if (!s) continue;
-        double each = (double)s->bytes / (double)(query->modalities[k].x.n_rows + 1);
-        double fit = (double)s->memory_bytes / (8.0 * (each + 1.0));
+        const modality *m = &query->modalities[k];
+        const row_store *s = m->store;
+        double bytes = s ? (double)s->bytes : (double)matrix_nnz(&m->x) * ENTRY_BYTES;
+        double room = s && s->memory_bytes / 8 < PART_BYTES ? (double)(s->memory_bytes / 8) : PART_BYTES;
+        double fit = room / (bytes / (double)(m->x.n_rows + 1) + 1.0);
         if (fit < (double)n) n = (int64_t)fit;
     }
     if (n == query->n_obs) return n;

@@ -6,8 +6,9 @@
 #include "data/results.h"
 #include "models/model.h"
 
-/* How many cells at a time: all, unless a matrix stays in its file. Of the counts there are then
- * two copies and the prepared rows, next to what the reader holds. */
+/* How many cells at a time: as many as keep their counts near the caches, and within what the reader
+ * of a matrix that stays in its file may take. Of the counts there are two copies and the prepared
+ * rows, next to what the reader holds. */
 int64_t apply_at_a_time(const scw_dataset *query);
 
 /* obsm[name] = *values [n_obs, width], taken over. Rows of cells that no modality covers become

@@ -211,6 +211,7 @@ static scw_status walk_link(walk *w, hid_t group, const char *name, int depth)
                : rule_broken(w->sink, RULE_FILE_WHOLE, SCW_EFORMAT, "%s: cannot read '%.100s'",
                              h5_where(group), name);
     if (info.type == H5L_TYPE_HARD) return walk_object(w, group, name, info.u.address, depth);
+    if (info.type == H5L_TYPE_SOFT && h5_find(group, name) == H5_GROUP) w->tree = false;
     if (!w->thorough) return SCW_OK;
     if (info.type == H5L_TYPE_SOFT) return check_soft(w, group, name);
     return rule_broken(w->sink, RULE_LINK_INSIDE, SCW_EFORMAT,

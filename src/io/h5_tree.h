@@ -9,7 +9,7 @@
 /* Can HDF5 copy an object and what lies below it? SCW_EFORMAT: it is nested more than H5_MAX_DEPTH deep
  * (HDF5 copies by recursion and runs out of its stack), or has text among attributes that lie outside
  * of its header, as libver='latest' puts many or large ones (HDF5 1.10 crashes). *tree, if not NULL: no
- * group is reached twice, so that whoever descends comes to an end. */
+ * group is reached twice, through soft links neither, so that whoever descends comes to an end. */
 SCW_CHECKED scw_status h5_tree_measure(bool *tree, hid_t object);
 
 /* Everything that is wrong with the links, the storage and the attributes below a group, to the sink. */

@@ -219,6 +219,14 @@ def cycle_in_obs(f):
     f["obs/x/codes"], f["obs/x/categories"] = f["obs/x"], f["obs/x"]
 
 
+@craft(READ)
+def soft_links_upwards(f):
+    """Whoever follows them has 2^64 paths before the depth is too great."""
+    f["obsm/x"] = np.zeros((N, 2))
+    f["obsm/one"], f["obsm/two"] = h5py.SoftLink("/obsm"), h5py.SoftLink("/obsm")
+    f["uns/all"] = h5py.SoftLink("/")
+
+
 @craft(REFUSED, "link-target")
 def cycle_of_soft_links(f):
     del f["X"]

@@ -1,209 +1,336 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* scweave bench: what this machine can do, and how near a training step comes to it.
- *
- * The limit of a step is the time its arithmetic takes at the measured peak of products plus the
- * time its unavoidable memory traffic takes at the measured bandwidth. Traffic: the optimizer's
- * pass over values, gradients, two moments and the running average (read all, write all).
- * Activations of a batch fit in cache and are not counted.
- *
- * A step lasts from one look at the cancel hook, which the trainer takes before each, to the next. So
- * the last step of an epoch, whose batch is smaller, does not count. */
-#include <math.h>
+/* scw_bench: what is run, and the report. */
+#include "bench.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
 
 #include "base/alloc.h"
+#include "base/atomic_file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/threads.h"
-#include "kernel/peak.h"
-#include "scweave/evaluate.h"
-#include "train/fit.h"
+#include "kernel/kernel.h"
+#include "scweave/version.h"
 
-#define N_STEPS 1000
-#define WARM_UP 20                            /* steps before the first that counts */
-#define OPTIMIZER_BYTES (8.0 * sizeof(float)) /* a parameter and step: 4 arrays read, 4 written */
-#define AVERAGE_BYTES (2.0 * sizeof(float))   /* the running average, read and written */
+#define MOST_SIZES 16 /* in a list */
 
-typedef struct step_cost {
-    double flops, bytes;
-} step_cost;
+/* ---------------------------------------------------------------------------------- rows */
 
-/* Multiplications and additions of one training step (forward and both gradients). */
-static step_cost cost_of(const matilda_model *m, const reference *ref, double batch, double average)
+scw_status bench_append(bench *b, const char *part, json_t *item)
 {
-    const matilda_config *c = &m->net.config;
-    step_cost cost = {0};
-    double hidden = 0.0, joint = (double)c->n_joint, z = (double)c->z_dim;
+    json_t *list = json_object_get(b->report, part);
 
-    for (int k = 0; k < c->n_modalities; k++) {
-        const matilda_modality *x = &c->modality[k];
-        double h = (double)x->n_hidden, f = (double)x->n_vars, u = (double)x->n_components;
-        double nnz = (double)matrix_nnz(&ref->modality[k].counts) / (double)ref->n;
-        /* Sparse input: forward and weight gradient touch the non-zeros. A fixed projection is done
-         * before training, and what follows it is dense. */
-        cost.flops += 2.0 * batch * (u > 0 ? 3.0 * u * h : 2.0 * nnz * h);
-        cost.flops += 2.0 * batch * 3.0 * z * f;
-        hidden += h;
+    if (!list) {
+        list = json_array();
+        if (json_object_set_new(b->report, part, list) != 0) list = NULL;
     }
-    cost.flops += 2.0 * batch * 3.0 * (hidden * joint + 2.0 * joint * z);
-    cost.flops += 2.0 * batch * 3.0 * z * (double)c->n_classes;
-    cost.bytes = (OPTIMIZER_BYTES + (average > 0.0 ? AVERAGE_BYTES : 0.0)) *
-                 (double)m->net.p.n_trainable;
-    return cost;
+    if (!item || !list || json_array_append_new(list, item) != 0)
+        return status_fail(SCW_ENOMEM, "out of memory");
+    return SCW_OK;
 }
 
-/* ---------------------------------------------------------------------------------- stopwatch */
-
-/* Times of steps, from the hooks of a fit. */
-typedef struct stopwatch {
-    const scw_hooks *outer;
-    double *look; /* [per_epoch] the latest looks at the cancel hook, look k at k % per_epoch */
-    int64_t n_looks, per_epoch;
-    double *seconds; /* [n] */
-    int64_t n, most, step;
-} stopwatch;
-
-static int on_look(void *user)
+static int set_number(json_t *o, const char *key, double value)
 {
-    stopwatch *w = user;
-
-    w->look[w->n_looks++ % w->per_epoch] = clock_wall();
-    return w->outer && w->outer->cancelled ? w->outer->cancelled(w->outer->user) : 0;
+    return json_object_set_new(o, key, json_real(value));
 }
 
-/* The epoch's steps follow the latest looks. A step that is an epoch ends now. */
-static void on_epoch(void *user, const scw_progress *progress)
+/* The members that the row's part has. */
+static json_t *row_as_json(const bench_row *r)
 {
-    stopwatch *w = user;
-    int64_t steps = progress->step - w->step, first = w->n_looks - steps;
+    json_t *o = json_pack("{s:s, s:s}", "what", r->what, "settings", r->settings);
+    int failed = !o;
 
-    for (int64_t k = 0; k < steps && steps <= w->per_epoch && w->n < w->most; k++) {
-        double start = w->look[(first + k) % w->per_epoch];
-        if (w->step + k < WARM_UP || (k == steps - 1 && steps > 1)) continue;
-        double end = steps > 1 ? w->look[(first + k + 1) % w->per_epoch] : clock_wall();
-        w->seconds[w->n++] = end - start;
+    if (r->cells > 0.0)
+        failed |= json_object_set_new(o, "cells", json_integer((json_int_t)r->cells));
+    if (r->features > 0.0)
+        failed |= json_object_set_new(o, "features", json_integer((json_int_t)r->features));
+    if (r->cells > 0.0) failed |= set_number(o, "non_zeros", r->nnz);
+    if (r->batch_size > 0 || strcmp(r->part, "ops") == 0)
+        failed |= json_object_set_new(o, "batch_size", json_integer((json_int_t)r->batch_size));
+    failed |= set_number(o, "ms", 1e3 * r->seconds);
+    if (r->quickest > 0.0) failed |= set_number(o, "quickest_tenth_ms", 1e3 * r->quickest);
+    if (r->of_cells) failed |= set_number(o, "cells_per_s", r->cells / r->seconds);
+    if (r->cost.flops > 0.0 || r->cost.seconds > 0.0)
+        failed |= set_number(o, "gflops", 1e-9 * r->cost.flops / r->seconds);
+    if (r->cost.bytes > 0.0 || r->cost.seconds > 0.0)
+        failed |= set_number(o, "gb_per_s", 1e-9 * r->cost.bytes / r->seconds);
+    if (r->cost.seconds > 0.0) {
+        failed |= set_number(o, "limit_ms", 1e3 * r->cost.seconds);
+        failed |= set_number(o, "share", r->cost.seconds / r->seconds);
     }
-    w->step = progress->step;
+    if (!failed) return o;
+    json_decref(o);
+    return NULL;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* The share `q` of the steps is not slower; 0 when none was timed. */
-static double quantile(stopwatch *w, double q)
-{
-    if (w->n == 0) return 0.0;
-    qsort(w->seconds, (size_t)w->n, sizeof *w->seconds, by_size);
-    return w->seconds[(int64_t)(q * (double)(w->n - 1))];
-}
-
-/* ---------------------------------------------------------------------------------- fits */
-
-/* N_STEPS steps of a fit. What is chosen before and after them is left out. */
-static scw_status timed_fit(stopwatch *w, step_cost *cost, const reference *ref,
-                            const scw_model_kind *kind, const matilda_options *from)
+scw_status bench_add(bench *b, const bench_row *row)
 {
     scw_status st = SCW_OK;
-    matilda_model *m = NULL;
-    int64_t *rows = NULL;
-    matilda_options options = *from;
-    scw_hooks hooks = {.progress = on_epoch, .cancelled = on_look, .user = w};
 
-    options.min_steps = options.max_steps = N_STEPS;
-    options.validation = 0.0;
-    options.augmentation = AUGMENT_OFF;
-    options.shortcut_c = 10.0;
-    options.library = 1e4;
-    options.modality_weights = 0;
-    options.subsets = 0;
-    options.calibration_folds = 0;
-    options.likelihood = LIKELIHOOD_GAUSSIAN;
-    w->per_epoch = ref->n / options.batch_size + 2;
-    w->most = w->per_epoch + 2 * N_STEPS;
-    TRY(mem_new(&w->look, w->per_epoch));
-    TRY(mem_new(&w->seconds, w->most));
-    TRY(mem_new(&rows, ref->n));
-    for (int64_t i = 0; i < ref->n; i++)
-        rows[i] = i;
-    TRY(fit_model(&m, kind, ref, rows, ref->n, &options, 1, NULL, &hooks));
-    *cost = cost_of(m, ref, fmin((double)options.batch_size, (double)ref->n), options.average);
+    if (b->n_rows == b->capacity) {
+        int64_t capacity = b->capacity ? 2 * b->capacity : 64;
+        TRY(mem_resize(&b->rows, capacity));
+        b->capacity = capacity;
+    }
+    b->rows[b->n_rows++] = *row;
+    TRY(bench_append(b, row->part, row_as_json(row)));
 done:
-    mem_free(rows);
-    matilda_free(m);
     return st;
 }
 
-static scw_status bench_setting(json_t *list, const char *path, const char *preset,
-                                const reference *ref, int64_t batch_size, double gflops,
-                                double gbs, const scw_hooks *hooks)
+/* ---------------------------------------------------------------------------------- machine */
+
+/* The processor as the system calls it. */
+static void processor_name(char *out, size_t size)
+{
+    struct utsname name;
+    char line[256];
+    FILE *f = fopen("/proc/cpuinfo", "r");
+
+    (void)snprintf(out, size, "%s", uname(&name) == 0 ? name.machine : "unknown");
+    while (f && fgets(line, sizeof line, f)) {
+        const char *value = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !value) continue;
+        (void)snprintf(out, size, "%.*s", (int)strcspn(value + 2, "\n"), value + 2);
+        break;
+    }
+    if (f) (void)fclose(f);
+}
+
+static json_t *describe_machine(void)
+{
+    char name[256], date[32];
+    time_t now = time(NULL);
+    struct tm utc;
+
+    processor_name(name, sizeof name);
+    if (strftime(date, sizeof date, "%Y-%m-%d", gmtime_r(&now, &utc)) == 0) date[0] = '\0';
+    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s}", "processor", name, "threads", threads_get(),
+                     "isa", kernel_isa(), "products_by", kernel_gemm_name(), "version",
+                     scw_version(), "date", date);
+}
+
+/* A field of CSV: quoted where it must be (RFC 4180). */
+static scw_status csv_text(textbuf *t, const char *value)
 {
     scw_status st = SCW_OK;
-    const scw_model_kind *kind = scw_model_kind_find("matilda");
-    matilda_options options;
-    stopwatch w = {.outer = hooks};
-    step_cost cost;
 
-    TRY(scw_options_init(kind->options, &options));
-    if (preset) TRY(kind->preset(&options, preset));
-    if (batch_size > 0) options.batch_size = batch_size;
-    TRY(timed_fit(&w, &cost, ref, kind, &options));
-    double step = quantile(&w, 0.5), quick = quantile(&w, 0.1);
-    double arithmetic = cost.flops / (gflops * 1e9), traffic = cost.bytes / (gbs * 1e9);
-    json_t *row = json_pack(
-        "{s:s, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "file", path, "settings",
-        preset ? preset : "default", "n_obs", (json_int_t)ref->n, "batch_size",
-        (json_int_t)options.batch_size, "step_ms", 1e3 * step, "quickest_tenth_ms", 1e3 * quick,
-        "arithmetic_ms", 1e3 * arithmetic, "traffic_ms", 1e3 * traffic, "ratio",
-        step / (arithmetic + traffic), "quickest_tenth_ratio", quick / (arithmetic + traffic));
-    if (!row || json_array_append_new(list, row) != 0) FAIL(SCW_ENOMEM, "out of memory");
+    if (!strpbrk(value, ",\"\n")) return text_add(t, "%s,", value);
+    TRY(text_add(t, "\""));
+    for (const char *s = value; *s; s++) TRY(text_add(t, *s == '"' ? "\"\"" : "%c", *s));
+    TRY(text_add(t, "\","));
 done:
-    mem_free(w.look);
-    mem_free(w.seconds);
     return st;
 }
 
-static scw_status bench_file(json_t *list, const char *path, int64_t batch_size, double gflops,
-                             double gbs, const scw_hooks *hooks)
+static scw_status csv_number(textbuf *t, double value, bool last)
+{
+    const char *end = last ? "\n" : ",";
+    return value > 0.0 ? text_add(t, "%.6g%s", value, end) : text_add(t, "%s", end);
+}
+
+/* One row a measurement, each with the machine before it; what does not apply is empty. */
+static scw_status write_csv(const bench *b, const char *path)
+{
+    static const char *const described[] = {"date", "version", "processor", "isa", "products_by"};
+    scw_status st = SCW_OK;
+    textbuf t = {0};
+    const json_t *machine = json_object_get(b->report, "machine");
+
+    TRY(text_add(&t, "date,version,processor,isa,products_by,threads,part,what,settings,cells,features,"
+                     "non_zeros,batch_size,ms,quickest_tenth_ms,gflops,gb_per_s,limit_ms,share\n"));
+    for (int64_t k = 0; k < b->n_rows; k++) {
+        const bench_row *r = &b->rows[k];
+        for (int d = 0; d < (int)(sizeof described / sizeof *described); d++)
+            TRY(csv_text(&t, json_string_value(json_object_get(machine, described[d]))));
+        TRY(text_add(&t, "%d,", threads_get()));
+        TRY(csv_text(&t, r->part));
+        TRY(csv_text(&t, r->what));
+        TRY(csv_text(&t, r->settings));
+        const double values[] = {r->cells, r->features, r->nnz, (double)r->batch_size,
+                                 1e3 * r->seconds, 1e3 * r->quickest,
+                                 1e-9 * r->cost.flops / r->seconds, 1e-9 * r->cost.bytes / r->seconds,
+                                 1e3 * r->cost.seconds, r->cost.seconds / r->seconds};
+        const int n = (int)(sizeof values / sizeof *values);
+        for (int v = 0; v < n; v++) TRY(csv_number(&t, values[v], v == n - 1));
+    }
+    TRY(atomic_file_write(path, text_get(&t), t.length));
+done:
+    text_clear(&t);
+    return st;
+}
+
+/* ---------------------------------------------------------------------------------- sets and files */
+
+/* Steps at the batch sizes asked for, then inference. */
+static scw_status bench_setting(bench *b, const reference *ref, const char *name, const char *settings)
+{
+    static const int64_t batches[] = {64, 512};
+    scw_status st = SCW_OK;
+    bench_model m = {0};
+    bench_row row;
+    const int64_t asked = b->request->batch_size;
+
+    TRY(bench_model_init(&m, b, ref, name, settings));
+    for (int k = 0; k < (asked > 0 ? 1 : 2); k++) {
+        TRY(bench_steps(&row, b, &m, asked > 0 ? asked : batches[k]));
+        TRY(bench_add(b, &row));
+    }
+    TRY(bench_inference(b, &m));
+done:
+    bench_model_clear(&m);
+    return st;
+}
+
+static scw_status bench_reference(bench *b, const reference *ref, const char *name)
+{
+    scw_status st = SCW_OK;
+
+    TRY(bench_setting(b, ref, name, "default"));
+    TRY(bench_setting(b, ref, name, "compat"));
+done:
+    return st;
+}
+
+static scw_status bench_file(bench *b, const char *path)
 {
     scw_status st = SCW_OK;
     scw_dataset *d = NULL;
     reference ref = {0};
     scw_source source = {.path = path};
 
-    TRY(scw_dataset_open(&d, &source, 1, NULL, hooks));
-    TRY(reference_build(&ref, d, "cell_type", NULL, true, hooks));
-    TRY(bench_setting(list, path, NULL, &ref, batch_size, gflops, gbs, hooks));
-    TRY(bench_setting(list, path, "compat", &ref, batch_size, gflops, gbs, hooks));
+    TRY(scw_dataset_open(&d, &source, 1, NULL, b->hooks));
+    TRY(reference_build(&ref, d, "cell_type", NULL, true, b->hooks));
+    TRY(bench_reference(b, &ref, path));
 done:
     reference_clear(&ref);
     scw_dataset_free(d);
     return st;
 }
 
-scw_status scw_bench(char **out_json, const char *const *paths, int n_paths, int64_t batch_size,
-                     int threads, const scw_hooks *hooks)
+/* "1000,20000": n numbers between 2 and ten million. */
+static scw_status read_sizes(double *out, int *n, const char *list, const char *option)
 {
     scw_status st = SCW_OK;
-    json_t *all = NULL, *list = json_array();
+    const char *at = list;
+
+    for (*n = 0; *n < MOST_SIZES; at++) {
+        char *end;
+        out[*n] = strtod(at, &end);
+        if (end == at || !(out[*n] >= 2.0 && out[*n] <= 1e7) || (*end && *end != ','))
+            FAIL(SCW_EINVAL, "--%s '%s': expected numbers from 2 to 10000000, with commas between them",
+                 option, list);
+        (*n)++;
+        at = end;
+        if (!*at) goto done;
+    }
+    FAIL(SCW_EINVAL, "--%s: more than %d numbers", option, MOST_SIZES);
+done:
+    return st;
+}
+
+static scw_status bench_sets(bench *b)
+{
+    const scw_bench_request *q = b->request;
+    scw_status st = SCW_OK;
+    double sizes[MOST_SIZES], features[MOST_SIZES];
+    int n_cells, n_features;
+    bench_set set = {0};
+    bool fits;
+
+    TRY(read_sizes(sizes, &n_cells, q->cells ? q->cells : q->full ? "1000,10000,100000" : "10000", "cells"));
+    TRY(read_sizes(features, &n_features,
+                   q->features ? q->features : q->full ? "2000,20000,100000" : "2000,20000", "features"));
+    for (int c = 0; c < n_cells; c++) {
+        for (int f = 0; f < n_features; f++) {
+            TRY(bench_set_fits(&fits, b, sizes[c], features[f], q->density));
+            if (!fits) continue;
+            log_info(b->hooks, "%.0f cells of %.0f features", sizes[c], features[f]);
+            TRY(bench_set_make(&set, (int64_t)sizes[c], (int64_t)features[f], q->density));
+            TRY(bench_reference(b, &set.ref, "made"));
+            bench_set_clear(&set);
+        }
+    }
+done:
+    bench_set_clear(&set);
+    return st;
+}
+
+/* ---------------------------------------------------------------------------------- all */
+
+static scw_status check_request(const scw_bench_request *q)
+{
+    scw_status st = SCW_OK;
+    double sizes[MOST_SIZES];
+    int n;
+
+    if (!(q->density > 0.0 && q->density <= 1.0))
+        FAIL(SCW_EINVAL, "a density of %g: expected a share above 0 and up to 1", q->density);
+    if (q->cells) TRY(read_sizes(sizes, &n, q->cells, "cells"));
+    if (q->features) TRY(read_sizes(sizes, &n, q->features, "features"));
+    if (q->csv_path) TRY(atomic_file_probe(q->csv_path));
+done:
+    return st;
+}
+
+static scw_status add_limits(bench *b)
+{
+    const bench_limits *l = &b->limits;
+    json_t *o = json_pack("{s:f, s:f, s:f, s:f}", "fp32_gflops", 1e-9 * l->fp32, "bf16_gflops",
+                          1e-9 * l->bf16, "memory_gb_per_s", 1e-9 * l->rate[BENCH_N_SIZES - 1],
+                          "decompression_gb_per_s", 1e-9 * l->inflate);
+
+    if (!o || json_object_set_new(b->report, "limits", o) != 0)
+        return status_fail(SCW_ENOMEM, "out of memory");
+    return SCW_OK;
+}
+
+/* All, or after the machine what was named. */
+static scw_status run_parts(bench *b)
+{
+    const scw_bench_request *q = b->request;
+    const bool sizes = q->cells || q->features;
+    scw_status st = SCW_OK;
+
+    TRY(bench_machine(b));
+    TRY(add_limits(b));
+    log_info(b->hooks, "this machine: %.0f GFLOP/s in fp32, %.1f GB/s from memory", 1e-9 * b->limits.fp32,
+             1e-9 * b->limits.rate[BENCH_N_SIZES - 1]);
+    for (int k = 0; k < q->n_paths; k++) TRY(bench_file(b, q->paths[k]));
+    if (q->n_paths == 0 || sizes) TRY(bench_sets(b));
+    if (q->n_paths > 0 || sizes) goto done;
+    log_info(b->hooks, "ops");
+    TRY(bench_ops(b));
+    log_info(b->hooks, "sweeps");
+    TRY(bench_sweeps(b));
+done:
+    return st;
+}
+
+scw_status scw_bench(char **out_json, const scw_bench_request *request, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    bench b = {.request = request, .hooks = hooks};
     char *dumped = NULL;
 
     *out_json = NULL;
-    threads_set(threads);
-    double fp32 = peak_gemm_gflops(), bf16 = peak_bf16_gflops(), gbs = peak_bandwidth_gbs();
-    all = json_pack("{s:i, s:s, s:s, s:f, s:f, s:f, s:o}", "threads", threads_get(), "isa",
-                    kernel_isa(), "products", kernel_gemm_name(), "fp32_gflops", fp32,
-                    "bf16_gflops", bf16, "bandwidth_gb_per_s", gbs, "steps", list);
-    if (!all) FAIL(SCW_ENOMEM, "out of memory");
-    for (int k = 0; k < n_paths; k++)
-        TRY(bench_file(list, paths[k], batch_size, fp32, gbs, hooks));
-    dumped = json_dumps(all, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
+    TRY(check_request(request));
+    threads_set(request->threads);
+    b.report = json_object();
+    if (!b.report || json_object_set_new(b.report, "machine", describe_machine()) != 0)
+        FAIL(SCW_ENOMEM, "out of memory");
+    TRY(run_parts(&b));
+    if (request->csv_path) TRY(write_csv(&b, request->csv_path));
+    dumped = json_dumps(b.report, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
     if (!dumped) FAIL(SCW_ENOMEM, "out of memory");
     TRY(mem_strdup(out_json, dumped));
 done:
     free(dumped);
-    json_decref(all);
+    json_decref(b.report);
+    mem_free(b.rows);
     return st;
 }

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The parts of scw_bench: what this machine can do, and how near ops, training steps and inference come
+ * to it. docs/bench.md says what is measured and what a limit counts.
+ *
+ *   bench_machine.c  the limits: products, memory, decompression
+ *   bench_ops.c      each op by itself, at the shapes of models
+ *   bench_steps.c    training steps and inference of a model on a reference
+ *   bench_set.c      references made in memory
+ *   bench_sweep.c    is a step's time a line in non-zeros and features, and level in cells?
+ *   bench.c          what is run, and the report
+ *
+ * Every measurement is one bench_row. */
+#ifndef TASK_BENCH_H
+#define TASK_BENCH_H
+
+#include <jansson.h>
+
+#include "scweave/evaluate.h"
+#include "train/reference.h"
+
+#define BENCH_N_SIZES 7
+
+/* What this machine can do, as measured. */
+typedef struct bench_limits {
+    double fp32, bf16;             /* flops a second; bf16 0: none */
+    double bytes[BENCH_N_SIZES];   /* working sets, rising */
+    double rate[BENCH_N_SIZES];    /* bytes a second over a working set of that size, falling */
+    double inflate, inflate_alone; /* bytes of result a second, all threads and one */
+} bench_limits;
+
+/* What something costs at least: sums over its parts, each the slower of arithmetic and memory. */
+typedef struct bench_cost {
+    double flops, bytes, seconds;
+} bench_cost;
+
+typedef struct bench_row {
+    const char *part; /* the list of the report that it belongs to */
+    const char *what, *settings;
+    double cells, features, nnz; /* nnz: non-zeros of a cell; 0: does not apply, as below */
+    int64_t batch_size;
+    double seconds, quickest; /* median; the quickest tenth, or 0 */
+    bench_cost cost;          /* seconds 0: what is measured is a limit itself */
+    bool of_cells;            /* cells a second are what counts */
+} bench_row;
+
+typedef struct bench {
+    const scw_bench_request *request;
+    const scw_hooks *hooks;
+    bench_limits limits;
+    json_t *report;
+    bench_row *rows; /* [n_rows] of all parts; names are constants or the request's */
+    int64_t n_rows, capacity;
+} bench;
+
+SCW_CHECKED scw_status bench_add(bench *b, const bench_row *row);
+/* An object into the list `part` of the report; takes it over. SCW_ENOMEM for NULL. */
+SCW_CHECKED scw_status bench_append(bench *b, const char *part, json_t *item);
+
+/* A part that computes `flops` and moves `bytes` of a working set, besides those before. */
+void bench_cost_add(bench_cost *c, const bench_limits *l, double flops, double bytes,
+                    double working_set);
+
+/* Best seconds of call(self), which is repeated for about `budget` seconds after once to warm up. */
+double bench_best(void (*call)(void *self), void *self, double budget);
+
+SCW_CHECKED scw_status bench_machine(bench *b);
+SCW_CHECKED scw_status bench_ops(bench *b);
+SCW_CHECKED scw_status bench_sweeps(bench *b);
+
+/* A made reference: sparse RNA of so many features and density, a panel of proteins, ten classes. */
+typedef struct bench_set {
+    reference ref;
+    strings genes, proteins;
+} bench_set;
+
+SCW_CHECKED scw_status bench_set_make(bench_set *out, int64_t n, int64_t n_genes, double density);
+void bench_set_clear(bench_set *s);
+/* Would it fit in memory, with the copies that fitting makes? A warning, and a line in the report, when not. */
+SCW_CHECKED scw_status bench_set_fits(bool *out, bench *b, double n, double n_genes, double density);
+
+/* A model of the reference's shapes, fitted to some of its cells. */
+typedef struct bench_model {
+    const reference *ref;
+    const char *name, *settings; /* settings: "default", or a preset */
+    scw_model *model;
+    cells cells;   /* the whole reference, as the model takes it */
+    double nnz[MODEL_MAX_MODALITIES]; /* non-zeros of a cell */
+} bench_model;
+
+SCW_CHECKED scw_status bench_model_init(bench_model *m, const bench *b, const reference *ref,
+                                        const char *name, const char *settings);
+void bench_model_clear(bench_model *m);
+/* Training steps of that model; batch_size 0: that of its settings. */
+SCW_CHECKED scw_status bench_steps(bench_row *out, const bench *b, bench_model *m,
+                                   int64_t batch_size);
+/* Adds rows: counts to inputs, inputs to answers. */
+SCW_CHECKED scw_status bench_inference(bench *b, bench_model *m);
+
+#endif

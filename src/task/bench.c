@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* scw_bench: what is run, and the report. */
-#include "bench.h"
+#include "task/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>

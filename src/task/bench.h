@@ -25,7 +25,7 @@ typedef struct bench_limits {
     double fp32, bf16;             /* flops a second; bf16 0: none */
     double bytes[BENCH_N_SIZES];   /* working sets, rising */
     double rate[BENCH_N_SIZES];    /* bytes a second over a working set of that size, falling */
-    double inflate, inflate_alone; /* bytes of result a second, all threads and one */
+    double inflate;                /* bytes of result a second */
 } bench_limits;
 
 /* What something costs at least: sums over its parts, each the slower of arithmetic and memory. */
@@ -66,6 +66,10 @@ double bench_best(void (*call)(void *self), void *self, double budget);
 SCW_CHECKED scw_status bench_machine(bench *b);
 SCW_CHECKED scw_status bench_ops(bench *b);
 SCW_CHECKED scw_status bench_sweeps(bench *b);
+
+/* y = a + b x of least squares over relative errors, so that small values count as much as large ones;
+ * *worst: the largest |y - line| / y. At least two different x; y above 0. */
+void bench_line(double *a, double *b, double *worst, const double *x, const double *y, int n);
 
 /* A made reference: sparse RNA of so many features and density, a panel of proteins, ten classes. */
 typedef struct bench_set {

@@ -2,7 +2,7 @@
 /* Each op of the engine by itself, forward and backward, and the optimizer's pass, at the shapes that models have.
  *
  * An op's record is made here, outside of a tape's list, so that only its own functions are timed. */
-#include "bench.h"
+#include "task/bench.h"
 
 #include <math.h>
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* References made in memory, of any size and density. Column numbers are spread evenly over the features, which
  * is harder on caches than real data, where some genes are in every cell; a cell has between half and
- * three halves of the mean number of them. Every number is a function of its place alone. */
-#include "bench.h"
+ * three halves of the mean number of them where there is room. Every number is a function of its place alone. */
+#include "task/bench.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "base/checked.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/threads.h"
@@ -68,13 +68,13 @@ static scw_status make_counts(matrix *out, int64_t n, int64_t n_cols, double mea
 {
     scw_status st = SCW_OK;
     const rng_key key = rng_make_key(1, RNG_EXAMPLE, STREAM_LENGTH);
-    const bool full = mean >= (double)n_cols;
+    const double spread = fmin(0.5, (double)n_cols / mean - 1.0);
     int64_t *indptr = NULL;
 
     TRY(mem_new(&indptr, n + 1));
     for (int64_t i = 0; i < n; i++) {
-        double k = full ? mean : mean * (0.5 + rng_uniform(key, (uint32_t)of, (uint64_t)i));
-        int64_t whole = k < 1.0 ? 1 : k > (double)n_cols ? n_cols : (int64_t)k;
+        double k = mean * (1.0 + spread * (2.0 * rng_uniform(key, (uint32_t)of, (uint64_t)i) - 1.0));
+        int64_t whole = k < 1.0 ? 1 : (int64_t)fmin(k, (double)n_cols);
         indptr[i + 1] = indptr[i] + whole;
     }
     TRY(matrix_init_csr(out, n, n_cols, indptr[n]));

@@ -6,7 +6,7 @@
  * the cells of a step lie as far apart in memory as they do in a fit.
  *
  * A step lasts from one look at the cancel hook, which the trainer takes before each, to the next. */
-#include "bench.h"
+#include "task/bench.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@
 #define FITTED_CELLS 1000
 #define FITTED_STEPS 4
 #define WARM_UP 10        /* steps before the first that counts */
-#define MOST_STEPS 400
+#define MOST_STEPS 200
 #define LEAST_STEPS 30
 #define STEP_BUDGET 3.0   /* seconds, once there are enough steps */
 #define INFERENCE_CELLS 10000

@@ -2,7 +2,7 @@
 /* Is the time of a step a line in the non-zeros of a cell and in the number of features, and the same for
  * sets of any size? One of the three is varied, the others stay; a line of least squares goes through
  * the median steps. A quadratic term would show as a residual. */
-#include "bench.h"
+#include "task/bench.h"
 
 #include <math.h>
 
@@ -36,9 +36,7 @@ static const sweep sweeps[] = {
      6},
 };
 
-/* y = a + b x of least squares over the relative errors, so that small steps count as much as large
- * ones; the largest |y - line| / y. */
-static void fit_line(double *a, double *b, double *worst, const double *x, const double *y, int n)
+void bench_line(double *a, double *b, double *worst, const double *x, const double *y, int n)
 {
     double w = 0.0, wx = 0.0, wy = 0.0, wxx = 0.0, wxy = 0.0;
 
@@ -100,7 +98,7 @@ static scw_status run_sweep(bench *b, const sweep *s, int which)
         y[n++] = 1e3 * row.seconds;
     }
     if (n < 3) goto done;
-    fit_line(&from, &slope, &worst, x, y, n);
+    bench_line(&from, &slope, &worst, x, y, n);
     TRY(bench_append(b, "lines",
                      json_pack("{s:s, s:i, s:f, s:f, s:f, s:f}", "over", s->name, "points", n,
                                "ms_at_zero", from, "ms_a_thousand", 1e3 * slope, "worst_residual",

@@ -2,6 +2,7 @@
 """The program as its users meet it: help, misuse, and the commands that look at files: example,
 inspect, evaluate, bench. The other commands have files of their own beside this one.
 Usage: test_cli.py SCWEAVE [unittest arguments]"""
+import csv
 import json
 import os
 import resource
@@ -185,8 +186,36 @@ class Files(job.Job):
         self.fails("X_none", "evaluate", "annotated.h5mu", "--label", "cell_type", "--embedding",
                    "X_none")
 
+    def test_bench(self):
+        out, _ = self.succeeds("bench", "reference.h5mu", "--cells", "300", "--features", "100", "--density", "0.1", "--batch-size",
+                               "32", "--threads", "1", "--csv", "bench.csv", "--json")
+        report = json.loads(out)
+        self.assertEqual(report["machine"]["threads"], 1)
+        self.assertGreater(report["limits"]["fp32_gflops"], 0)
+        self.assertNotIn("ops", report)
+        both = [("reference.h5mu", N_CELLS), ("made", 300)]
+        self.assertEqual([(r["what"], r["settings"], r["batch_size"], r["cells"]) for r in report["steps"]],
+                         [(name, settings, 32, n) for name, n in both for settings in ("default", "compat")])
+        for row in report["steps"] + report["inference"]:
+            self.assertGreater(row["ms"], 0)
+            self.assertAlmostEqual(row["share"], row["limit_ms"] / row["ms"], delta=1e-3 * row["share"])
+            if row["what"] == "made":
+                self.assertEqual(row["features"], 150)
+                self.assertAlmostEqual(row["non_zeros"], 60, delta=1)
+        with open(self.path("bench.csv"), encoding="utf-8", newline="") as file:
+            table = list(csv.DictReader(file))
+        self.assertEqual(len(table), sum(len(v) for v in report.values() if isinstance(v, list)))
+        self.assertEqual({r["processor"] for r in table}, {report["machine"]["processor"]})
+        self.assertEqual([r["batch_size"] for r in table if r["part"] == "steps"], ["32"] * 4)
+
     def test_bench_refuses(self):
         self.fails("absent.h5mu", "bench", "absent.h5mu")
+        for wrong in (["--cells", "10,x"], ["--features", "1"], ["--cells", ","]):
+            status, out, err = self.run_it("bench", *wrong)
+            self.assertEqual((status, out), (2, ""))
+            self.assertRegex(err, f"{wrong[0]} '{wrong[1]}': expected numbers")
+        self.fails("no/such/folder", "bench", "--cells", "100", "--csv", "no/such/folder/bench.csv")
+        self.refuses("density", "bench", "--density", "0")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 /* scw_bench: what is run, and the report. */
 #include "task/bench.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,7 +213,7 @@ done:
     return st;
 }
 
-/* "1000,20000": n numbers between 2 and ten million. */
+/* "1000,20000": n whole numbers between 2 and ten million. */
 static scw_status read_sizes(double *out, int *n, const char *list, const char *option)
 {
     scw_status st = SCW_OK;
@@ -221,8 +222,10 @@ static scw_status read_sizes(double *out, int *n, const char *list, const char *
     for (*n = 0; *n < MOST_SIZES; at++) {
         char *end;
         out[*n] = strtod(at, &end);
-        if (end == at || !(out[*n] >= 2.0 && out[*n] <= 1e7) || (*end && *end != ','))
-            FAIL(SCW_EINVAL, "--%s '%s': expected numbers from 2 to 10000000, with commas between them",
+        if (end == at || !(out[*n] >= 2.0 && out[*n] <= 1e7) || floor(out[*n]) != out[*n] ||
+            (*end && *end != ','))
+            FAIL(SCW_EINVAL,
+                 "--%s '%s': expected whole numbers from 2 to 10000000, with commas between them",
                  option, list);
         (*n)++;
         at = end;

@@ -210,10 +210,10 @@ class Files(job.Job):
 
     def test_bench_refuses(self):
         self.fails("absent.h5mu", "bench", "absent.h5mu")
-        for wrong in (["--cells", "10,x"], ["--features", "1"], ["--cells", ","]):
+        for wrong in (["--cells", "10,x"], ["--features", "1"], ["--features", "99.5"], ["--cells", ","]):
             status, out, err = self.run_it("bench", *wrong)
             self.assertEqual((status, out), (2, ""))
-            self.assertRegex(err, f"{wrong[0]} '{wrong[1]}': expected numbers")
+            self.assertRegex(err, f"{wrong[0]} '{wrong[1]}': expected whole numbers")
         self.fails("no/such/folder", "bench", "--cells", "100", "--csv", "no/such/folder/bench.csv")
         self.refuses("density", "bench", "--density", "0")
 

@@ -17,7 +17,8 @@ Programs, in this order in each pair:
 
 EPOCHS of stage 1, half as many in each half of stage 2; the authors' default is 30. Wall, CPU (user and
 system) and peak resident memory are those of the whole process, from wait4, so they hold starting,
-reading and saving; the peer also says what its own stages took. Ratios are PyTorch's figure over
+reading and saving; the peer also says what its own stages took, and "work" is its wall without the start
+of Python and the import of PyTorch (for scweave it is the wall). Ratios are PyTorch's figure over
 scweave's of the same pair, then their median. Losses are those of the last epoch of stage 1 and of the
 last of all; accuracy is that on the cells held out, judged after the clock has stopped. Run it on an
 idle machine. This process stays small, for a child's peak is not less than its parent's size."""
@@ -39,7 +40,7 @@ OURS = {"compat": ["--compat"],
         "extras": ["--compat", "--calibration-folds", "3", "--subsets", "on", "--likelihood", "auto"],
         "default": []}
 PEERS = ["loader", "tensor"]
-FIGURES = ["wall_s", "cpu_s", "peak_mb"]
+FIGURES = ["wall_s", "work_s", "cpu_s", "peak_mb"]
 
 
 def measured(words):
@@ -54,7 +55,8 @@ def measured(words):
             stream.seek(0)
         if child.returncode != 0:
             sys.exit(f"{' '.join(words)}\n{err.read().decode()}")
-        figures = {"wall_s": wall, "cpu_s": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024}
+        figures = {"wall_s": wall, "work_s": wall, "cpu_s": used.ru_utime + used.ru_stime,
+                   "peak_mb": used.ru_maxrss / 1024}
         return out.read().decode(), figures
 
 
@@ -109,6 +111,7 @@ def peer(wanted, name, files, folder):
                               model, "--epochs", str(wanted.epochs), "--batch-size", str(wanted.batch_size),
                               "--threads", str(wanted.threads), "--way", name])
     said = json.loads(text)
+    figures["work_s"] -= said["seconds"]["start"]
     text, _ = measured([PYTHON, PEER, "judge", *named(files["test"]), "--label", wanted.label, "--model", model])
     return {**figures, **{k: said[k] for k in ("stage1_loss", "last_loss", "seconds", "torch")},
             "accuracy": json.loads(text)["accuracy"]}
@@ -129,13 +132,13 @@ def machine():
 
 
 def row(name, figures):
-    cells = "".join(f"{figures[f]:10.{d}f}" for f, d in zip(FIGURES, (2, 2, 0)))
+    cells = "".join(f"{figures[f]:10.{d}f}" for f, d in zip(FIGURES, (2, 2, 2, 0)))
     return (f"  {name:8}{cells}{figures['stage1_loss']:13.4f}{figures['last_loss']:12.4f}"
             f"{figures['accuracy']:10.4f}")
 
 
 def show_pair(number, pair):
-    print(f"pair {number}\n  {'':8}{'wall s':>10}{'CPU s':>10}{'peak MB':>10}{'stage 1 loss':>13}"
+    print(f"pair {number}\n  {'':8}{'wall s':>10}{'work s':>10}{'CPU s':>10}{'peak MB':>10}{'stage 1 loss':>13}"
           f"{'last loss':>12}{'accuracy':>10}")
     for name, figures in pair.items():
         print(row(name, figures))
@@ -148,7 +151,7 @@ def show_pair(number, pair):
 
 def show_ratios(found, pairs):
     print(f"\nPyTorch's figure over scweave's, median of {len(pairs)}\n"
-          f"  {'':8}{'over':10}{'wall':>8}{'CPU':>8}{'memory':>8}")
+          f"  {'':8}{'over':10}{'wall':>8}{'work':>8}{'CPU':>8}{'memory':>8}")
     for name, others in found.items():
         for other, figures in others.items():
             print(f"  {name:8}{other:10}" + "".join(f"{figures[f]:8.2f}" for f in FIGURES))

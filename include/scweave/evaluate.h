@@ -28,22 +28,23 @@ SCW_API SCW_CHECKED scw_status scw_evaluate(char **out_json, const scw_evaluate_
                                             const scw_hooks *hooks);
 
 typedef struct scw_bench_request {
-    const char *const *paths; /* reference files with an obs column cell_type */
+    const char *const *paths;     /* reference files with an obs column cell_type */
     int n_paths;
-    const char *cells, *features; /* sizes of made sets, with commas between them; NULL: a short list */
+    const char *cells, *features; /* sizes of made sets, with commas; NULL: a short list */
     double density;               /* share of their RNA that is not zero */
-    int full;                     /* longer lists, and wider sweeps: half an hour instead of two minutes */
+    int full;                     /* longer lists, wider sweeps: half an hour, not two minutes */
     int64_t batch_size;           /* of the steps; 0: 64 and 512 */
     int threads;                  /* 0: all cores */
     const char *csv_path;         /* a table of all measurements, one a row; NULL: none */
 } scw_bench_request;
 
-/* Measure this machine (products in fp32 and bf16 where it can, memory, decompression), then training
- * steps and inference of the files and of sets of the sizes asked for; where neither is named, of some
- * sets, each op, and how a step's time grows with non-zeros, features and cells. Every figure stands beside the time that its arithmetic
- * and memory traffic take at least here (docs/bench.md). JSON text: "machine", "limits", and a list of
- * measurements for each part; free with scw_free. SCW_EINVAL: a list or the density cannot be read. Sets
- * that do not fit in memory are left out with a warning and listed under "left_out". */
+/* Measure this machine (products in fp32 and bf16 where it can, memory, decompression), then
+ * training steps and inference of the files and of sets of the sizes asked for; where neither is
+ * named, of some sets, each op, and how a step's time grows with non-zeros, features and cells.
+ * Every figure stands beside the time that its arithmetic and memory traffic take at least here
+ * (docs/bench.md). JSON text: "machine", "limits", and a list of measurements for each part; free
+ * with scw_free. SCW_EINVAL: a list or the density cannot be read. Sets that do not fit in memory
+ * are left out with a warning and listed under "left_out". */
 SCW_API SCW_CHECKED scw_status scw_bench(char **out_json, const scw_bench_request *request,
                                          const scw_hooks *hooks);
 

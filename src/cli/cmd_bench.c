@@ -13,15 +13,16 @@ typedef struct options {
 static const scw_option table[] = {
     {"cells", SCW_OPTION_TEXT, offsetof(options, cells), NULL, 0, 0, NULL, "LIST", "Made sets",
      "their sizes, with commas between them; 10000 unless said"},
-    {"features", SCW_OPTION_TEXT, offsetof(options, features), NULL, 0, 0, NULL, "LIST", "Made sets",
-     "the number of their genes; 2000,20000 unless said"},
-    {"density", SCW_OPTION_REAL, offsetof(options, density), "0.05", 1e-6, 1, NULL, "SHARE", "Made sets",
-     "share of the counts that is not zero"},
+    {"features", SCW_OPTION_TEXT, offsetof(options, features), NULL, 0, 0, NULL, "LIST",
+     "Made sets", "the number of their genes; 2000,20000 unless said"},
+    {"density", SCW_OPTION_REAL, offsetof(options, density), "0.05", 1e-6, 1, NULL, "SHARE",
+     "Made sets", "share of the counts that is not zero"},
     {"full", SCW_OPTION_BOOL, offsetof(options, full), "off", 0, 0, NULL, NULL, "Made sets",
-     "1000,10000,100000 cells, 2000,20000,100000 features, and up to 1000000 cells in the sweep: half "
+     "1000,10000,100000 cells, 2000,20000,100000 features, and up to 1000000 cells in the sweep: "
+     "half "
      "an hour"},
-    {"batch-size", SCW_OPTION_INT, offsetof(options, batch_size), "0", 0, 100000, NULL, "N", "Bench",
-     "cells in a step; 0: 64, and 512"},
+    {"batch-size", SCW_OPTION_INT, offsetof(options, batch_size), "0", 0, 100000, NULL, "N",
+     "Bench", "cells in a step; 0: 64, and 512"},
     {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Bench",
      "0: all cores"},
     {"csv", SCW_OPTION_TEXT, offsetof(options, csv), NULL, 0, 0, NULL, "FILE", "Bench",
@@ -61,10 +62,14 @@ const cli_command cli_cmd_bench = {
     run,
     "measure this machine, and training and inference against it",
     "[FILE...] [options]",
-    "Measures what this machine can do: matrix products, memory, decompression. Then training steps and "
-    "inference for each reference file, and for sets of --cells and --features made in memory. Where "
-    "neither is named: for some such sets, for each op by itself, and how the time of a step grows with "
-    "non-zeros, features and cells. Beside every figure stands the time that its arithmetic and its memory traffic take at least on this machine, "
+    "Measures what this machine can do: matrix products, memory, decompression. Then training "
+    "steps and "
+    "inference for each reference file, and for sets of --cells and --features made in memory. "
+    "Where "
+    "neither is named: for some such sets, for each op by itself, and how the time of a step grows "
+    "with "
+    "non-zeros, features and cells. Beside every figure stands the time that its arithmetic and "
+    "its memory traffic take at least on this machine, "
     "and the share of that limit which is reached.\n"
     "docs/bench.md says what is counted. All of it takes about two minutes; let nothing else "
     "run.",

@@ -122,7 +122,8 @@ static scw_status csv_text(textbuf *t, const char *value)
 
     if (!strpbrk(value, ",\"\n")) return text_add(t, "%s,", value);
     TRY(text_add(t, "\""));
-    for (const char *s = value; *s; s++) TRY(text_add(t, *s == '"' ? "\"\"" : "%c", *s));
+    for (const char *s = value; *s; s++)
+        TRY(text_add(t, *s == '"' ? "\"\"" : "%c", *s));
     TRY(text_add(t, "\","));
 done:
     return st;
@@ -142,8 +143,9 @@ static scw_status write_csv(const bench *b, const char *path)
     textbuf t = {0};
     const json_t *machine = json_object_get(b->report, "machine");
 
-    TRY(text_add(&t, "date,version,processor,isa,products_by,threads,part,what,settings,cells,features,"
-                     "non_zeros,batch_size,ms,quickest_tenth_ms,gflops,gb_per_s,limit_ms,share\n"));
+    TRY(text_add(&t,
+                 "date,version,processor,isa,products_by,threads,part,what,settings,cells,features,"
+                 "non_zeros,batch_size,ms,quickest_tenth_ms,gflops,gb_per_s,limit_ms,share\n"));
     for (int64_t k = 0; k < b->n_rows; k++) {
         const bench_row *r = &b->rows[k];
         for (int d = 0; d < (int)(sizeof described / sizeof *described); d++)
@@ -152,12 +154,19 @@ static scw_status write_csv(const bench *b, const char *path)
         TRY(csv_text(&t, r->part));
         TRY(csv_text(&t, r->what));
         TRY(csv_text(&t, r->settings));
-        const double values[] = {r->cells, r->features, r->nnz, (double)r->batch_size,
-                                 1e3 * r->seconds, 1e3 * r->quickest,
-                                 1e-9 * r->cost.flops / r->seconds, 1e-9 * r->cost.bytes / r->seconds,
-                                 1e3 * r->cost.seconds, r->cost.seconds / r->seconds};
+        const double values[] = {r->cells,
+                                 r->features,
+                                 r->nnz,
+                                 (double)r->batch_size,
+                                 1e3 * r->seconds,
+                                 1e3 * r->quickest,
+                                 1e-9 * r->cost.flops / r->seconds,
+                                 1e-9 * r->cost.bytes / r->seconds,
+                                 1e3 * r->cost.seconds,
+                                 r->cost.seconds / r->seconds};
         const int n = (int)(sizeof values / sizeof *values);
-        for (int v = 0; v < n; v++) TRY(csv_number(&t, values[v], v == n - 1));
+        for (int v = 0; v < n; v++)
+            TRY(csv_number(&t, values[v], v == n - 1));
     }
     TRY(atomic_file_write(path, text_get(&t), t.length));
 done:
@@ -165,10 +174,12 @@ done:
     return st;
 }
 
-/* ---------------------------------------------------------------------------------- sets and files */
+/* ---------------------------------------------------------------------------------- sets and files
+ */
 
 /* Steps at the batch sizes asked for, then inference. */
-static scw_status bench_setting(bench *b, const reference *ref, const char *name, const char *settings)
+static scw_status bench_setting(bench *b, const reference *ref, const char *name,
+                                const char *settings)
 {
     static const int64_t batches[] = {64, 512};
     scw_status st = SCW_OK;
@@ -245,9 +256,16 @@ static scw_status bench_sets(bench *b)
     bench_set set = {0};
     bool fits;
 
-    TRY(read_sizes(sizes, &n_cells, q->cells ? q->cells : q->full ? "1000,10000,100000" : "10000", "cells"));
+    TRY(read_sizes(sizes, &n_cells,
+                   q->cells  ? q->cells
+                   : q->full ? "1000,10000,100000"
+                             : "10000",
+                   "cells"));
     TRY(read_sizes(features, &n_features,
-                   q->features ? q->features : q->full ? "2000,20000,100000" : "2000,20000", "features"));
+                   q->features ? q->features
+                   : q->full   ? "2000,20000,100000"
+                               : "2000,20000",
+                   "features"));
     for (int c = 0; c < n_cells; c++) {
         for (int f = 0; f < n_features; f++) {
             TRY(bench_set_fits(&fits, b, sizes[c], features[f], q->density));
@@ -301,9 +319,10 @@ static scw_status run_parts(bench *b)
 
     TRY(bench_machine(b));
     TRY(add_limits(b));
-    log_info(b->hooks, "this machine: %.0f GFLOP/s in fp32, %.1f GB/s from memory", 1e-9 * b->limits.fp32,
-             1e-9 * b->limits.rate[BENCH_N_SIZES - 1]);
-    for (int k = 0; k < q->n_paths; k++) TRY(bench_file(b, q->paths[k]));
+    log_info(b->hooks, "this machine: %.0f GFLOP/s in fp32, %.1f GB/s from memory",
+             1e-9 * b->limits.fp32, 1e-9 * b->limits.rate[BENCH_N_SIZES - 1]);
+    for (int k = 0; k < q->n_paths; k++)
+        TRY(bench_file(b, q->paths[k]));
     if (q->n_paths == 0 || sizes) TRY(bench_sets(b));
     if (q->n_paths > 0 || sizes) goto done;
     log_info(b->hooks, "ops");

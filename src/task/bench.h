@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The parts of scw_bench: what this machine can do, and how near ops, training steps and inference come
- * to it. docs/bench.md says what is measured and what a limit counts.
+/* The parts of scw_bench: what this machine can do, and how near ops, training steps and inference
+ * come to it. docs/bench.md says what is measured and what a limit counts.
  *
  *   bench_machine.c  the limits: products, memory, decompression
  *   bench_ops.c      each op by itself, at the shapes of models
@@ -22,10 +22,10 @@
 
 /* What this machine can do, as measured. */
 typedef struct bench_limits {
-    double fp32, bf16;             /* flops a second; bf16 0: none */
-    double bytes[BENCH_N_SIZES];   /* working sets, rising */
-    double rate[BENCH_N_SIZES];    /* bytes a second over a working set of that size, falling */
-    double inflate;                /* bytes of result a second */
+    double fp32, bf16;           /* flops a second; bf16 0: none */
+    double bytes[BENCH_N_SIZES]; /* working sets, rising */
+    double rate[BENCH_N_SIZES];  /* bytes a second over a working set of that size, falling */
+    double inflate;              /* bytes of result a second */
 } bench_limits;
 
 /* What something costs at least: sums over its parts, each the slower of arithmetic and memory. */
@@ -60,18 +60,20 @@ SCW_CHECKED scw_status bench_append(bench *b, const char *part, json_t *item);
 void bench_cost_add(bench_cost *c, const bench_limits *l, double flops, double bytes,
                     double working_set);
 
-/* Best seconds of call(self), which is repeated for about `budget` seconds after once to warm up. */
+/* Best seconds of call(self), which is repeated for about `budget` seconds after once to warm up.
+ */
 double bench_best(void (*call)(void *self), void *self, double budget);
 
 SCW_CHECKED scw_status bench_machine(bench *b);
 SCW_CHECKED scw_status bench_ops(bench *b);
 SCW_CHECKED scw_status bench_sweeps(bench *b);
 
-/* y = a + b x of least squares over relative errors, so that small values count as much as large ones;
- * *worst: the largest |y - line| / y. At least two different x; y above 0. */
+/* y = a + b x of least squares over relative errors, so that small values count as much as large
+ * ones; *worst: the largest |y - line| / y. At least two different x; y above 0. */
 void bench_line(double *a, double *b, double *worst, const double *x, const double *y, int n);
 
-/* A made reference: sparse RNA of so many features and density, a panel of proteins, ten classes. */
+/* A made reference: sparse RNA of so many features and density, a panel of proteins, ten classes.
+ */
 typedef struct bench_set {
     reference ref;
     strings genes, proteins;
@@ -79,15 +81,17 @@ typedef struct bench_set {
 
 SCW_CHECKED scw_status bench_set_make(bench_set *out, int64_t n, int64_t n_genes, double density);
 void bench_set_clear(bench_set *s);
-/* Would it fit in memory, with the copies that fitting makes? A warning, and a line in the report, when not. */
-SCW_CHECKED scw_status bench_set_fits(bool *out, bench *b, double n, double n_genes, double density);
+/* Would it fit in memory, with the copies that fitting makes? A warning, and a line in the report,
+ * when not. */
+SCW_CHECKED scw_status bench_set_fits(bool *out, bench *b, double n, double n_genes,
+                                      double density);
 
 /* A model of the reference's shapes, fitted to some of its cells. */
 typedef struct bench_model {
     const reference *ref;
     const char *name, *settings; /* settings: "default", or a preset */
     scw_model *model;
-    cells cells;   /* the whole reference, as the model takes it */
+    cells cells;                      /* the whole reference, as the model takes it */
     double nnz[MODEL_MAX_MODALITIES]; /* non-zeros of a cell */
 } bench_model;
 

@@ -32,12 +32,13 @@ double bench_best(void (*call)(void *self), void *self, double budget)
     return best;
 }
 
-/* Bytes a second over the largest measured size that is no larger: smaller sets are not slower, so the
- * time that follows is one that cannot be beaten. */
+/* Bytes a second over the largest measured size that is no larger: smaller sets are not slower, so
+ * the time that follows is one that cannot be beaten. */
 static double memory_rate(const bench_limits *l, double working_set)
 {
     int k = BENCH_N_SIZES - 1;
-    while (k > 0 && l->bytes[k] > working_set) k--;
+    while (k > 0 && l->bytes[k] > working_set)
+        k--;
     return l->rate[k];
 }
 
@@ -60,8 +61,8 @@ typedef struct product {
     real *a, *b, *c;
 } product;
 
-/* As a decoder of F genes, the joint encoder and the first layer after a projection ask for them; the
- * square is what textbooks measure. */
+/* As a decoder of F genes, the joint encoder and the first layer after a projection ask for them;
+ * the square is what textbooks measure. */
 static const product products[] = {
     {.what = "1536 square", .m = 1536, .n = 1536, .k = 1536},
     {"decoder 2,000, batch 64", false, true, 64, 2000, 100, NULL, NULL, NULL},
@@ -84,7 +85,8 @@ static void multiply(void *self)
 
 static void fill(real *x, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) x[i] = (real)(i % 7) - 3;
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (real)(i % 7) - 3;
 }
 
 static scw_status measure_product(bench *b, const product *from, bool bf16)
@@ -116,9 +118,11 @@ static scw_status measure_products(bench *b)
     scw_status st = SCW_OK;
     const bool before = kernel_get_bf16();
 
-    for (int k = 0; k < N_PRODUCTS; k++) TRY(measure_product(b, &products[k], false));
+    for (int k = 0; k < N_PRODUCTS; k++)
+        TRY(measure_product(b, &products[k], false));
     if (!kernel_use_bf16(true)) return SCW_OK;
-    for (int k = 0; k < N_PRODUCTS && st == SCW_OK; k++) st = measure_product(b, &products[k], true);
+    for (int k = 0; k < N_PRODUCTS && st == SCW_OK; k++)
+        st = measure_product(b, &products[k], true);
     (void)kernel_use_bf16(before);
 done:
     return st;
@@ -140,8 +144,8 @@ static void run_stream(void *self)
 
 static scw_status measure_memory(bench *b)
 {
-    static const char *const names[BENCH_N_SIZES] = {"64 KiB", "256 KiB", "1 MiB", "4 MiB",
-                                                     "16 MiB", "64 MiB", "256 MiB"};
+    static const char *const names[BENCH_N_SIZES] = {"64 KiB", "256 KiB", "1 MiB",  "4 MiB",
+                                                     "16 MiB", "64 MiB",  "256 MiB"};
     scw_status st = SCW_OK;
     stream s = {.n = (int64_t)32 << 20};
 
@@ -167,7 +171,8 @@ done:
     return st;
 }
 
-/* ---------------------------------------------------------------------------------- decompression */
+/* ---------------------------------------------------------------------------------- decompression
+ */
 
 typedef struct inflation {
     uint8_t *packed, *plain; /* one compressed chunk; room for N_CHUNKS plain ones */
@@ -186,7 +191,8 @@ static void inflate_all(void *self)
                               f->n_packed);
 }
 
-/* Half column numbers of sorted rows, half counts: as a chunk of a file has the one or the other. */
+/* Half column numbers of sorted rows, half counts: as a chunk of a file has the one or the other.
+ */
 static void fill_chunk(uint8_t *out)
 {
     const rng_key key = rng_make_key(1, RNG_EXAMPLE, 100);
@@ -212,7 +218,8 @@ static scw_status measure_inflation(bench *b)
     TRY(mem_new(&f.plain, N_CHUNKS * CHUNK_BYTES));
     fill_chunk(f.plain);
     f.n_packed = deflate_bytes(f.packed, (size_t)room, f.plain, (size_t)CHUNK_BYTES, COMPRESSION);
-    for (int k = 0; k < N_CHUNKS; k++) f.of[k] = inflater_new();
+    for (int k = 0; k < N_CHUNKS; k++)
+        f.of[k] = inflater_new();
     if (f.n_packed == 0 || !f.of[N_CHUNKS - 1]) FAIL(SCW_ENOMEM, "out of memory");
     for (int all = 0; all < 2; all++) {
         f.n_chunks = all ? N_CHUNKS : 1;
@@ -226,7 +233,8 @@ static scw_status measure_inflation(bench *b)
         TRY(bench_add(b, &row));
     }
 done:
-    for (int k = 0; k < N_CHUNKS; k++) inflater_free(f.of[k]);
+    for (int k = 0; k < N_CHUNKS; k++)
+        inflater_free(f.of[k]);
     mem_free(f.packed);
     mem_free(f.plain);
     return st;

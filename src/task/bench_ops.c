@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Each op of the engine by itself, forward and backward, and the optimizer's pass, at the shapes that models have.
+/* Each op of the engine by itself, forward and backward, and the optimizer's pass, at the shapes
+ * that models have.
  *
- * An op's record is made here, outside of a tape's list, so that only its own functions are timed. */
+ * An op's record is made here, outside of a tape's list, so that only its own functions are timed.
+ */
 #include "task/bench.h"
 
 #include <math.h>
@@ -28,14 +30,38 @@ typedef struct op_case {
 } op_case;
 
 static const op_case cases[] = {
-    {&spec_affine_linear, "affine_linear, first layer", {{FEATURES, HIDDEN}, {ONE, FEATURES}}, true, true},
-    {&spec_linear, "linear, decoder", {{BATCH, LATENT}, {FEATURES, LATENT}, {ONE, FEATURES}}, true, false},
+    {&spec_affine_linear,
+     "affine_linear, first layer",
+     {{FEATURES, HIDDEN}, {ONE, FEATURES}},
+     true,
+     true},
+    {&spec_linear,
+     "linear, decoder",
+     {{BATCH, LATENT}, {FEATURES, LATENT}, {ONE, FEATURES}},
+     true,
+     false},
     {&spec_linear, "linear, joint encoder", {{BATCH, HIDDENS}, {LATENT, HIDDENS}}, true, false},
-    {&spec_linear, "linear, classifier", {{BATCH, LATENT}, {CLASSES, LATENT}, {ONE, CLASSES}}, true, false},
-    {&spec_batch_norm, "batch_norm, decoder", {{BATCH, FEATURES}, {ONE, FEATURES}, {ONE, FEATURES}}, true, false},
-    {&spec_batch_norm, "batch_norm, encoder", {{BATCH, HIDDEN}, {ONE, HIDDEN}, {ONE, HIDDEN}}, true, false},
+    {&spec_linear,
+     "linear, classifier",
+     {{BATCH, LATENT}, {CLASSES, LATENT}, {ONE, CLASSES}},
+     true,
+     false},
+    {&spec_batch_norm,
+     "batch_norm, decoder",
+     {{BATCH, FEATURES}, {ONE, FEATURES}, {ONE, FEATURES}},
+     true,
+     false},
+    {&spec_batch_norm,
+     "batch_norm, encoder",
+     {{BATCH, HIDDEN}, {ONE, HIDDEN}, {ONE, HIDDEN}},
+     true,
+     false},
     {&spec_affine_squared_error, "affine_squared_error", {{BATCH, FEATURES}}, true, true},
-    {&spec_negative_binomial, "negative_binomial", {{BATCH, FEATURES}, {ONE, FEATURES}}, true, true},
+    {&spec_negative_binomial,
+     "negative_binomial",
+     {{BATCH, FEATURES}, {ONE, FEATURES}},
+     true,
+     true},
     {&spec_bernoulli, "bernoulli", {{BATCH, FEATURES}}, true, true},
     {&spec_relu, "relu", {{BATCH, HIDDEN}}, true, false},
     {&spec_exp, "exp, rates", {{BATCH, FEATURES}}, true, false},
@@ -60,12 +86,12 @@ static const op_case cases[] = {
 /* What the cases of one size share. */
 typedef struct op_room {
     int64_t batch, n_features;
-    bench_set set;      /* whose genes are the sparse matrix */
-    real *values;       /* [nnz] of it */
+    bench_set set; /* whose genes are the sparse matrix */
+    real *values;  /* [nnz] of it */
     affine_sparse x;
-    real *weights;      /* [batch] ones */
-    int32_t *labels;    /* [batch] */
-    real *mean, *var;   /* [features] running statistics */
+    real *weights;    /* [batch] ones */
+    int32_t *labels;  /* [batch] */
+    real *mean, *var; /* [features] running statistics */
     tape *tape;
 } op_room;
 
@@ -88,9 +114,13 @@ static scw_status room_init(op_room *r, int64_t batch, int64_t n_features)
     TRY(bench_set_make(&r->set, batch, n_features, DENSITY));
     const matrix *y = &r->set.ref.modality[0].counts;
     TRY(mem_new(&r->values, matrix_nnz(y)));
-    for (int64_t k = 0; k < matrix_nnz(y); k++) r->values[k] = (real)y->values[k];
-    r->x = (affine_sparse){.n_rows = batch, .n_cols = n_features, .indptr = y->indptr,
-                           .indices = y->indices, .values = r->values};
+    for (int64_t k = 0; k < matrix_nnz(y); k++)
+        r->values[k] = (real)y->values[k];
+    r->x = (affine_sparse){.n_rows = batch,
+                           .n_cols = n_features,
+                           .indptr = y->indptr,
+                           .indices = y->indices,
+                           .values = r->values};
     TRY(mem_new(&r->weights, batch));
     TRY(mem_new(&r->labels, batch));
     TRY(mem_new(&r->mean, n_features));
@@ -107,14 +137,22 @@ done:
 static int64_t length_of(const op_room *r, extent e)
 {
     switch (e) {
-    case ONE: return 1;
-    case BATCH: return r->batch;
-    case FEATURES: return r->n_features;
-    case HIDDEN: return 185;
-    case HIDDENS: return 215;
-    case LATENT: return 100;
-    case CLASSES: return N_CLASSES;
-    case NONE: break;
+    case ONE:
+        return 1;
+    case BATCH:
+        return r->batch;
+    case FEATURES:
+        return r->n_features;
+    case HIDDEN:
+        return 185;
+    case HIDDENS:
+        return 215;
+    case LATENT:
+        return 100;
+    case CLASSES:
+        return N_CLASSES;
+    case NONE:
+        break;
     }
     return 0;
 }
@@ -211,8 +249,8 @@ static double op_flops(const op_run *o)
 }
 
 /* Forward each input is read and the output written; backward the output's gradient is read, each
- * input's written, and the inputs read again where the formula has them. The entries of a sparse matrix
- * are read either way; of weights it is multiplied with, the rows that it touches. */
+ * input's written, and the inputs read again where the formula has them. The entries of a sparse
+ * matrix are read either way; of weights it is multiplied with, the rows that it touches. */
 static double op_values(const op_run *o, const op_case *c)
 {
     const op_record *r = &o->record;
@@ -220,8 +258,7 @@ static double op_values(const op_run *o, const op_case *c)
 
     for (int k = 0; k < r->n_in; k++) {
         double n = (double)r->in[k]->size;
-        if (r->op == &spec_affine_linear)
-            n *= 1.0 - pow(1.0 - DENSITY, (double)r->attr.x->n_rows);
+        if (r->op == &spec_affine_linear) n *= 1.0 - pow(1.0 - DENSITY, (double)r->attr.x->n_rows);
         values += n * (o->backward && c->values_again ? 2.0 : 1.0);
     }
     if (r->attr.x) values += 2.0 * (double)r->attr.x->indptr[r->attr.x->n_rows];
@@ -232,7 +269,8 @@ static double op_working_set(const op_run *o)
 {
     double values = (double)o->out.size;
 
-    for (int k = 0; k < o->record.n_in; k++) values += (double)o->in[k].size;
+    for (int k = 0; k < o->record.n_in; k++)
+        values += (double)o->in[k].size;
     return (o->backward ? 2.0 : 1.0) * (double)sizeof(real) * values;
 }
 
@@ -281,7 +319,9 @@ static scw_status measure_optimizer(bench *b, int64_t n_features)
     optimizer_run o = {0};
     const optimizer_options options = optimizer_defaults(OPTIMIZER_ADAM);
     const int64_t shape[2] = {n_features, 285};
-    bench_row row = {.part = "ops", .what = "adam, all weights", .settings = "update",
+    bench_row row = {.part = "ops",
+                     .what = "adam, all weights",
+                     .settings = "update",
                      .features = (double)n_features};
     int handle;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* References made in memory, of any size and density. Column numbers are spread evenly over the features, which
- * is harder on caches than real data, where some genes are in every cell; a cell has between half and
- * three halves of the mean number of them where there is room. Every number is a function of its place alone. */
+/* References made in memory, of any size and density. Column numbers are spread evenly over the
+ * features, which is harder on caches than real data, where some genes are in every cell; a cell
+ * has between half and three halves of the mean number of them where there is room. Every number is
+ * a function of its place alone. */
 #include "task/bench.h"
 
 #include <math.h>
@@ -28,16 +29,18 @@ void bench_set_clear(bench_set *s)
 
 scw_status bench_set_fits(bool *out, bench *b, double n, double n_genes, double density)
 {
-    const double needed = BYTES_A_NONZERO * n * (n_genes * density + N_PROTEINS) + 64.0 * n_genes * 185.0;
+    const double needed =
+        BYTES_A_NONZERO * n * (n_genes * density + N_PROTEINS) + 64.0 * n_genes * 185.0;
     const double free_bytes = (double)memory_available_bytes();
 
     *out = needed < 0.8 * free_bytes;
     if (*out) return SCW_OK;
-    log_warning(b->hooks, "%.0f cells of %.0f features are left out: they need %.1f GB, %.1f are free", n,
+    log_warning(b->hooks,
+                "%.0f cells of %.0f features are left out: they need %.1f GB, %.1f are free", n,
                 n_genes, 1e-9 * needed, 1e-9 * free_bytes);
     return bench_append(b, "left_out",
-                        json_pack("{s:f, s:f, s:f, s:f}", "cells", n, "features", n_genes, "needs_gb",
-                                  1e-9 * needed, "free_gb", 1e-9 * free_bytes));
+                        json_pack("{s:f, s:f, s:f, s:f}", "cells", n, "features", n_genes,
+                                  "needs_gb", 1e-9 * needed, "free_gb", 1e-9 * free_bytes));
 }
 
 /* In no order that a choice of cells could follow. */
@@ -46,7 +49,8 @@ static int32_t class_of(int64_t i)
     return (int32_t)(((uint32_t)i * 2654435769u >> 16) % N_CLASSES);
 }
 
-/* One row of k sorted columns of n_cols; 1 + a geometric number in each, three more in a class's own. */
+/* One row of k sorted columns of n_cols; 1 + a geometric number in each, three more in a class's
+ * own. */
 static void fill_row(int32_t *columns, float *values, int64_t k, int64_t n_cols, int64_t row,
                      uint32_t of)
 {
@@ -73,16 +77,18 @@ static scw_status make_counts(matrix *out, int64_t n, int64_t n_cols, double mea
 
     TRY(mem_new(&indptr, n + 1));
     for (int64_t i = 0; i < n; i++) {
-        double k = mean * (1.0 + spread * (2.0 * rng_uniform(key, (uint32_t)of, (uint64_t)i) - 1.0));
+        double k =
+            mean * (1.0 + spread * (2.0 * rng_uniform(key, (uint32_t)of, (uint64_t)i) - 1.0));
         int64_t whole = k < 1.0 ? 1 : (int64_t)fmin(k, (double)n_cols);
         indptr[i + 1] = indptr[i] + whole;
     }
     TRY(matrix_init_csr(out, n, n_cols, indptr[n]));
-    for (int64_t i = 0; i <= n; i++) out->indptr[i] = indptr[i];
+    for (int64_t i = 0; i <= n; i++)
+        out->indptr[i] = indptr[i];
     PARALLEL_FOR
     for (int64_t i = 0; i < n; i++)
-        fill_row(out->indices + indptr[i], out->values + indptr[i], indptr[i + 1] - indptr[i], n_cols, i,
-                 of);
+        fill_row(out->indices + indptr[i], out->values + indptr[i], indptr[i + 1] - indptr[i],
+                 n_cols, i, of);
 done:
     mem_free(indptr);
     return st;
@@ -101,7 +107,8 @@ static scw_status add_modality(reference *r, const char *name, modality_kind kin
     }
     *x = (reference_modality){.name = name, .kind = kind, .features = names};
     TRY(mem_new(&x->present, r->n));
-    for (int64_t i = 0; i < r->n; i++) x->present[i] = 1;
+    for (int64_t i = 0; i < r->n; i++)
+        x->present[i] = 1;
     TRY(make_counts(&x->counts, r->n, n_cols, density * (double)n_cols, of));
 done:
     return st;

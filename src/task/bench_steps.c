@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Training steps and inference of a model on a reference, measured, and what they cost at least.
  *
- * A small fit makes the model; then the whole reference is taken as its input, and the trainer runs on
- * it until enough steps have been timed. So what comes before and after training does not count, and
- * the cells of a step lie as far apart in memory as they do in a fit.
+ * A small fit makes the model; then the whole reference is taken as its input, and the trainer runs
+ * on it until enough steps have been timed. So what comes before and after training does not count,
+ * and the cells of a step lie as far apart in memory as they do in a fit.
  *
- * A step lasts from one look at the cancel hook, which the trainer takes before each, to the next. */
+ * A step lasts from one look at the cancel hook, which the trainer takes before each, to the next.
+ */
 #include "task/bench.h"
 
 #include <math.h>
@@ -20,10 +21,10 @@
 
 #define FITTED_CELLS 1000
 #define FITTED_STEPS 4
-#define WARM_UP 10        /* steps before the first that counts */
+#define WARM_UP 10 /* steps before the first that counts */
 #define MOST_STEPS 200
 #define LEAST_STEPS 30
-#define STEP_BUDGET 3.0   /* seconds, once there are enough steps */
+#define STEP_BUDGET 3.0 /* seconds, once there are enough steps */
 #define INFERENCE_CELLS 10000
 #define INFERENCE_BUDGET 0.25
 
@@ -35,8 +36,8 @@ static double touched(double n_vars, double nnz, double batch)
     return n_vars * (1.0 - pow(1.0 - fmin(1.0, nnz / n_vars), batch));
 }
 
-/* Everything that a training step works on: parameters with gradient and two moments, the batch, its
- * reconstruction and the gradient of that. */
+/* Everything that a training step works on: parameters with gradient and two moments, the batch,
+ * its reconstruction and the gradient of that. */
 static double step_working_set(const bench_model *m, double batch)
 {
     const matilda_config *c = &m->model->net.config;
@@ -48,8 +49,8 @@ static double step_working_set(const bench_model *m, double batch)
 }
 
 /* A dense layer: forward, and the gradients of its input and weights. */
-static void add_layer(bench_cost *cost, const bench_limits *l, double batch, double n_in, double n_out,
-                      double set)
+static void add_layer(bench_cost *cost, const bench_limits *l, double batch, double n_in,
+                      double n_out, double set)
 {
     const double weights = n_in * n_out;
 
@@ -70,7 +71,8 @@ static bench_cost step_cost(const bench_limits *l, const bench_model *m, double 
         const matilda_modality *x = &c->modality[k];
         const double h = (double)x->n_hidden, f = (double)x->n_vars, nnz = m->nnz[k];
         const double rows = (double)sizeof(real) * h * touched(f, nnz, batch);
-        bench_cost_add(&cost, l, 0.0, 8.0 * batch * nnz, set); /* the cells: a number and its column */
+        bench_cost_add(&cost, l, 0.0, 8.0 * batch * nnz,
+                       set); /* the cells: a number and its column */
         if (x->n_components > 0) {
             add_layer(&cost, l, batch, (double)x->n_components, h, set);
         } else {
@@ -83,7 +85,8 @@ static bench_cost step_cost(const bench_limits *l, const bench_model *m, double 
     add_layer(&cost, l, batch, hidden, joint, set);
     add_layer(&cost, l, batch, joint, 2.0 * z, set);
     add_layer(&cost, l, batch, z, (double)c->n_classes, set);
-    /* Values, gradients and two moments are read, all but the gradients written; an average, both. */
+    /* Values, gradients and two moments are read, all but the gradients written; an average, both.
+     */
     bench_cost_add(&cost, l, 0.0,
                    arrays * (double)sizeof(real) * (double)m->model->net.p.n_trainable, set);
     return cost;
@@ -124,7 +127,8 @@ static scw_status all_rows(int64_t **out, int64_t n)
     scw_status st = SCW_OK;
 
     TRY(mem_new(out, n));
-    for (int64_t i = 0; i < n; i++) (*out)[i] = i;
+    for (int64_t i = 0; i < n; i++)
+        (*out)[i] = i;
 done:
     return st;
 }
@@ -136,7 +140,8 @@ static scw_status spread_rows(int64_t **out, int64_t *n_out, int64_t n)
 
     *n_out = n < FITTED_CELLS ? n : FITTED_CELLS;
     TRY(mem_new(out, *n_out));
-    for (int64_t i = 0; i < *n_out; i++) (*out)[i] = i * n / *n_out;
+    for (int64_t i = 0; i < *n_out; i++)
+        (*out)[i] = i * n / *n_out;
 done:
     return st;
 }
@@ -179,7 +184,8 @@ done:
 /* The columns that every row of this reference and model has. */
 static bench_row row_of(const bench_model *m, const char *part)
 {
-    bench_row row = {.part = part, .what = m->name, .settings = m->settings, .cells = (double)m->ref->n};
+    bench_row row = {
+        .part = part, .what = m->name, .settings = m->settings, .cells = (double)m->ref->n};
 
     for (int k = 0; k < m->ref->n_modalities; k++) {
         row.features += (double)m->ref->modality[k].features->n;

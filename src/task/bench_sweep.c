@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Is the time of a step a line in the non-zeros of a cell and in the number of features, and the same for
- * sets of any size? One of the three is varied, the others stay; a line of least squares goes through
- * the steps of the quickest tenth, which other programs disturb least. A quadratic term would show as a residual. */
+/* Is the time of a step a line in the non-zeros of a cell and in the number of features, and the
+ * same for sets of any size? One of the three is varied, the others stay; a line of least squares
+ * goes through the steps of the quickest tenth, which other programs disturb least. A quadratic
+ * term would show as a residual. */
 #include "task/bench.h"
 
 #include <math.h>
@@ -51,7 +52,8 @@ void bench_line(double *a, double *b, double *worst, const double *x, const doub
     *b = (w * wxy - wx * wy) / (w * wxx - wx * wx);
     *a = (wy - *b * wx) / w;
     *worst = 0.0;
-    for (int k = 0; k < n; k++) *worst = fmax(*worst, fabs(y[k] - *a - *b * x[k]) / y[k]);
+    for (int k = 0; k < n; k++)
+        *worst = fmax(*worst, fabs(y[k] - *a - *b * x[k]) / y[k]);
 }
 
 /* Largest distance from the mean, as a share of it. */
@@ -59,8 +61,10 @@ static double unevenness(const double *y, int n)
 {
     double mean = 0.0, worst = 0.0;
 
-    for (int k = 0; k < n; k++) mean += y[k] / n;
-    for (int k = 0; k < n; k++) worst = fmax(worst, fabs(y[k] / mean - 1.0));
+    for (int k = 0; k < n; k++)
+        mean += y[k] / n;
+    for (int k = 0; k < n; k++)
+        worst = fmax(worst, fabs(y[k] / mean - 1.0));
     return worst;
 }
 
@@ -111,7 +115,8 @@ scw_status bench_sweeps(bench *b)
 {
     scw_status st = SCW_OK;
 
-    for (int k = 0; k < (int)(sizeof sweeps / sizeof *sweeps); k++) TRY(run_sweep(b, &sweeps[k], k));
+    for (int k = 0; k < (int)(sizeof sweeps / sizeof *sweeps); k++)
+        TRY(run_sweep(b, &sweeps[k], k));
 done:
     return st;
 }

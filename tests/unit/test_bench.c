@@ -33,7 +33,8 @@ static void set_is_as_asked(void **state)
         assert_in_range(s.ref.labels[i], 0, 9);
         classes[s.ref.labels[i]]++;
     }
-    for (int c = 0; c < 10; c++) assert_true(classes[c] > N / 20);
+    for (int c = 0; c < 10; c++)
+        assert_true(classes[c] > N / 20);
     bench_set_clear(&s);
 }
 

@@ -15,6 +15,7 @@
 
 #include <jansson.h>
 
+#include "models/matilda_model.h"
 #include "scweave/evaluate.h"
 #include "train/reference.h"
 
@@ -90,7 +91,7 @@ SCW_CHECKED scw_status bench_set_fits(bool *out, bench *b, double n, double n_ge
 typedef struct bench_model {
     const reference *ref;
     const char *name, *settings; /* settings: "default", or a preset */
-    scw_model *model;
+    matilda_model *model;
     cells cells;                      /* the whole reference, as the model takes it */
     double nnz[MODEL_MAX_MODALITIES]; /* non-zeros of a cell */
 } bench_model;

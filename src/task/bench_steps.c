@@ -118,7 +118,7 @@ static bench_cost inference_cost(const bench_limits *l, const bench_model *m, do
 void bench_model_clear(bench_model *m)
 {
     cells_clear(&m->cells);
-    scw_model_free(m->model);
+    matilda_free(m->model);
     *m = (bench_model){0};
 }
 
@@ -312,9 +312,9 @@ static void run_prepare(void *self)
 static void run_infer(void *self)
 {
     query *q = self;
-    const scw_model *m = q->m->model;
+    const matilda_model *m = q->m->model;
 
-    scw_status st = model_infer(m, &m->net.p, q->inputs, q->rows, q->n, q->logits, q->latent);
+    scw_status st = matilda_infer(m, &m->net.p, q->inputs, q->rows, q->n, q->logits, q->latent);
     if (q->st == SCW_OK) q->st = st;
 }
 

@@ -54,6 +54,7 @@ static json_t *row_as_json(const bench_row *r)
         failed |= json_object_set_new(o, "batch_size", json_integer((json_int_t)r->batch_size));
     failed |= set_number(o, "ms", 1e3 * r->seconds);
     if (r->quickest > 0.0) failed |= set_number(o, "quickest_tenth_ms", 1e3 * r->quickest);
+    if (r->cpu > 0.0) failed |= set_number(o, "cpu_ms", 1e3 * r->cpu);
     if (r->of_cells) failed |= set_number(o, "cells_per_s", r->cells / r->seconds);
     if (r->cost.flops > 0.0 || r->cost.seconds > 0.0)
         failed |= set_number(o, "gflops", 1e-9 * r->cost.flops / r->seconds);
@@ -145,7 +146,8 @@ static scw_status write_csv(const bench *b, const char *path)
 
     TRY(text_add(&t,
                  "date,version,processor,isa,products_by,threads,part,what,settings,cells,features,"
-                 "non_zeros,batch_size,ms,quickest_tenth_ms,gflops,gb_per_s,limit_ms,share\n"));
+                 "non_zeros,batch_size,ms,quickest_tenth_ms,cpu_ms,gflops,gb_per_s,limit_ms,"
+                 "share\n"));
     for (int64_t k = 0; k < b->n_rows; k++) {
         const bench_row *r = &b->rows[k];
         for (int d = 0; d < (int)(sizeof described / sizeof *described); d++)
@@ -160,6 +162,7 @@ static scw_status write_csv(const bench *b, const char *path)
                                  (double)r->batch_size,
                                  1e3 * r->seconds,
                                  1e3 * r->quickest,
+                                 1e3 * r->cpu,
                                  1e-9 * r->cost.flops / r->seconds,
                                  1e-9 * r->cost.bytes / r->seconds,
                                  1e3 * r->cost.seconds,

@@ -40,6 +40,7 @@ typedef struct bench_row {
     double cells, features, nnz; /* nnz: non-zeros of a cell; 0: does not apply, as below */
     int64_t batch_size;
     double seconds, quickest; /* median; the quickest tenth, or 0 */
+    double cpu;               /* mean seconds of all processors, or 0 */
     bench_cost cost;          /* seconds 0: what is measured is a limit itself */
     bool of_cells;            /* cells a second are what counts */
 } bench_row;

@@ -200,6 +200,7 @@ typedef struct stopwatch {
     const scw_hooks *outer;
     double look[MOST_STEPS + WARM_UP + 1];
     int64_t n;
+    double cpu[2]; /* at the first look that counts, at the latest */
 } stopwatch;
 
 /* Asks the trainer to stop when it has seen enough. */
@@ -209,6 +210,7 @@ static int on_look(void *user)
     const double now = clock_wall();
 
     if (w->outer && w->outer->cancelled && w->outer->cancelled(w->outer->user)) return 1;
+    w->cpu[w->n > WARM_UP] = clock_cpu();
     w->look[w->n++] = now;
     return w->n > WARM_UP + MOST_STEPS ||
            (w->n > WARM_UP + LEAST_STEPS && now - w->look[WARM_UP] > STEP_BUDGET);
@@ -229,6 +231,7 @@ static void read_stopwatch(bench_row *row, stopwatch *w, int64_t per_epoch)
     for (int64_t k = WARM_UP; k + 1 < w->n; k++)
         if (per_epoch == 1 || k % per_epoch != per_epoch - 1) t[n++] = t[k + 1] - t[k];
     qsort(t, (size_t)n, sizeof *t, by_size);
+    row->cpu = (w->cpu[1] - w->cpu[0]) / (double)(w->n - 1 - WARM_UP);
     row->seconds = t[n / 2];
     row->quickest = t[n / 10];
 }

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which cell of one set is which cell of another, where both have places in one space (docs/match.md). */
+#ifndef SCWEAVE_MATCH_H
+#define SCWEAVE_MATCH_H
+
+#include <stdint.h>
+
+#include "dataset.h"
+#include "neighbors.h"
+#include "options.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum scw_match_engine {
+    SCW_MATCH_SHARED = 0, /* shared nearest neighbours, as in the NeurIPS 2021 competition */
+    SCW_MATCH_TRANSPORT,  /* entropic optimal transport */
+    SCW_MATCH_ASSIGNMENT, /* one to one, of the least total cost */
+    SCW_MATCH_MUTUAL      /* mutual nearest neighbours */
+} scw_match_engine;
+
+typedef struct scw_match_options {
+    int engine;          /* scw_match_engine */
+    int metric;          /* scw_distance: cosine unless said */
+    int64_t neighbors;   /* shared, mutual: k */
+    double entropy;      /* transport: weight of the entropy, of costs scaled to [0, 1] */
+    int64_t iterations;  /* transport: the most there are */
+    double tolerance;    /* transport: error of the rows' sums, all together, at which it ends */
+    int64_t keep;        /* transport: entries kept of a row, the largest */
+} scw_match_options;
+
+SCW_API const scw_option *scw_match_option_table(void);
+
+/* One side: cells with an embedding. */
+typedef struct scw_match_side {
+    const scw_dataset *data; /* read from files */
+    const char *use;         /* array of obsm: KEY, or MODALITY:KEY */
+} scw_match_side;
+
+typedef struct scw_match_request {
+    scw_match_side a, b;   /* both may be the same data set */
+    const char *batch_key; /* obs column of both: only cells of one batch are matched; NULL: all are */
+    int threads;           /* 0: all cores */
+    const char *command;   /* recorded in the output; may be NULL */
+} scw_match_request;
+
+typedef struct scw_match scw_match;
+
+/* Match the cells of a with those of b. Cells without an embedding, or whose batch the other side
+ * lacks, get no match. The same bits for any number of threads. options NULL: the defaults.
+ * Errors: SCW_EINVAL, SCW_ENOTFOUND (array, column), SCW_EDATA (arrays of different width, no cell),
+ * SCW_ENOMEM (assignment: 4 bytes a pair of cells of a batch), SCW_ECANCELLED. Cost: with n_a, n_b cells
+ * of a batch and d numbers, O(n_a n_b d) (transport: in each iteration), memory O(n_a + n_b); assignment
+ * O(n^3) at worst. */
+SCW_API SCW_CHECKED scw_status scw_match_cells(scw_match **out, const scw_match_request *request,
+                                               const scw_match_options *options,
+                                               const scw_hooks *hooks);
+SCW_API void scw_match_free(scw_match *match);
+
+SCW_API int64_t scw_match_n_pairs(const scw_match *match);
+
+/* A new .h5ad, written atomically: a row (obs) for each cell of a, a column (var) for each of b, X the
+ * sparse weights; a row with matches sums to 1 (transport: to at most 1). uns['scweave'] has the
+ * settings. */
+SCW_API SCW_CHECKED scw_status scw_match_write(const scw_match *match, const char *path,
+                                               const scw_hooks *hooks);
+
+/* The same as a table, a line for each entry, in the order of a's cells and from large to small
+ * weight: a, b (names), weight, distance, and batch where batches are told apart. Separated by commas
+ * when the path ends in .csv, by tabs otherwise. Written atomically. */
+SCW_API SCW_CHECKED scw_status scw_match_write_pairs(const scw_match *match, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -58,7 +58,10 @@ SCW_API SCW_CHECKED scw_status scw_match_cells(scw_match **out, const scw_match_
                                                const scw_hooks *hooks);
 SCW_API void scw_match_free(scw_match *match);
 
-SCW_API int64_t scw_match_n_pairs(const scw_match *match);
+/* JSON: {"n_a", "n_b", "n_matched_a", "n_matched_b": cells with an entry, "n_entries"} and, where cells of
+ * both sides have the same names, how often those are found: "by_name": {"n_pairs", "match_probability",
+ * "top1", "auroc", "aupr"} (docs/evaluate.md). Free with scw_free. */
+SCW_API SCW_CHECKED scw_status scw_match_describe(char **out_json, const scw_match *match);
 
 /* A new .h5ad, written atomically: a row (obs) for each cell of a, a column (var) for each of b, X the
  * sparse weights; a row with matches sums to 1 (transport: to at most 1). uns['scweave'] has the
@@ -67,7 +70,7 @@ SCW_API SCW_CHECKED scw_status scw_match_write(const scw_match *match, const cha
                                                const scw_hooks *hooks);
 
 /* The same as a table, a line for each entry, in the order of a's cells and from large to small
- * weight: a, b (names), weight, distance, and batch where batches are told apart. Separated by commas
+ * weight: cell_a, cell_b, weight, distance, and batch where batches are told apart. Separated by commas
  * when the path ends in .csv, by tabs otherwise. Written atomically. */
 SCW_API SCW_CHECKED scw_status scw_match_write_pairs(const scw_match *match, const char *path);
 

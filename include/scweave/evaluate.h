@@ -25,6 +25,7 @@ typedef struct scw_evaluate_request {
     const char *before_key;     /* obsm array before integration; NULL: not compared */
     const char *partner_key;    /* obsm array of the other side of pairs; NULL: no figures of pairs */
     const char *partner_path;   /* file that holds it, cells of the same name are partners; NULL: path */
+    const char *splits, *fold;  /* table with the columns cell and fold: only cells of this fold are judged */
     int cosine;                 /* 1: pairs are judged by the angle between rows */
 } scw_evaluate_request;
 

@@ -74,6 +74,36 @@ SCW_API SCW_CHECKED scw_status scw_match_write(const scw_match *match, const cha
  * when the path ends in .csv, by tabs otherwise. Written atomically. */
 SCW_API SCW_CHECKED scw_status scw_match_write_pairs(const scw_match *match, const char *path);
 
+/* ----------------------------------------------------- one space, without a network */
+
+typedef struct scw_cca_options {
+    int64_t components;
+    double ridge; /* share of the mean variance added to each, of either side */
+} scw_cca_options;
+
+SCW_API const scw_option *scw_cca_option_table(void);
+
+typedef struct scw_cca_request {
+    const char *first, *second; /* names of the modalities; NULL, both: the two there are */
+    const char *key;            /* name of the result; NULL: "X_cca" */
+    const char *splits;         /* table with the columns cell and fold; NULL: all cells are learned from */
+    const char *fold;           /* cells of this fold, and those the table lacks, are not learned from */
+    int threads;
+    const char *command;        /* recorded beside the result; may be NULL */
+} scw_cca_request;
+
+/* Canonical correlation of two modalities, learned from the cells that have both: the baseline of every
+ * model that puts modalities into one space. Read are 50 components of log counts per 10,000 (RNA) or of
+ * TF-IDF (chromatin), and log ratios (protein), fitted on the same cells. Adds obsm[key] to both
+ * modalities, for all their cells, and uns['cca'] with the settings and the correlations; for a key X_NAME,
+ * uns['NAME'].
+ * Errors: SCW_EINVAL, SCW_ENOTFOUND (modality, fold), SCW_EDATA (no counts, fewer than two cells with
+ * both). Cost: that of the components. The same bits for any number of threads. */
+SCW_API SCW_CHECKED scw_status scw_dataset_cca(scw_results **out, const scw_dataset *dataset,
+                                               const scw_cca_request *request,
+                                               const scw_cca_options *options,
+                                               const scw_hooks *hooks);
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,7 +6,8 @@
 #include "print.h"
 
 typedef struct options {
-    char *label, *prediction, *embedding, *batch_key, *before, *partner, *partner_file;
+    char *label, *prediction, *embedding, *batch_key, *before, *partner, *partner_file, *splits,
+        *fold;
     int64_t seed, threads;
     int integration, metric, json;
 } options;
@@ -30,6 +31,10 @@ static const scw_option table[] = {
      "obsm array of the same cells by another modality: FOSCTTM, matching, label transfer"},
     {"partner-file", SCW_OPTION_TEXT, offsetof(options, partner_file), NULL, 0, 0, NULL, "FILE",
      "Evaluation", "where that array is, cells of the same name being the same; FILE unless said"},
+    {"splits", SCW_OPTION_TEXT, offsetof(options, splits), NULL, 0, 0, NULL, "FILE", "Evaluation",
+     "table with the columns cell and fold"},
+    {"fold", SCW_OPTION_TEXT, offsetof(options, fold), NULL, 0, 0, NULL, "NAME", "Evaluation",
+     "judge the cells of this fold only"},
     {"metric", SCW_OPTION_CHOICE, offsetof(options, metric), "euclidean", 0, 0, "euclidean|cosine",
      NULL, "Evaluation", "distance between the partners"},
     {"seed", SCW_OPTION_INT, offsetof(options, seed), "1", 0, 9e15, NULL, "N", "Evaluation",
@@ -157,11 +162,13 @@ static int run(cli_run *r)
         return cli_misuse(r, "--embedding is missing: the obsm array that is judged");
     if (o->before && !o->batch_key)
         return cli_misuse(r, "--before needs --batch-key: the obs column with the batches");
+    if (!o->splits != !o->fold) return cli_misuse(r, "--splits and --fold go together");
     if (o->partner_file && !o->partner)
         return cli_misuse(r, "--partner-file needs --partner: the obsm array in it");
     const scw_evaluate_request request = {r->arguments[0], o->label, o->prediction, o->embedding,
                                           (uint64_t)o->seed, (int)o->threads, o->integration,
                                           o->batch_key, o->before, o->partner, o->partner_file,
+                                          o->splits, o->fold,
                                           o->metric == SCW_DISTANCE_COSINE};
     int result = cli_finish(r, scw_evaluate(&text, &request, r->hooks));
     if (result == CLI_OK && o->json) (void)puts(text);

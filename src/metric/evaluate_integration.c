@@ -168,17 +168,22 @@ static scw_status put_match(json_t *part, const evaluate_input *in, const float 
                         .n_batches = in->n_batches};
     scw_match_options o;
     matrix p = {0};
+    uint8_t *has_x = NULL, *has_y = NULL;
     pairing_match m;
 
     TRY(scw_options_init(scw_match_option_table(), &o));
     o.metric = SCW_DISTANCE_EUCLIDEAN; /* rows have length one where the cosine was asked for */
     TRY(match_rows(&p, &both, &o, hooks));
-    TRY(pairing_measure_match(&m, &p, other->partner));
+    TRY(pairing_finite(&has_x, x, in->n, in->d));
+    TRY(pairing_finite(&has_y, y, other->n, in->d));
+    TRY(pairing_measure_match(&m, &p, other->partner, (pairing_cells){has_x, has_y}));
     TRY(evaluate_put_real(part, "match_probability", m.probability));
     TRY(evaluate_put_real(part, "match_auroc", m.auroc));
     TRY(evaluate_put_real(part, "match_aupr", m.aupr));
 done:
     matrix_clear(&p);
+    mem_free(has_x);
+    mem_free(has_y);
     return st;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "metric/pairing.h"
 
+#include <math.h>
+
 #include "base/alloc.h"
 #include "embed/neighbors.h"
 #include "metric/roc.h"
@@ -81,7 +83,29 @@ done:
     return st;
 }
 
-scw_status pairing_measure_match(pairing_match *out, const matrix *p, const int64_t *partner)
+scw_status pairing_finite(uint8_t **out, const float *rows, int64_t n, int64_t d)
+{
+    scw_status st = SCW_OK;
+
+    TRY(mem_new(out, n));
+    for (int64_t i = 0; i < n; i++) {
+        (*out)[i] = 1;
+        for (int64_t j = 0; j < d; j++) (*out)[i] &= isfinite(rows[i * d + j]) != 0;
+    }
+done:
+    return st;
+}
+
+static int64_t count(const uint8_t *in, int64_t n)
+{
+    int64_t sum = 0;
+
+    for (int64_t i = 0; in && i < n; i++) sum += in[i];
+    return in ? sum : n;
+}
+
+scw_status pairing_measure_match(pairing_match *out, const matrix *p, const int64_t *partner,
+                                 pairing_cells cells)
 {
     scw_status st = SCW_OK;
     roc_item *items = NULL;
@@ -103,7 +127,7 @@ scw_status pairing_measure_match(pairing_match *out, const matrix *p, const int6
             if (hit) own = v;
             if (v > best) best = v, at_best = p->indices[e];
         }
-        if (partner[i] < 0) continue;
+        if (partner[i] < 0 || (cells.x && !cells.x[i]) || (cells.y && !cells.y[partner[i]])) continue;
         out->n_pairs++;
         if (sum > 0.0) out->probability += own / sum;
         out->top1 += at_best == partner[i];
@@ -113,7 +137,8 @@ scw_status pairing_measure_match(pairing_match *out, const matrix *p, const int6
     out->top1 /= (double)out->n_pairs;
     int64_t zero_positive = out->n_pairs - n_found;
     roc_measure(&curve, items, out->n_entries, zero_positive,
-                p->n_rows * p->n_cols - out->n_entries - zero_positive);
+                count(cells.x, p->n_rows) * count(cells.y, p->n_cols) - out->n_entries -
+                    zero_positive);
     out->auroc = curve.auroc;
     out->aupr = curve.average;
 done:

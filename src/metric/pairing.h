@@ -43,13 +43,22 @@ typedef struct pairing {
 SCW_CHECKED scw_status pairing_measure(pairing *out, const pairing_input *input);
 
 typedef struct pairing_match {
-    int64_t n_pairs;      /* rows with a partner */
+    int64_t n_pairs;      /* rows with a partner, both taking part */
     int64_t n_entries;
     double probability, top1, auroc, aupr;
 } pairing_match;
 
-/* p: CSR [n_x, n_y]. SCW_EDATA: no row has a partner. Cost O(nnz log nnz). */
+/* Which cells take part: those that could be matched. NULL: all. */
+typedef struct pairing_cells {
+    const uint8_t *x, *y; /* [n_x], [n_y] */
+} pairing_cells;
+
+/* p: CSR [n_x, n_y], without entries of cells that take no part. SCW_EDATA: no row has a partner. Cost
+ * O(nnz log nnz). */
 SCW_CHECKED scw_status pairing_measure_match(pairing_match *out, const matrix *p,
-                                             const int64_t *partner);
+                                             const int64_t *partner, pairing_cells cells);
+
+/* *out [n]: 1 where the row is finite. */
+SCW_CHECKED scw_status pairing_finite(uint8_t **out, const float *rows, int64_t n, int64_t d);
 
 #endif

@@ -2,6 +2,7 @@
 /* scw_evaluate: labels, predictions and embeddings of one file, or of two for pairs, handed to metric/evaluate. */
 #include "scweave/evaluate.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -12,6 +13,7 @@
 #include "task/embedding.h"
 #include "task/obs.h"
 #include "task/pairs.h"
+#include "task/splits.h"
 
 /* What the file and, for pairs, the other one give. */
 typedef struct subject {
@@ -59,6 +61,8 @@ static scw_status check_request(const scw_evaluate_request *r)
     if (r->partner_key && !r->partner_path && strcmp(r->partner_key, r->embedding_key) == 0)
         return status_fail(SCW_EINVAL, "'%s' was named for both sides of the pairs",
                            r->partner_key);
+    if (!r->splits != !r->fold)
+        return status_fail(SCW_EINVAL, "a table of folds and the fold to judge go together");
     if (r->partner_path && !r->partner_key)
         return status_fail(SCW_EINVAL, "a second file needs the name of its embedding");
     return SCW_OK;
@@ -97,6 +101,28 @@ done:
     return st;
 }
 
+/* Forget labels and embeddings of cells that are not of the fold. */
+static scw_status keep_fold(const scw_evaluate_request *r, const scw_dataset *data, int32_t *truth,
+                            float *x, int64_t d)
+{
+    scw_status st = SCW_OK;
+    splits folds = {0};
+    int32_t wanted = -1;
+
+    TRY(splits_read(&folds, r->splits, data));
+    for (int64_t k = 0; k < folds.names.n; k++)
+        if (strcmp(folds.names.at[k], r->fold) == 0) wanted = (int32_t)k;
+    if (wanted < 0) FAIL(SCW_ENOTFOUND, "%s: there is no fold '%s'", r->splits, r->fold);
+    for (int64_t i = 0; i < data->n_obs; i++) {
+        if (folds.fold[i] == wanted) continue;
+        truth[i] = -1;
+        for (int64_t e = i * d; x && e < (i + 1) * d; e++) x[e] = NAN;
+    }
+done:
+    splits_clear(&folds);
+    return st;
+}
+
 scw_status scw_evaluate(char **out_json, const scw_evaluate_request *request,
                         const scw_hooks *hooks)
 {
@@ -115,6 +141,10 @@ scw_status scw_evaluate(char **out_json, const scw_evaluate_request *request,
     if (r->prediction_key) {
         TRY(obs_classes(&s.predicted, &s.predicted_names, s.data, r->path, r->prediction_key));
         TRY(obs_join_codes(s.predicted, &s.classes, s.data->n_obs, &s.predicted_names));
+    }
+    if (r->splits) {
+        TRY(keep_fold(r, s.data, s.truth, s.embedding, s.d));
+        if (r->partner_key) TRY(keep_fold(r, s.sides.b, s.other_truth, s.sides.y, s.d));
     }
     if (r->before_key) TRY(embedding_read(&s.before, &s.d_before, s.data, r->before_key));
     TRY(log_check_cancel(hooks));

@@ -25,6 +25,7 @@ struct scw_match {
     strings batches;
     int64_t *partner;  /* [cells of a] */
     int64_t n_partners;
+    uint8_t *has_a, *has_b; /* which cells have an embedding */
     char *record;      /* JSON */
 };
 
@@ -38,6 +39,8 @@ void scw_match_free(scw_match *m)
     mem_free(m->batch);
     strings_clear(&m->batches);
     mem_free(m->partner);
+    mem_free(m->has_a);
+    mem_free(m->has_b);
     mem_free(m->record);
     mem_free(m);
 }
@@ -82,7 +85,6 @@ static scw_status take_sides(scw_match *m, pair_sides *p)
     m->batch = p->batch_x;
     m->batches = p->batches;
     m->partner = p->partner;
-    m->n_partners = p->n_partners;
     p->batch_x = NULL;
     p->batches = (strings){0};
     p->partner = NULL;
@@ -118,6 +120,13 @@ scw_status scw_match_cells(scw_match **out, const scw_match_request *request,
     TRY(match_rows(&m->weights, &in, &o, hooks));
     TRY(mem_new(&m->distance, matrix_nnz(&m->weights)));
     match_distances(m->distance, &m->weights, &in, o.metric);
+    TRY(pairing_finite(&m->has_a, sides.x, in.n_x, in.d));
+    TRY(pairing_finite(&m->has_b, sides.y, in.n_y, in.d));
+    m->n_partners = 0;
+    for (int64_t i = 0; i < in.n_x; i++) {
+        int64_t j = sides.partner[i];
+        m->n_partners += j >= 0 && m->has_a[i] && m->has_b[j];
+    }
     TRY(make_record(&m->record, request, &o));
     TRY(take_sides(m, &sides));
     *out = m;
@@ -164,7 +173,7 @@ scw_status scw_match_describe(char **out_json, const scw_match *m)
                      (json_int_t)w->n_cols, "n_matched_a", (json_int_t)n_rows, "n_matched_b",
                      (json_int_t)count_columns(w, seen), "n_entries", (json_int_t)matrix_nnz(w));
     if (m->n_partners > 0) {
-        TRY(pairing_measure_match(&f, w, m->partner));
+        TRY(pairing_measure_match(&f, w, m->partner, (pairing_cells){m->has_a, m->has_b}));
         if (json_object_set_new(root, "by_name",
                                 json_pack("{s:I, s:f, s:f, s:o, s:o}", "n_pairs",
                                           (json_int_t)f.n_pairs, "match_probability",

@@ -42,10 +42,8 @@ static scw_status find_partners(pair_sides *p)
 
     TRY(mem_new(&p->partner, p->a->n_obs));
     TRY(name_index_build(&index, (const char *const *)p->b->obs.index.at, p->b->n_obs, NULL));
-    for (int64_t i = 0; i < p->a->n_obs; i++) {
+    for (int64_t i = 0; i < p->a->n_obs; i++)
         p->partner[i] = name_index_find(&index, p->a->obs.index.at[i]);
-        p->n_partners += p->partner[i] >= 0;
-    }
 done:
     name_index_clear(&index);
     return st;

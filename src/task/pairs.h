@@ -12,7 +12,6 @@ typedef struct pair_sides {
     int32_t *batch_x, *batch_y; /* codes in `batches`, -1: none; NULL without a key */
     strings batches;
     int64_t *partner; /* [a->n_obs] row of b with the same name, -1: none */
-    int64_t n_partners;
 } pair_sides;
 
 /* batch_key NULL: batches are not told apart. SCW_EDATA: the arrays differ in width. */

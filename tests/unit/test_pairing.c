@@ -118,15 +118,22 @@ static void match_known_vector(void **state)
     pairing_match m;
     (void)state;
 
-    assert_int_equal(pairing_measure_match(&m, &p, partner), SCW_OK);
+    assert_int_equal(pairing_measure_match(&m, &p, partner, (pairing_cells){0}), SCW_OK);
     NEAR(m.probability, 0.25);
     NEAR(m.top1, 1.0 / 3.0);
     NEAR(m.auroc, 7.0 / 18.0);
+    const uint8_t all[] = {1, 1, 1}, some[] = {1, 0, 1};
+    p.indices[1] = p.indices[3] = 2; /* columns 0 and 2 alone: row 1 has no partner to find */
+    assert_int_equal(pairing_measure_match(&m, &p, partner, (pairing_cells){all, some}), SCW_OK);
+    assert_int_equal(m.n_pairs, 2);
+    NEAR(m.probability, 0.5 * (0.75 + 1.0));
+    NEAR(m.auroc, (3.0 + 4.0) / 8.0);
+    p.indices[1] = p.indices[3] = 1;
     p.values = mixed; /* rows (3, -1, 0), (0, 0, 0), (0, 2, 0): a negative and an empty row */
-    assert_int_equal(pairing_measure_match(&m, &p, partner), SCW_OK);
+    assert_int_equal(pairing_measure_match(&m, &p, partner, (pairing_cells){0}), SCW_OK);
     NEAR(m.probability, 1.0 / 3.0);
     partner[0] = partner[1] = partner[2] = -1;
-    assert_int_equal(pairing_measure_match(&m, &p, partner), SCW_EDATA);
+    assert_int_equal(pairing_measure_match(&m, &p, partner, (pairing_cells){0}), SCW_EDATA);
 }
 
 static void curves(void **state)

@@ -35,7 +35,8 @@ SCW_API const scw_option *scw_match_option_table(void);
 /* One side: cells with an embedding. */
 typedef struct scw_match_side {
     const scw_dataset *data; /* read from files */
-    const char *use;         /* array of obsm: KEY, or MODALITY:KEY */
+    const char *use;         /* array of obsm: KEY, or MODALITY:KEY; with `features` the name of the
+                              * modality, NULL: the only one */
 } scw_match_side;
 
 typedef struct scw_match_request {
@@ -43,6 +44,10 @@ typedef struct scw_match_request {
     const char *batch_key; /* obs column of both: only cells of one batch are matched; NULL: all are */
     int threads;           /* 0: all cores */
     const char *command;   /* recorded in the output; may be NULL */
+    int features;          /* 1: match by the features that the two modalities share: normalised counts,
+                            * each feature to mean 0 and variance 1 on either side */
+    const char *map;       /* with `features`: table of two columns, features of a and of b that are one
+                            * and the same; NULL: those of the same name */
 } scw_match_request;
 
 typedef struct scw_match scw_match;

@@ -181,7 +181,7 @@ const cli_command cli_cmd_evaluate = {
     "evaluate",
     run,
     "compare predicted labels and an embedding with the true labels",
-    "FILE --label KEY [--prediction KEY] [--embedding KEY [--batch-key KEY] [--partner KEY]] [options]",
+    "FILE --label KEY [--prediction KEY] [--embedding KEY] [options]",
     "Prints accuracy, macro-F1 and each class's precision, recall and size for predicted labels, and "
     "how well k-means clusters of an embedding agree with the labels. With --batch-key how well batches "
     "are mixed and types kept apart (the figures of scIB, BRAS, CiLISI), with --partner whether two "
@@ -189,8 +189,8 @@ const cli_command cli_cmd_evaluate = {
     "docs/evaluate.md defines every figure.",
     "scweave evaluate annotated.h5mu --label cell_type --prediction matilda_label "
     "--embedding X_matilda\n"
-    "scweave evaluate cite.h5mu --label cell_type --embedding rna:X_cca --partner adt:X_cca\n"
-    "scweave evaluate atlas.h5ad --label cell_type --embedding X_matilda --batch-key donor --before X_pca",
+    "scweave evaluate c.h5mu --label cell_type --embedding rna:X_cca --partner adt:X_cca\n"
+    "scweave evaluate a.h5ad --label cell_type --embedding X_matilda --batch-key donor",
     table,
     sizeof(options),
     0,

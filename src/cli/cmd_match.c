@@ -4,16 +4,21 @@
 #include "print.h"
 
 typedef struct options {
-    char *use, *with, *batch_key, *output, *pairs;
+    char *use, *with, *map, *batch_key, *output, *pairs;
     int64_t threads;
-    int json;
+    int features, json;
 } options;
 
 static const scw_option table[] = {
     {"use", SCW_OPTION_TEXT, offsetof(options, use), NULL, 0, 0, NULL, "KEY", "Task",
-     "array of obsm of A, such as X_clue; MODALITY:KEY for one of a modality"},
+     "array of obsm of A, such as X_cca; MODALITY:KEY for one of a modality"},
     {"with", SCW_OPTION_TEXT, offsetof(options, with), NULL, 0, 0, NULL, "KEY", "Task",
      "the same of B, or of a single file; that of --use unless said"},
+    {"features", SCW_OPTION_BOOL, offsetof(options, features), "off", 0, 0, NULL, NULL, "Task",
+     "match by the features that two modalities share, which --use and --with then name; without a "
+     "model, so as a baseline"},
+    {"map", SCW_OPTION_TEXT, offsetof(options, map), NULL, 0, 0, NULL, "FILE", "Task",
+     "table of two columns: features of A and of B that are the same; those of one name unless said"},
     {"batch-key", SCW_OPTION_TEXT, offsetof(options, batch_key), NULL, 0, 0, NULL, "KEY", "Task",
      "obs column of both: only cells of one batch are matched"},
     {"output", SCW_OPTION_TEXT, offsetof(options, output), NULL, 0, 0, NULL, "FILE", "Task",
@@ -34,10 +39,10 @@ static int check(const cli_run *r)
 
     if (r->n_arguments < 1 || r->n_arguments > 2)
         return cli_misuse(r, "name two files, or one with two arrays of obsm");
-    if (!o->use) return cli_misuse(r, "--use is missing: the array of obsm to match by, as X_clue");
+    if (o->map && !o->features) return cli_misuse(r, "--map needs --features");
+    if (!o->use && !o->features) return cli_misuse(r, "--use is missing: the array of obsm to match by, as X_cca");
     if (r->n_arguments == 1 && !o->with)
-        return cli_misuse(r, "--with is missing: the array of the same file to match %s with",
-                          o->use);
+        return cli_misuse(r, "--with is missing: what of the same file is matched with --use");
     if (!o->output && !o->pairs)
         return cli_misuse(r, "say where the matches go: --output FILE, --pairs FILE, or both");
     if (o->output && o->pairs && cli_same_file(o->output, o->pairs))
@@ -53,9 +58,11 @@ static int check(const cli_run *r)
 
 static scw_status open_one(scw_dataset **out, const cli_run *r, int k)
 {
+    const options *o = r->options;
     const scw_source source = {.path = r->arguments[k]};
 
-    return scw_dataset_open(out, &source, 1, &(scw_read_options){.leave_matrices = 1}, r->hooks);
+    return scw_dataset_open(out, &source, 1,
+                            &(scw_read_options){.leave_matrices = !o->features}, r->hooks);
 }
 
 static int show(const scw_match *m, const options *o)
@@ -99,7 +106,8 @@ static int run(cli_run *r)
     scw_status st = open_one(&a, r, 0);
     if (st == SCW_OK && r->n_arguments == 2) st = open_one(&b, r, 1);
     const scw_match_request request = {{a, o->use}, {b ? b : a, o->with ? o->with : o->use},
-                                       o->batch_key, (int)o->threads, r->record};
+                                       o->batch_key, (int)o->threads, r->record, o->features,
+                                       o->map};
     if (st == SCW_OK) st = scw_match_cells(&m, &request, r->settings, r->hooks);
     if (st == SCW_OK && o->output) st = scw_match_write(m, o->output, r->hooks);
     if (st == SCW_OK && o->pairs) st = scw_match_write_pairs(m, o->pairs);
@@ -118,11 +126,12 @@ const cli_command cli_cmd_match = {
     "A [B] --use KEY [--with KEY] [-o FILE] [--pairs FILE] [options]",
     "Matches cells that have places in one space: those of two files, or of one file with two arrays "
     "in obsm. Cells of one batch are matched with each other only, when --batch-key says what a batch "
-    "is. The result is sparse: an .h5ad of weights, cells of A by cells of B, or a table of pairs. "
+    "is. With --features they are matched by what both measure, log counts of the same genes say. The "
+    "result is sparse: an .h5ad of weights, cells of A by cells of B, or a table of pairs. "
     "Where cells of both sides have the same name, prints how often those were found. docs/match.md "
     "says what the engines compute.",
-    "scweave match rna.h5ad adt.h5ad --use X_clue --batch-key batch -o match.h5ad --pairs pairs.csv\n"
-    "scweave match cite.h5mu --use rna:X_cca --with adt:X_cca --engine assignment --pairs pairs.tsv",
+    "scweave match rna.h5ad adt.h5ad --use X_cca --batch-key batch -o match.h5ad\n"
+    "scweave match cite.h5mu --use rna:X_cca --with adt:X_cca --pairs pairs.csv",
     table,
     sizeof(options),
     CLI_TAKES_MATCH,

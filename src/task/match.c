@@ -51,8 +51,9 @@ static scw_status make_record(char **out, const scw_match_request *request,
     scw_status st = SCW_OK;
     const scw_option *table = scw_match_option_table();
     char *value = NULL, *text = NULL;
-    json_t *record = json_pack("{s:s, s:s, s:s}", "version", scw_version(), "use",
-                               request->a.use, "with", request->b.use);
+    json_t *record = json_pack("{s:s, s:s*, s:s*, s:b}", "version", scw_version(), "use",
+                               request->a.use, "with", request->b.use, "features",
+                               request->features != 0);
     int failed = record == NULL;
 
     if (!failed && request->batch_key)
@@ -92,6 +93,30 @@ done:
     return st;
 }
 
+static scw_status check_request(const scw_match_request *r)
+{
+    if (!r->a.data || !r->b.data || (!r->features && (!r->a.use || !r->b.use)))
+        return status_fail(SCW_EINVAL, "matching needs two data sets and an array of obsm of each");
+    if (r->map && !r->features)
+        return status_fail(SCW_EINVAL, "a table of features is for matching by features");
+    if (r->a.data != r->b.data) return SCW_OK;
+    if (!r->a.use || !r->b.use)
+        return status_fail(SCW_EINVAL, "matching within one data set needs two modalities");
+    if (strcmp(r->a.use, r->b.use) == 0)
+        return status_fail(SCW_EINVAL, "matching needs two sides: '%s' was named for both",
+                           r->a.use);
+    return SCW_OK;
+}
+
+static scw_status read_sides(pair_sides *out, const scw_match_request *r)
+{
+    const shared_side a = {r->a.data, r->a.use}, b = {r->b.data, r->b.use};
+
+    return r->features ? pair_sides_share(out, &a, &b, r->map, r->batch_key)
+                       : pair_sides_read(out, r->a.data, r->a.use, r->b.data, r->b.use,
+                                         r->batch_key);
+}
+
 scw_status scw_match_cells(scw_match **out, const scw_match_request *request,
                            const scw_match_options *options, const scw_hooks *hooks)
 {
@@ -101,22 +126,17 @@ scw_status scw_match_cells(scw_match **out, const scw_match_request *request,
     pair_sides sides = {0};
 
     *out = NULL;
-    if (!request->a.data || !request->b.data || !request->a.use || !request->b.use)
-        FAIL(SCW_EINVAL, "matching needs two data sets and an array of obsm of each");
-    if (request->a.data == request->b.data && strcmp(request->a.use, request->b.use) == 0)
-        FAIL(SCW_EINVAL, "matching needs two embeddings: '%s' was named for both sides",
-             request->a.use);
+    TRY(check_request(request));
     TRY(scw_options_init(scw_match_option_table(), &o));
     if (options) o = *options;
     threads_set(request->threads);
     TRY(mem_new(&m, 1));
-    TRY(pair_sides_read(&sides, request->a.data, request->a.use, request->b.data, request->b.use,
-                        request->batch_key));
+    TRY(read_sides(&sides, request));
     match_input in = {.x = sides.x, .y = sides.y, .n_x = sides.a->n_obs, .n_y = sides.b->n_obs,
                       .d = sides.d, .batch_x = sides.batch_x, .batch_y = sides.batch_y,
                       .n_batches = (int32_t)sides.batches.n};
-    log_info(hooks, "%lld cells with %s, %lld cells with %s", (long long)in.n_x, request->a.use,
-             (long long)in.n_y, request->b.use);
+    log_info(hooks, "%lld and %lld cells, %lld %s", (long long)in.n_x, (long long)in.n_y,
+             (long long)in.d, request->features ? "shared features" : "columns");
     TRY(match_rows(&m->weights, &in, &o, hooks));
     TRY(mem_new(&m->distance, matrix_nnz(&m->weights)));
     match_distances(m->distance, &m->weights, &in, o.metric);

@@ -49,6 +49,17 @@ done:
     return st;
 }
 
+/* What both ways of reading have in common, once x and y are there. */
+static scw_status pair_up(pair_sides *p, const char *batch_key)
+{
+    scw_status st = SCW_OK;
+
+    TRY(find_partners(p));
+    if (batch_key) TRY(pair_sides_classes(&p->batch_x, &p->batch_y, &p->batches, p, batch_key));
+done:
+    return st;
+}
+
 scw_status pair_sides_read(pair_sides *out, const scw_dataset *a, const char *use_a,
                            const scw_dataset *b, const char *use_b, const char *batch_key)
 {
@@ -61,9 +72,20 @@ scw_status pair_sides_read(pair_sides *out, const scw_dataset *a, const char *us
     if (out->d != d_b)
         FAIL(SCW_EDATA, "%s: '%s' has %lld columns and %s: '%s' has %lld: they are not one space",
              path_of(a), use_a, (long long)out->d, path_of(b), use_b, (long long)d_b);
-    TRY(find_partners(out));
-    if (batch_key)
-        TRY(pair_sides_classes(&out->batch_x, &out->batch_y, &out->batches, out, batch_key));
+    TRY(pair_up(out, batch_key));
+done:
+    if (st != SCW_OK) pair_sides_clear(out);
+    return st;
+}
+
+scw_status pair_sides_share(pair_sides *out, const shared_side *a, const shared_side *b,
+                            const char *map, const char *batch_key)
+{
+    scw_status st = SCW_OK;
+
+    *out = (pair_sides){.a = a->data, .b = b->data};
+    TRY(shared_features_read(&out->x, &out->y, &out->d, a, b, map));
+    TRY(pair_up(out, batch_key));
 done:
     if (st != SCW_OK) pair_sides_clear(out);
     return st;

@@ -4,6 +4,7 @@
 #define TASK_PAIRS_H
 
 #include "data/dataset.h"
+#include "task/shared_features.h"
 
 typedef struct pair_sides {
     const scw_dataset *a, *b;  /* borrowed; may be the same */
@@ -18,6 +19,10 @@ typedef struct pair_sides {
 SCW_CHECKED scw_status pair_sides_read(pair_sides *out, const scw_dataset *a, const char *use_a,
                                        const scw_dataset *b, const char *use_b,
                                        const char *batch_key);
+/* The same with what shared_features.h makes of a modality of each. */
+SCW_CHECKED scw_status pair_sides_share(pair_sides *out, const shared_side *a,
+                                        const shared_side *b, const char *map,
+                                        const char *batch_key);
 void pair_sides_clear(pair_sides *p);
 
 /* obs column `key` of both sides as codes of one list of names; of one data set read once. */

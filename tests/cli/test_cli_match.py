@@ -120,13 +120,39 @@ class Match(job.Job):
             self.succeeds(*words, "--pairs", "m.tsv", "--threads", "2")
             self.assertEqual(one, self.content("m.tsv"))
 
+    def test_match_by_features(self):
+        """The same counts with noise on the second side: features of one name, and by a table."""
+        rng = np.random.default_rng(3)
+        names = ["c%d" % i for i in range(60)]
+        counts = rng.poisson(rng.gamma(2, 4, (60, 12))).astype(np.float32)
+        noisy = (counts + rng.poisson(1, counts.shape)).astype(np.float32)
+        obs = anndata.utils.pd.DataFrame(index=names)
+        for path, x, prefix in (("f1.h5ad", counts, "g"), ("f2.h5ad", noisy, "g"),
+                                ("f3.h5ad", noisy[:, ::-1], "p")):
+            order = range(12) if prefix == "g" else range(11, -1, -1)
+            var = anndata.utils.pd.DataFrame(index=["%s%d" % (prefix, j) for j in order])
+            anndata.AnnData(x, obs=obs, var=var).write_h5ad(self.path(path))
+        with open(self.path("map.csv"), "w", encoding="utf-8") as file:
+            file.write("first,second\n" + "".join("g%d,p%d\n" % (j, j) for j in range(14)))
+        words = ["match", "f1.h5ad", "--features", "--engine", "mutual", "--json", "-q"]
+        out, _ = self.succeeds(*words, "f2.h5ad", "--pairs", "f2.tsv")
+        self.assertGreater(json.loads(out)["by_name"]["match_probability"], 0.5)
+        again, _ = self.succeeds(*words, "f3.h5ad", "--map", "map.csv", "--pairs", "f3.tsv")
+        self.assertEqual(out, again)
+        self.assertEqual(self.content("f2.tsv"), self.content("f3.tsv"))
+        self.fails("rna and rna share 0 features", *words, "f3.h5ad", "--pairs", "x")
+        self.refuses("--map needs --features", "match", "f1.h5ad", "f3.h5ad", "--use", "X", "--map",
+                     "map.csv", "--pairs", "x")
+        self.declines("needs two modalities", *words[:3], "--with", "rna", "--pairs", "x")
+        self.assertFalse(os.path.exists(self.path("x")))
+
     def test_match_refuses(self):
         self.refuses("name two files", "match", "--use", "X")
         self.refuses("--use is missing", "match", "a.h5ad", "b.h5ad", "--pairs", "x")
         self.refuses("--with is missing", "match", "cca.h5mu", "--use", "rna:X_cca", "--pairs", "x")
         self.refuses("say where", "match", "cca.h5mu", *PAIR)
         self.refuses("would replace", "match", "cca.h5mu", *PAIR, "-o", "cca.h5mu")
-        self.declines("named for both sides", "match", "cca.h5mu", "--use", "rna:X_cca", "--with",
+        self.declines("named for both", "match", "cca.h5mu", "--use", "rna:X_cca", "--with",
                      "rna:X_cca", "--pairs", "x")
         self.refuses("neighbors", "match", "cca.h5mu", *PAIR, "--pairs", "x", "--neighbors", "0")
         self.fails("no array 'X_none'", "match", "rna.h5ad", "adt.h5ad", "--use", "X_none",

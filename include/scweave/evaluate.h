@@ -17,13 +17,22 @@ typedef struct scw_evaluate_request {
     const char *label_key;      /* obs column with the truth */
     const char *prediction_key; /* obs column with predicted labels; NULL: skip annotation figures */
     const char *embedding_key;  /* obsm array; NULL: skip clustering figures */
-    uint64_t seed;              /* of k-means */
+    uint64_t seed;              /* of k-means and Leiden */
     int threads;
+    /* zeroed: as before these were there */
+    int integration;            /* 1: figures of integration of the embedding, scIB's among them */
+    const char *batch_key;      /* obs column with the batches, for them and for matching; implies them */
+    const char *before_key;     /* obsm array before integration; NULL: not compared */
+    const char *partner_key;    /* obsm array of the other side of pairs; NULL: no figures of pairs */
+    const char *partner_path;   /* file that holds it, cells of the same name are partners; NULL: path */
+    const char *splits, *fold;  /* table with the columns cell and fold: only cells of this fold are judged */
+    int cosine;                 /* 1: pairs are judged by the angle between rows */
 } scw_evaluate_request;
 
 /* JSON: {"n_obs", "n_labelled", "annotation": {"accuracy", "macro_f1", "classes": [{"name",
  * "precision", "recall", "f1", "support"}], "majority_accuracy"}, "clustering": {"k", "ari", "nmi",
- * "fm", "jaccard"}}. Free with scw_free. */
+ * "fm", "jaccard"}, "integration": {"asw_label", ...}, "pairing": {"foscttm", ...}}; docs/evaluate.md has
+ * all of them. A figure that is not defined is null. Free with scw_free. */
 SCW_API SCW_CHECKED scw_status scw_evaluate(char **out_json, const scw_evaluate_request *request,
                                             const scw_hooks *hooks);
 

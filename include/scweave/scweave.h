@@ -7,6 +7,7 @@
 #include "evaluate.h"
 #include "hooks.h"
 #include "markers.h"
+#include "match.h"
 #include "model.h"
 #include "neighbors.h"
 #include "options.h"

@@ -40,6 +40,34 @@ static double log_gamma(double x)
     return lgamma_r(x, &sign); /* lgamma writes a global */
 }
 
+/* The regularised incomplete gamma function Q(df/2, x/2): its series below the bulk of the mass, its
+ * continued fraction (Lentz's way to sum it) above (Abramowitz & Stegun 6.5.29 and 6.5.31). */
+double chi_square_tail(double x, double df)
+{
+    double a = 0.5 * df, z = 0.5 * x;
+
+    if (!(z > 0.0)) return isnan(x) ? x : 1.0;
+    if (isinf(z)) return 0.0;
+    double front = exp(a * log(z) - z - log_gamma(a));
+    if (z < a + 1.0) {
+        double term = 1.0 / a, sum = term;
+        for (double n = a + 1.0; term > 1e-16 * sum; n += 1.0) sum += term *= z / n;
+        return 1.0 - front * sum;
+    }
+    double b = z + 1.0 - a, c = 1.0 / TINY, d = 1.0 / b, h = d;
+    for (int k = 1; k < 100000; k++) {
+        double step = -(double)k * ((double)k - a);
+        b += 2.0;
+        d = step * d + b;
+        c = b + step / c;
+        d = 1.0 / (fabs(d) > TINY ? d : TINY);
+        c = fabs(c) > TINY ? c : TINY;
+        h *= c * d;
+        if (fabs(c * d - 1.0) < 1e-15) break;
+    }
+    return front * h;
+}
+
 double count_log_pmf(int64_t k, double mean, double shape)
 {
     double n = (double)k;

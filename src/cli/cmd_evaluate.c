@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* scweave evaluate: how good are the labels and the embedding in a file. */
+#include <string.h>
+
 #include "cli.h"
 #include "print.h"
 
 typedef struct options {
-    char *label, *prediction, *embedding;
+    char *label, *prediction, *embedding, *batch_key, *before, *partner, *partner_file, *splits,
+        *fold;
     int64_t seed, threads;
-    int json;
+    int integration, metric, json;
 } options;
 
 static const scw_option table[] = {
@@ -17,8 +20,25 @@ static const scw_option table[] = {
     {"embedding", SCW_OPTION_TEXT, offsetof(options, embedding), NULL, 0, 0, NULL, "KEY",
      "Evaluation", "obsm array whose k-means clusters are compared with the labels, such as "
                    "X_matilda"},
+    {"integration", SCW_OPTION_BOOL, offsetof(options, integration), "off", 0, 0, NULL, NULL,
+     "Evaluation", "also what the embedding keeps of the labels: silhouette, LISI, connectivity and "
+                   "others"},
+    {"batch-key", SCW_OPTION_TEXT, offsetof(options, batch_key), NULL, 0, 0, NULL, "KEY",
+     "Evaluation", "obs column with the batches: also how well they are mixed"},
+    {"before", SCW_OPTION_TEXT, offsetof(options, before), NULL, 0, 0, NULL, "KEY", "Evaluation",
+     "obsm array before integration, for what batches explained of it"},
+    {"partner", SCW_OPTION_TEXT, offsetof(options, partner), NULL, 0, 0, NULL, "KEY", "Evaluation",
+     "obsm array of the same cells by another modality: FOSCTTM, matching, label transfer"},
+    {"partner-file", SCW_OPTION_TEXT, offsetof(options, partner_file), NULL, 0, 0, NULL, "FILE",
+     "Evaluation", "where that array is, cells of the same name being the same; FILE unless said"},
+    {"splits", SCW_OPTION_TEXT, offsetof(options, splits), NULL, 0, 0, NULL, "FILE", "Evaluation",
+     "table with the columns cell and fold"},
+    {"fold", SCW_OPTION_TEXT, offsetof(options, fold), NULL, 0, 0, NULL, "NAME", "Evaluation",
+     "judge the cells of this fold only"},
+    {"metric", SCW_OPTION_CHOICE, offsetof(options, metric), "euclidean", 0, 0, "euclidean|cosine",
+     NULL, "Evaluation", "distance between the partners"},
     {"seed", SCW_OPTION_INT, offsetof(options, seed), "1", 0, 9e15, NULL, "N", "Evaluation",
-     "of the k-means starts"},
+     "of the k-means starts and of Leiden"},
     {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Evaluation",
      "0: all cores"},
     {"json", SCW_OPTION_BOOL, offsetof(options, json), "off", 0, 0, NULL, NULL, "Evaluation",
@@ -69,6 +89,42 @@ static void print_clustering(const json_t *c, const char *key)
     print_table_end(t, 2);
 }
 
+/* Members that are numbers, two columns; what is not defined is left out. */
+static void print_numbers(const json_t *part)
+{
+    static const char *const counts[] = {"n", "n_labels", "n_batches", "n_isolated_labels", "n_pairs"};
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)part, key, value)
+    {
+        int is_count = 0;
+        char count[32];
+        for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
+            is_count |= strcmp(key, counts[k]) == 0;
+        if (is_count)
+            (void)printf("  %-20s %s\n", key, print_count(count, json_number_value(value)));
+        else if (json_is_number(value))
+            (void)printf("  %-20s %.4f\n", key, json_number_value(value));
+    }
+}
+
+static void print_pairing(const json_t *p, const options *o)
+{
+    static const char *const ways[] = {"transfer_to", "transfer_back"};
+
+    (void)printf("\n%s and %s\n\n", o->embedding, o->partner);
+    print_numbers(p);
+    for (int k = 0; k < 2; k++) {
+        const json_t *t = json_object_get(p, ways[k]);
+        (void)printf("\nlabels of %s from %s: accuracy %.4f, macro-F1 %.4f\n",
+                     k ? o->embedding : o->partner, k ? o->partner : o->embedding,
+                     print_number(t, "accuracy"), print_number(t, "macro_f1"));
+    }
+    (void)printf("\nboth as one set of cells, each of them a batch\n\n");
+    print_numbers(json_object_get(p, "mixing"));
+}
+
 static int print_figures(const char *text, const char *path, const options *o)
 {
     char n_obs[32], n_labelled[32];
@@ -82,6 +138,13 @@ static int print_figures(const char *text, const char *path, const options *o)
     const json_t *clustering = json_object_get(root, "clustering");
     if (json_is_object(annotation)) print_annotation(annotation);
     if (json_is_object(clustering)) print_clustering(clustering, o->embedding);
+    const json_t *integration = json_object_get(root, "integration");
+    const json_t *pairing = json_object_get(root, "pairing");
+    if (json_is_object(integration)) {
+        (void)printf("\nintegration, %s\n\n", o->embedding);
+        print_numbers(integration);
+    }
+    if (json_is_object(pairing)) print_pairing(pairing, o);
     json_decref(root);
     return CLI_OK;
 }
@@ -95,8 +158,18 @@ static int run(cli_run *r)
     if (!o->label) return cli_misuse(r, "--label is missing: the obs column with the true labels");
     if (!o->prediction && !o->embedding)
         return cli_misuse(r, "say what to judge: --prediction KEY, --embedding KEY, or both");
+    if (!o->embedding && (o->integration || o->batch_key || o->before || o->partner))
+        return cli_misuse(r, "--embedding is missing: the obsm array that is judged");
+    if (o->before && !o->batch_key)
+        return cli_misuse(r, "--before needs --batch-key: the obs column with the batches");
+    if (!o->splits != !o->fold) return cli_misuse(r, "--splits and --fold go together");
+    if (o->partner_file && !o->partner)
+        return cli_misuse(r, "--partner-file needs --partner: the obsm array in it");
     const scw_evaluate_request request = {r->arguments[0], o->label, o->prediction, o->embedding,
-                                          (uint64_t)o->seed, (int)o->threads};
+                                          (uint64_t)o->seed, (int)o->threads, o->integration,
+                                          o->batch_key, o->before, o->partner, o->partner_file,
+                                          o->splits, o->fold,
+                                          o->metric == SCW_DISTANCE_COSINE};
     int result = cli_finish(r, scw_evaluate(&text, &request, r->hooks));
     if (result == CLI_OK && o->json) (void)puts(text);
     if (result == CLI_OK && !o->json) result = print_figures(text, r->arguments[0], o);
@@ -110,9 +183,14 @@ const cli_command cli_cmd_evaluate = {
     "compare predicted labels and an embedding with the true labels",
     "FILE --label KEY [--prediction KEY] [--embedding KEY] [options]",
     "Prints accuracy, macro-F1 and each class's precision, recall and size for predicted labels, and "
-    "how well k-means clusters of an embedding agree with the labels.",
+    "how well k-means clusters of an embedding agree with the labels. With --batch-key how well batches "
+    "are mixed and types kept apart (the figures of scIB, BRAS, CiLISI), with --partner whether two "
+    "modalities put a cell in the same place (FOSCTTM, match probability, label transfer). "
+    "docs/evaluate.md defines every figure.",
     "scweave evaluate annotated.h5mu --label cell_type --prediction matilda_label "
-    "--embedding X_matilda",
+    "--embedding X_matilda\n"
+    "scweave evaluate c.h5mu --label cell_type --embedding rna:X_cca --partner adt:X_cca\n"
+    "scweave evaluate a.h5ad --label cell_type --embedding X_matilda --batch-key donor",
     table,
     sizeof(options),
     0,

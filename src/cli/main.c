@@ -16,7 +16,7 @@ const cli_command *const cli_commands[] = {
     &cli_cmd_inspect, &cli_cmd_validate, &cli_cmd_convert, &cli_cmd_qc, &cli_cmd_filter, &cli_cmd_preprocess,
     &cli_cmd_activity, &cli_cmd_example, &cli_cmd_fit, &cli_cmd_annotate,
     &cli_cmd_embed,   &cli_cmd_markers,  &cli_cmd_simulate, &cli_cmd_umap,
-    &cli_cmd_cluster, &cli_cmd_evaluate, &cli_cmd_plot,     &cli_cmd_report,
+    &cli_cmd_cluster, &cli_cmd_cca,     &cli_cmd_match,    &cli_cmd_evaluate, &cli_cmd_plot,     &cli_cmd_report,
     &cli_cmd_obs,     &cli_cmd_bench,    &cli_cmd_help,     NULL,
 };
 
@@ -238,6 +238,8 @@ const scw_option *cli_settings_table(const cli_command *command, size_t *size)
         {CLI_TAKES_PREPROCESS, scw_preprocess_option_table, sizeof(scw_preprocess_options)},
         {CLI_TAKES_FILTER, scw_filter_option_table, sizeof(scw_filter_options)},
         {CLI_TAKES_ACTIVITY, scw_activity_option_table, sizeof(scw_activity_options)},
+        {CLI_TAKES_CCA, scw_cca_option_table, sizeof(scw_cca_options)},
+        {CLI_TAKES_MATCH, scw_match_option_table, sizeof(scw_match_options)},
         {CLI_TAKES_QC, scw_qc_option_table, sizeof(scw_qc_options)},
     };
 

@@ -19,6 +19,12 @@ SCW_CHECKED scw_status cell_graph_build(cell_graph *out, const float *x, int64_t
                                         const scw_graph_options *options, const scw_hooks *hooks);
 void cell_graph_clear(cell_graph *c);
 
+/* Leiden clusters of the graph, cluster [c->n], numbered as scw_cluster does. The graph's own options
+ * are not read. SCW_EUNSUPPORTED in a build without igraph. */
+SCW_CHECKED scw_status cell_graph_cluster(int32_t *cluster, scw_clusters *facts,
+                                          const cell_graph *c, const scw_cluster_options *options,
+                                          const scw_hooks *hooks);
+
 /* Are the numbers of an options struct within the ranges of its table? Callers fill it by hand. */
 SCW_CHECKED scw_status graph_check_options(const scw_option *table, const void *options);
 

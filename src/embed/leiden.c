@@ -164,6 +164,20 @@ done:
     return st;
 }
 
+scw_status cell_graph_cluster(int32_t *cluster, scw_clusters *facts, const cell_graph *c,
+                              const scw_cluster_options *options, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    double began = clock_wall();
+
+    *facts = (scw_clusters){.n_edges = c->graph.indptr[c->n] / 2, .n_pieces = c->n_pieces};
+    TRY(run(cluster, &facts->quality, &c->graph, options, hooks));
+    log_detail(hooks, "Leiden: %.2f s", clock_wall() - began);
+    TRY(renumber(cluster, c->n, &facts->n_clusters));
+done:
+    return st;
+}
+
 scw_status scw_cluster(int32_t *out, scw_clusters *facts, const float *x, int64_t n, int64_t d,
                        const scw_cluster_options *options, const scw_hooks *hooks)
 {
@@ -178,12 +192,7 @@ scw_status scw_cluster(int32_t *out, scw_clusters *facts, const float *x, int64_
     TRY(graph_check_options(scw_cluster_option_table(), &o));
     TRY(cell_graph_build(&c, x, n, d, &o.graph, hooks));
     TRY(mem_new(&cluster, c.n));
-    double began = clock_wall();
-    TRY(run(cluster, &found.quality, &c.graph, &o, hooks));
-    log_detail(hooks, "Leiden: %.2f s", clock_wall() - began);
-    TRY(renumber(cluster, c.n, &found.n_clusters));
-    found.n_edges = c.graph.indptr[c.n] / 2;
-    found.n_pieces = c.n_pieces;
+    TRY(cell_graph_cluster(cluster, &found, &c, &o, hooks));
     for (int64_t i = 0; i < n; i++)
         out[i] = -1;
     for (int64_t i = 0; i < c.n; i++)

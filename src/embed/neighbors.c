@@ -27,6 +27,8 @@ typedef struct plan {
     double *row_scale; /* [n_rows] 1, or 1 / length for the cosine */
     double *row_low;   /* [n_rows] lower bound of |t|^2; INFINITY: never found */
     double tolerance;  /* relative error of |q|^2 + |t|^2 - 2 q.t against |q|^2 + |t|^2 */
+    const int64_t *than; /* [n_queries] counting: the row to compare with, or -1; NULL: searching */
+    int64_t *closer;     /* [n_queries] how many rows are nearer than that one */
 } plan;
 
 /* What one thread works with. */
@@ -36,6 +38,7 @@ typedef struct desk {
     double *products; /* [QUERY_BLOCK, ROW_BLOCK] -2 q.t */
     double *scale;    /* [QUERY_BLOCK] */
     double *low;      /* [QUERY_BLOCK] lower bound of |q|^2 */
+    double *target;   /* [QUERY_BLOCK] counting: squared distance to the row to compare with */
 } desk;
 
 void neighbors_clear(neighbors *n)
@@ -140,22 +143,47 @@ static void compare(const plan *p, const desk *d, int64_t query, int64_t in_bloc
     }
 }
 
-static void search_block(const plan *p, desk *d, int64_t first)
+/* The same when rows nearer than a given one are counted: nearly all are decided by the bounds. */
+static void count_closer(const plan *p, const desk *d, int64_t query, int64_t in_block,
+                         int64_t first, int64_t count)
 {
     const neighbors_search *s = p->s;
-    int64_t n = p->out->n, k = p->out->k, width = s->d;
-    int64_t count = n - first < QUERY_BLOCK ? n - first : QUERY_BLOCK;
+    const double *product = d->products + in_block * ROW_BLOCK, *low = p->row_low + first;
+    const float *q = p->queries + query * s->d;
+    double target = d->target[in_block], q_low = d->low[in_block], wide = 3.0 * p->tolerance;
+    int64_t closer = 0;
+
+    for (int64_t r = 0; r < count; r++) {
+        double least = product[r] + low[r] + q_low;
+        if (!(least < target)) continue; /* NaN too */
+        closer += least + wide * (low[r] + q_low) < target ||
+                  measure(q, d->scale[in_block], s->rows + (first + r) * s->d,
+                          p->row_scale[first + r], s->d) < target;
+    }
+    p->closer[query] += closer;
+}
+
+/* What the block's queries are compared with. */
+static void load_targets(const plan *p, desk *d, int64_t first, int64_t count)
+{
+    const neighbors_search *s = p->s;
 
     for (int64_t i = 0; i < count; i++) {
-        const float *q = p->queries + (first + i) * width;
-        d->scale[i] = scale_of(q, width, s->cosine);
-        load(d->queries + i * width, q, d->scale[i], p->mean, width);
-        d->low[i] = squared_length(d->queries + i * width, width) * (1.0 - p->tolerance);
+        int64_t than = p->than[first + i];
+        d->target[i] = than < 0 || isinf(p->row_low[than])
+                           ? NAN
+                           : measure(p->queries + (first + i) * s->d, d->scale[i],
+                                     s->rows + than * s->d, p->row_scale[than], s->d);
+        p->closer[first + i] = isfinite(d->target[i]) ? 0 : -1;
     }
-    for (int64_t e = first * k; e < (first + count) * k; e++) {
-        p->out->row[e] = -1;
-        p->out->distance[e] = INFINITY;
-    }
+}
+
+/* A block of queries against all rows, block by block. */
+static void compare_block(const plan *p, desk *d, int64_t first, int64_t count)
+{
+    const neighbors_search *s = p->s;
+    int64_t width = s->d;
+
     for (int64_t at = 0; at < s->n_rows; at += ROW_BLOCK) {
         int64_t n_rows = s->n_rows - at < ROW_BLOCK ? s->n_rows - at : ROW_BLOCK;
         dense_shape shape = {.trans_b = true,
@@ -170,13 +198,40 @@ static void search_block(const plan *p, desk *d, int64_t first)
             load(d->rows + r * width, s->rows + (at + r) * width, p->row_scale[at + r], p->mean,
                  width);
         dense_product_serial(&shape, d->queries, d->rows, d->products);
-        for (int64_t i = 0; i < count; i++)
-            compare(p, d, first + i, i, at, n_rows);
+        for (int64_t i = 0; i < count; i++) {
+            if (p->than)
+                count_closer(p, d, first + i, i, at, n_rows);
+            else
+                compare(p, d, first + i, i, at, n_rows);
+        }
     }
+}
+
+static void search_block(const plan *p, desk *d, int64_t first)
+{
+    const neighbors_search *s = p->s;
+    int64_t n = p->out->n, k = p->out->k, width = s->d;
+    int64_t count = n - first < QUERY_BLOCK ? n - first : QUERY_BLOCK;
+
+    for (int64_t i = 0; i < count; i++) {
+        const float *q = p->queries + (first + i) * width;
+        d->scale[i] = scale_of(q, width, s->cosine);
+        load(d->queries + i * width, q, d->scale[i], p->mean, width);
+        d->low[i] = squared_length(d->queries + i * width, width) * (1.0 - p->tolerance);
+    }
+    if (p->than) {
+        load_targets(p, d, first, count);
+        compare_block(p, d, first, count);
+        return;
+    }
+    for (int64_t e = first * k; e < (first + count) * k; e++) {
+        p->out->row[e] = -1;
+        p->out->distance[e] = INFINITY;
+    }
+    compare_block(p, d, first, count);
     for (int64_t e = first * k; e < (first + count) * k; e++)
         p->out->distance[e] = s->cosine ? p->out->distance[e] / 2.0 : sqrt(p->out->distance[e]);
 }
-
 static bool can_be_found(const neighbors_search *s, int64_t i)
 {
     if (s->hidden && s->hidden[i]) return false;
@@ -228,6 +283,7 @@ static scw_status desk_init(desk *d, int64_t width)
     TRY(mem_new(&d->products, QUERY_BLOCK * ROW_BLOCK));
     TRY(mem_new(&d->scale, QUERY_BLOCK));
     TRY(mem_new(&d->low, QUERY_BLOCK));
+    TRY(mem_new(&d->target, QUERY_BLOCK));
 done:
     return st;
 }
@@ -239,6 +295,7 @@ static void desk_clear(desk *d)
     mem_free(d->products);
     mem_free(d->scale);
     mem_free(d->low);
+    mem_free(d->target);
 }
 
 /* Desks first, then one parallel loop over them that takes every n-th block of queries. */
@@ -289,5 +346,22 @@ done:
     mem_free(p.row_scale);
     mem_free(p.row_low);
     if (st != SCW_OK) neighbors_clear(out);
+    return st;
+}
+
+scw_status neighbors_count_closer(int64_t *closer, int64_t *n_found,
+                                  const neighbors_search *search, const int64_t *than)
+{
+    scw_status st = SCW_OK;
+    neighbors shape = {.n = search->n_queries};
+    plan p = {.s = search, .out = &shape, .queries = search->queries, .than = than,
+              .closer = closer};
+
+    TRY(prepare(&p, n_found));
+    TRY(search_all(&p));
+done:
+    mem_free(p.mean);
+    mem_free(p.row_scale);
+    mem_free(p.row_low);
     return st;
 }

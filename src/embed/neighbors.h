@@ -34,4 +34,10 @@ typedef struct neighbors {
 SCW_CHECKED scw_status neighbors_find(neighbors *out, const neighbors_search *search);
 void neighbors_clear(neighbors *n);
 
+/* closer [n_queries]: how many rows are strictly nearer to a query than row than[query] is; -1 where
+ * that is -1 or one of the two is not finite. *n_found: rows that can be found. `queries` must be
+ * given; k is not read. Cost as above, memory O(n_rows). */
+SCW_CHECKED scw_status neighbors_count_closer(int64_t *closer, int64_t *n_found,
+                                              const neighbors_search *search, const int64_t *than);
+
 #endif

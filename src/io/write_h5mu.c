@@ -445,14 +445,15 @@ scw_status dataset_write_h5ad_into(hid_t file, const scw_dataset *d)
 
     for (int64_t i = 0; in_order && i < d->n_obs; i++) in_order = m->row_of_obs[i] == i;
     if (!in_order)
-        FAIL(SCW_EINVAL, "%s: a set of %d modalities needs an .h5mu", d->files[0].path,
-             d->n_modalities);
+        FAIL(SCW_EINVAL, "%s: a set of %d modalities needs an .h5mu",
+             d->n_files ? d->files[0].path : "the result", d->n_modalities);
     TRY(write_anndata(file, m, &d->obs));
 done:
     return st;
 }
 
-scw_status dataset_write_h5mu(const scw_dataset *d, const char *record, const char *path)
+/* A new file, an .h5mu or an .h5ad. */
+static scw_status write_new(const scw_dataset *d, const char *record, const char *path, bool h5ad)
 {
     scw_status st = SCW_OK;
     h5_session session;
@@ -461,15 +462,25 @@ scw_status dataset_write_h5mu(const scw_dataset *d, const char *record, const ch
 
     h5_session_begin(&session);
     TRY(atomic_file_begin(&f, path));
-    TRY(h5_file_create(&file, f.temporary, H5MU_USERBLOCK));
-    TRY(dataset_write_h5mu_into(file, d));
+    TRY(h5_file_create(&file, f.temporary, h5ad ? 0 : H5MU_USERBLOCK));
+    TRY(h5ad ? dataset_write_h5ad_into(file, d) : dataset_write_h5mu_into(file, d));
     TRY(write_uns(file, record));
     TRY(h5_file_finish(&file));
-    TRY(h5mu_write_userblock(f.temporary));
+    if (!h5ad) TRY(h5mu_write_userblock(f.temporary));
     TRY(atomic_file_commit(&f));
 done:
     h5_close(&file);
     atomic_file_clear(&f);
     h5_session_end(&session);
     return st;
+}
+
+scw_status dataset_write_h5mu(const scw_dataset *d, const char *record, const char *path)
+{
+    return write_new(d, record, path, false);
+}
+
+scw_status dataset_write_h5ad(const scw_dataset *d, const char *record, const char *path)
+{
+    return write_new(d, record, path, true);
 }

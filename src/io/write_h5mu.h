@@ -14,6 +14,10 @@
 SCW_CHECKED scw_status dataset_write_h5mu(const scw_dataset *d, const char *record,
                                           const char *path);
 
+/* A set of one modality as a new .h5ad, atomically. SCW_EINVAL when there are several. */
+SCW_CHECKED scw_status dataset_write_h5ad(const scw_dataset *d, const char *record,
+                                          const char *path);
+
 /* The same into a file that is open; its user block is the caller's. */
 SCW_CHECKED scw_status dataset_write_h5mu_into(hid_t file, const scw_dataset *d);
 /* The same as the root of an .h5ad. SCW_EINVAL when the set has several modalities. */

@@ -14,21 +14,20 @@
 
 #define KMEANS_STARTS 10
 
-/* Takes over `value`, as jansson does; NULL or a refusal means that memory ran out. */
-static scw_status put(json_t *object, const char *key, json_t *value)
+scw_status evaluate_put(json_t *object, const char *key, json_t *value)
 {
     if (value && json_object_set_new(object, key, value) == 0) return SCW_OK;
     return status_fail(SCW_ENOMEM, "out of memory in the report");
 }
 
-static scw_status put_real(json_t *object, const char *key, double value)
+scw_status evaluate_put_real(json_t *object, const char *key, double value)
 {
-    return put(object, key, json_real(value));
+    return evaluate_put(object, key, isnan(value) ? json_null() : json_real(value));
 }
 
-static scw_status put_int(json_t *object, const char *key, int64_t value)
+scw_status evaluate_put_int(json_t *object, const char *key, int64_t value)
 {
-    return put(object, key, json_integer(value));
+    return evaluate_put(object, key, json_integer(value));
 }
 
 static scw_status add_class(json_t *list, const char *name, const classification *c, int64_t k)
@@ -40,12 +39,12 @@ static scw_status add_class(json_t *list, const char *name, const classification
         FAIL(SCW_ENOMEM, "out of memory in the report");
     json_t *text = json_string(name);
     if (!text) FAIL(SCW_EDATA, "class name '%s' is not valid UTF-8", name);
-    TRY(put(entry, "name", text));
-    TRY(put_real(entry, "precision", c->precision[k]));
-    TRY(put_real(entry, "recall", c->recall[k]));
-    TRY(put_real(entry, "f1", c->f1[k]));
-    TRY(put_int(entry, "support", c->support[k]));
-    TRY(put_int(entry, "predicted", c->predicted[k]));
+    TRY(evaluate_put(entry, "name", text));
+    TRY(evaluate_put_real(entry, "precision", c->precision[k]));
+    TRY(evaluate_put_real(entry, "recall", c->recall[k]));
+    TRY(evaluate_put_real(entry, "f1", c->f1[k]));
+    TRY(evaluate_put_int(entry, "support", c->support[k]));
+    TRY(evaluate_put_int(entry, "predicted", c->predicted[k]));
 done:
     json_decref(entry);
     return st;
@@ -59,16 +58,16 @@ static scw_status add_annotation(json_t *root, const evaluate_input *in)
 
     if (!part || !list) FAIL(SCW_ENOMEM, "out of memory in the report");
     TRY(classification_measure(&c, in->truth, in->prediction, in->n, (int32_t)in->classes->n));
-    TRY(put_int(part, "n_predicted", c.n_predicted));
-    TRY(put_real(part, "accuracy", c.accuracy));
-    TRY(put_real(part, "macro_f1", c.macro_f1));
-    TRY(put_real(part, "balanced_accuracy", c.balanced_accuracy));
-    TRY(put_real(part, "majority_accuracy", c.majority_accuracy));
+    TRY(evaluate_put_int(part, "n_predicted", c.n_predicted));
+    TRY(evaluate_put_real(part, "accuracy", c.accuracy));
+    TRY(evaluate_put_real(part, "macro_f1", c.macro_f1));
+    TRY(evaluate_put_real(part, "balanced_accuracy", c.balanced_accuracy));
+    TRY(evaluate_put_real(part, "majority_accuracy", c.majority_accuracy));
     for (int64_t k = 0; k < in->classes->n; k++)
         if (c.support[k] > 0 || c.predicted[k] > 0)
             TRY(add_class(list, in->classes->at[k], &c, k));
-    TRY(put(part, "classes", json_incref(list)));
-    TRY(put(root, "annotation", json_incref(part)));
+    TRY(evaluate_put(part, "classes", json_incref(list)));
+    TRY(evaluate_put(root, "annotation", json_incref(part)));
 done:
     classification_clear(&c);
     json_decref(list);
@@ -76,7 +75,7 @@ done:
     return st;
 }
 
-static bool row_is_finite(const float *row, int64_t d)
+bool evaluate_row_is_finite(const float *row, int64_t d)
 {
     for (int64_t j = 0; j < d; j++)
         if (!isfinite(row[j])) return false;
@@ -92,7 +91,7 @@ static int64_t gather(float *rows, int32_t *truth, int32_t *seen, const evaluate
     *n_classes = 0;
     for (int64_t i = 0; i < in->n; i++) {
         const float *row = in->embedding + i * in->d;
-        if (in->truth[i] < 0 || !row_is_finite(row, in->d)) continue;
+        if (in->truth[i] < 0 || !evaluate_row_is_finite(row, in->d)) continue;
         if (!seen[in->truth[i]]++) ++*n_classes;
         if (in->d > 0) memcpy(rows + n * in->d, row, (size_t)in->d * sizeof *rows);
         truth[n++] = in->truth[i];
@@ -118,18 +117,18 @@ static scw_status add_clustering(json_t *root, const evaluate_input *in)
     if (n == 0) FAIL(SCW_EDATA, "no labelled cell has an embedding: nothing to cluster");
     TRY(kmeans_fit(&groups, rows, n, in->d, &how));
     TRY(clustering_measure(&agreement, truth, groups.clusters, n));
-    TRY(put_int(part, "n", n));
-    TRY(put_int(part, "dimensions", in->d));
-    TRY(put_int(part, "k", groups.k));
-    TRY(put_int(part, "starts", KMEANS_STARTS));
-    TRY(put_int(part, "seed", (int64_t)in->seed));
-    TRY(put_real(part, "inertia", groups.inertia));
-    TRY(put_real(part, "ari", agreement.ari));
-    TRY(put_real(part, "nmi", agreement.nmi));
-    TRY(put_real(part, "fm", agreement.fm));
-    TRY(put_real(part, "jaccard", agreement.jaccard));
-    TRY(put_real(part, "rand", agreement.rand));
-    TRY(put(root, "clustering", json_incref(part)));
+    TRY(evaluate_put_int(part, "n", n));
+    TRY(evaluate_put_int(part, "dimensions", in->d));
+    TRY(evaluate_put_int(part, "k", groups.k));
+    TRY(evaluate_put_int(part, "starts", KMEANS_STARTS));
+    TRY(evaluate_put_int(part, "seed", (int64_t)in->seed));
+    TRY(evaluate_put_real(part, "inertia", groups.inertia));
+    TRY(evaluate_put_real(part, "ari", agreement.ari));
+    TRY(evaluate_put_real(part, "nmi", agreement.nmi));
+    TRY(evaluate_put_real(part, "fm", agreement.fm));
+    TRY(evaluate_put_real(part, "jaccard", agreement.jaccard));
+    TRY(evaluate_put_real(part, "rand", agreement.rand));
+    TRY(evaluate_put(root, "clustering", json_incref(part)));
 done:
     mem_free(rows);
     mem_free(truth);
@@ -139,7 +138,7 @@ done:
     return st;
 }
 
-scw_status evaluate_json(char **out, const evaluate_input *in)
+scw_status evaluate_json(char **out, const evaluate_input *in, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     int64_t n_labelled = 0;
@@ -149,11 +148,13 @@ scw_status evaluate_json(char **out, const evaluate_input *in)
     *out = NULL;
     if (!root) FAIL(SCW_ENOMEM, "out of memory in the report");
     for (int64_t i = 0; i < in->n; i++) n_labelled += in->truth[i] >= 0;
-    TRY(put_int(root, "n_obs", in->n));
-    TRY(put_int(root, "n_labelled", n_labelled));
+    TRY(evaluate_put_int(root, "n_obs", in->n));
+    TRY(evaluate_put_int(root, "n_labelled", n_labelled));
     if (n_labelled == 0) FAIL(SCW_EDATA, "no cell has a label: nothing to compare with");
     if (in->prediction) TRY(add_annotation(root, in));
     if (in->embedding) TRY(add_clustering(root, in));
+    if (in->integration) TRY(evaluate_add_integration(root, in, hooks));
+    if (in->other) TRY(evaluate_add_pairing(root, in, hooks));
     dumped = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
     if (!dumped) FAIL(SCW_ENOMEM, "out of memory in the report");
     TRY(mem_strdup(out, dumped)); /* jansson's memory is not ours to hand out */

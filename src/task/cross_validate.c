@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* scweave fit --cv: the model and the simple baselines on the same fixed folds.
- *
- * Baselines read 50 principal components of log1p(counts per 10,000) (RNA), CLR protein, and 50
- * components of TF-IDF (chromatin), all fitted on the training cells of the fold. */
+/* scweave fit --cv: the model and the simple baselines on the same fixed folds. Baselines read what
+ * linear_inputs.h makes of the modalities side by side, fitted on the training cells of the fold. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +13,11 @@
 #include "metric/clustering.h"
 #include "metric/kmeans.h"
 #include "metric/reliability.h"
-#include "prep/pca.h"
+#include "task/linear_inputs.h"
 #include "task/matilda.h"
 #include "task/splits.h"
 #include "train/fit.h"
 
-#define BASELINE_COMPONENTS 50
-#define BASELINE_DENSE 300 /* panels up to this size are used whole */
 #define BASELINE_NEIGHBOURS 15
 #define KMEANS_STARTS 10
 #define COVERAGE_ASKED 0.95 /* of the label sets that are measured */
@@ -223,84 +219,29 @@ typedef struct features {
     float *train, *test; /* [n_train, width], [n_test, width] */
 } features;
 
-static transform_kind baseline_transform(modality_kind kind)
-{
-    return kind == MODALITY_ADT    ? TRANSFORM_CLR
-           : kind == MODALITY_ATAC ? TRANSFORM_TFIDF
-                                   : TRANSFORM_LOG;
-}
-
-/* y of the listed rows under the fitted transform. */
-static scw_status transformed(matrix *out, const reference_modality *x, const transform *t,
-                              const int64_t *rows, int64_t n)
-{
-    scw_status st = SCW_OK;
-    matrix counts = {0};
-    prepared p = {0};
-
-    const row_list listed = reference_rows(x, rows, n);
-    TRY(row_list_take(&counts, &listed));
-    TRY(transform_apply(&p, t, &counts, NULL, NULL, false));
-    *out = p.y;
-    p.y = (matrix){0};
-done:
-    matrix_clear(&counts);
-    prepared_clear(&p);
-    return st;
-}
-
-static scw_status put_columns(float *to, int64_t width, int64_t at, const matrix *y, const pca *fit)
-{
-    scw_status st = SCW_OK;
-    float *scores = NULL;
-
-    if (!fit) {
-        for (int64_t i = 0; i < y->n_rows; i++)
-            for (int64_t e = y->indptr[i]; e < y->indptr[i + 1]; e++)
-                to[i * width + at + y->indices[e]] = y->values[e];
-        return SCW_OK;
-    }
-    TRY(mem_new(&scores, y->n_rows * fit->k));
-    TRY(pca_scores(scores, fit, y));
-    for (int64_t i = 0; i < y->n_rows; i++)
-        memcpy(to + i * width + at, scores + i * fit->k, (size_t)fit->k * sizeof *to);
-done:
-    mem_free(scores);
-    return st;
-}
-
 static int64_t baseline_width(const fold *f, int k)
 {
-    int64_t n_vars = f->ref->modality[k].features->n, width = BASELINE_COMPONENTS;
+    const reference_modality *m = &f->ref->modality[k];
 
-    if (f->ref->modality[k].kind == MODALITY_ADT && n_vars <= BASELINE_DENSE) return n_vars;
-    if (width > n_vars) width = n_vars;
-    return width > f->n_train ? f->n_train : width;
+    return linear_inputs_width(m->kind, m->features->n, f->n_train);
 }
 
 static scw_status add_features(features *x, int64_t at, const fold *f, int k)
 {
     scw_status st = SCW_OK;
     const reference_modality *from = &f->ref->modality[k];
-    transform t = {0};
-    pca fit = {0};
-    block_reader *counts = NULL;
+    linear_inputs inputs = {0};
     matrix train = {0}, test = {0};
-    transform_options options = {.kind = baseline_transform(from->kind), .target = 1e4};
-    bool whole = from->kind == MODALITY_ADT && from->features->n <= BASELINE_DENSE;
-
     const row_list listed = reference_rows(from, f->train, f->n_train);
-    TRY(row_list_reader(&counts, &listed));
-    TRY(transform_fit_rows(&t, counts, &options, NULL));
-    TRY(transformed(&train, from, &t, f->train, f->n_train));
-    TRY(transformed(&test, from, &t, f->test, f->n_test));
-    if (!whole) TRY(pca_fit(&fit, &train, &(pca_options){.k = baseline_width(f, k), .seed = 0}));
-    TRY(put_columns(x->train, x->width, at, &train, whole ? NULL : &fit));
-    TRY(put_columns(x->test, x->width, at, &test, whole ? NULL : &fit));
+    const row_list asked = reference_rows(from, f->test, f->n_test);
+
+    TRY(row_list_take(&train, &listed));
+    TRY(row_list_take(&test, &asked));
+    TRY(linear_inputs_fit(&inputs, from->kind, &train));
+    TRY(linear_inputs_apply(x->train, x->width, at, &inputs, &train));
+    TRY(linear_inputs_apply(x->test, x->width, at, &inputs, &test));
 done:
-    transform_clear(&t);
-    pca_clear(&fit);
-    block_reader_free(counts);
+    linear_inputs_clear(&inputs);
     matrix_clear(&train);
     matrix_clear(&test);
     return st;

@@ -17,7 +17,7 @@ from job import CLOSING, N_CELLS
 class Manners(job.harness.Case):
     COMMANDS = ["inspect", "example", "fit", "annotate", "embed", "markers", "simulate", "umap",
                 "cluster", "evaluate", "plot", "report", "obs", "bench", "help", "qc", "filter",
-                "preprocess", "activity", "validate"]
+                "preprocess", "activity", "validate", "cca", "match"]
 
     def test_version_is_quick(self):
         def spent():

@@ -10,8 +10,13 @@
 #include "metric/baseline.h"
 #include "metric/classification.h"
 #include "metric/clustering.h"
+#include "metric/integration.h"
 #include "metric/kmeans.h"
+#include "metric/mixing.h"
+#include "metric/pairing.h"
 #include "metric/ranking.h"
+#include "metric/silhouette.h"
+#include "metric/translation.h"
 #include "prep/pca.h"
 
 static void must(int ok, const char *what)
@@ -188,6 +193,105 @@ static void student_case(FILE *in, FILE *out)
     free(df);
 }
 
+/* n d groups cosine mean_other; x f32, group i32 -> widths f64 */
+static void silhouette_case(FILE *in, FILE *out)
+{
+    int64_t *s = read_array(in, 5, 8);
+    float *x = read_array(in, s[0] * s[1], 4);
+    int32_t *group = read_array(in, s[0], 4);
+    double *width = calloc((size_t)s[0], sizeof *width);
+    silhouette_input how = {.x = x, .n = s[0], .d = s[1], .group = group,
+                            .n_groups = (int32_t)s[2], .cosine = s[3], .mean_other = s[4]};
+
+    must(width && silhouette_widths(width, &how) == SCW_OK, "silhouette_widths");
+    write_array(out, width, s[0], 8);
+    free(s);
+    free(x);
+    free(group);
+    free(width);
+}
+
+/* n d groups k; x f32, group i32 -> LISI of each cell, connectivity, kBET f64 */
+static void mixing_case(FILE *in, FILE *out)
+{
+    int64_t *s = read_array(in, 4, 8);
+    float *x = read_array(in, s[0] * s[1], 4);
+    int32_t *group = read_array(in, s[0], 4);
+    double *lisi = calloc((size_t)s[0] + 2, sizeof *lisi);
+    neighbors nn;
+    neighbors_search how = {.rows = x, .n_rows = s[0], .d = s[1], .k = s[3]};
+
+    must(lisi && neighbors_find(&nn, &how) == SCW_OK, "neighbors_find");
+    must(mixing_lisi(lisi, &nn, group, (int32_t)s[2]) == SCW_OK, "mixing_lisi");
+    must(mixing_connectivity(lisi + s[0], &nn, group, (int32_t)s[2]) == SCW_OK, "connectivity");
+    must(mixing_kbet(lisi + s[0] + 1, &nn, group, (int32_t)s[2]) == SCW_OK, "mixing_kbet");
+    write_array(out, lisi, s[0] + 2, 8);
+    neighbors_clear(&nn);
+    free(s);
+    free(x);
+    free(group);
+    free(lisi);
+}
+
+/* n d labels batches; x f32, labels i32, batches i32 -> asw_label isolated_asw clisi connectivity
+ * asw_batch bras ilisi cilisi kbet pcr f64 */
+static void integration_case(FILE *in, FILE *out)
+{
+    int64_t *s = read_array(in, 4, 8);
+    float *x = read_array(in, s[0] * s[1], 4);
+    int32_t *label = read_array(in, s[0], 4), *batch = read_array(in, s[0], 4);
+    integration_input how = {.x = x, .n = s[0], .d = s[1], .label = label, .batch = batch,
+                             .n_labels = (int32_t)s[2], .n_batches = (int32_t)s[3]};
+    integration r;
+
+    must(integration_measure(&r, &how, NULL) == SCW_OK, "integration_measure");
+    const double all[] = {r.asw_label, r.isolated_asw, r.clisi, r.connectivity, r.asw_batch,
+                          r.bras, r.ilisi, r.cilisi, r.kbet, r.pcr};
+    write_array(out, all, 10, 8);
+    free(s);
+    free(x);
+    free(label);
+    free(batch);
+}
+
+/* n_x n_y d cosine; x f32, y f32, partner i64 -> foscttm, its halves, top f64 */
+static void pairing_case(FILE *in, FILE *out)
+{
+    int64_t *s = read_array(in, 4, 8);
+    float *x = read_array(in, s[0] * s[2], 4), *y = read_array(in, s[1] * s[2], 4);
+    int64_t *partner = read_array(in, s[0], 8);
+    pairing_input how = {.x = x, .y = y, .n_x = s[0], .n_y = s[1], .d = s[2], .partner = partner,
+                         .cosine = s[3]};
+    pairing r;
+
+    must(pairing_measure(&r, &how) == SCW_OK, "pairing_measure");
+    const double all[] = {r.foscttm, r.foscttm_xy, r.foscttm_yx, r.top[0], r.top[1], r.top[2]};
+    write_array(out, all, 6, 8);
+    free(s);
+    free(x);
+    free(y);
+    free(partner);
+}
+
+/* n p; truth f32, said f32 -> pearson by feature, by cell, AUROC by feature, by cell f64 */
+static void translation_case(FILE *in, FILE *out)
+{
+    int64_t *s = read_array(in, 2, 8);
+    float *truth = read_array(in, s[0] * s[1], 4), *said = read_array(in, s[0] * s[1], 4);
+    const matrix dense = {.n_rows = s[0], .n_cols = s[1], .values = truth};
+    translation t;
+
+    must(translation_measure(&t, &dense, said) == SCW_OK, "translation_measure");
+    write_array(out, t.pearson_feature, s[1], 8);
+    write_array(out, t.pearson_cell, s[0], 8);
+    write_array(out, t.auroc_feature, s[1], 8);
+    write_array(out, t.auroc_cell, s[0], 8);
+    translation_clear(&t);
+    free(s);
+    free(truth);
+    free(said);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -195,7 +299,9 @@ int main(int argc, char **argv)
         void (*run)(FILE *in, FILE *out);
     } cases[] = {{"logistic", logistic_case}, {"knn", knn_case}, {"kmeans", kmeans_case},
                  {"figures", figures_case}, {"pca", pca_case}, {"ranking", ranking_case},
-                 {"student", student_case}};
+                 {"student", student_case}, {"silhouette", silhouette_case},
+                 {"mixing", mixing_case}, {"integration", integration_case},
+                 {"pairing", pairing_case}, {"translation", translation_case}};
 
     must(argc == 4, "usage: probe WHAT IN OUT");
     FILE *in = fopen(argv[2], "rb"), *out = fopen(argv[3], "wb");

@@ -212,7 +212,7 @@ static void report_has_the_figures(void **state)
     assert_int_equal(strings_add(&names, "odd"), SCW_OK);
     evaluate_input in = {.n = 6, .classes = &names, .truth = truth, .prediction = said,
                          .embedding = x, .d = 1, .seed = 1};
-    assert_int_equal(evaluate_json(&text, &in), SCW_OK);
+    assert_int_equal(evaluate_json(&text, &in, NULL), SCW_OK);
     json_t *root = json_loads(text, 0, NULL);
     assert_non_null(root);
     assert_int_equal(json_integer_value(json_object_get(root, "n_obs")), 6);
@@ -228,7 +228,7 @@ static void report_has_the_figures(void **state)
     mem_free(text);
 
     in.n = 0;
-    assert_int_equal(evaluate_json(&text, &in), SCW_EDATA);
+    assert_int_equal(evaluate_json(&text, &in, NULL), SCW_EDATA);
     assert_null(text);
     strings_clear(&names);
 }
@@ -249,7 +249,7 @@ static void memory_runs_out_anywhere(void **state)
     scw_status st = SCW_ENOMEM;
     for (int64_t n = 1; st != SCW_OK && n < 200; n++) {
         (void)mem_fail_at(n);
-        st = evaluate_json(&text, &in);
+        st = evaluate_json(&text, &in, NULL);
         assert_true(st == SCW_OK || st == SCW_ENOMEM);
         assert_true((text != NULL) == (st == SCW_OK));
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Ops between a matrix and one number a row or column: bias, scaling of rows, rows of length one, and
- * scale and shift that depend on the batch of a row. */
+/* Ops between a matrix and one number a row or column: bias, scaling of rows, rows of length one,
+ * and scale and shift that depend on the batch of a row. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,8 +52,8 @@ static tensor *add_bias_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return op_add_bias(t, wrt[0], wrt[1]);
 }
 
-const op_spec spec_add_bias = {"add_bias", 2, add_bias_shape, add_bias_forward, add_bias_backward,
-                               add_bias_sample, false};
+const op_spec spec_add_bias = {
+    "add_bias", 2, add_bias_shape, add_bias_forward, add_bias_backward, add_bias_sample, false};
 
 tensor *op_add_bias(tape *t, tensor *x, tensor *bias)
 {
@@ -79,7 +79,8 @@ static void row_multiply_forward(tape *t, op_record *r)
     PARALLEL_FOR_IF(r->out->size > 1 << 15)
     for (int64_t i = 0; i < r->out->dim[0]; i++) {
         const real *x = r->in[0]->value + i * cols, w = r->in[1]->value[i];
-        for (int64_t j = 0; j < cols; j++) r->out->value[i * cols + j] = x[j] * w + add;
+        for (int64_t j = 0; j < cols; j++)
+            r->out->value[i * cols + j] = x[j] * w + add;
     }
 }
 
@@ -95,7 +96,8 @@ static void row_multiply_backward(tape *t, op_record *r)
         if (r->in[0]->grad)
             kernel_accumulate(cols, r->in[1]->value[i], g, r->in[0]->grad + i * cols);
         if (!r->in[1]->grad) continue;
-        for (int64_t j = 0; j < cols; j++) dot += (double)g[j] * (double)x[j];
+        for (int64_t j = 0; j < cols; j++)
+            dot += (double)g[j] * (double)x[j];
         r->in[1]->grad[i] += (real)dot;
     }
 }
@@ -111,8 +113,9 @@ static tensor *row_multiply_sample(tape *t, int variant, tensor **wrt, int *n_wr
     return op_row_multiply(t, wrt[0], wrt[1], 0.25);
 }
 
-const op_spec spec_row_multiply = {"row_multiply", 2, row_multiply_shape, row_multiply_forward,
-                                   row_multiply_backward, row_multiply_sample, false};
+const op_spec spec_row_multiply = {
+    "row_multiply",      2,    row_multiply_shape, row_multiply_forward, row_multiply_backward,
+    row_multiply_sample, false};
 
 tensor *op_row_multiply(tape *t, tensor *x, tensor *weight, double add)
 {
@@ -142,7 +145,8 @@ static void normalise_rows_forward(tape *t, op_record *r)
     for (int64_t i = 0; i < rows && inverse; i++) {
         const real *x = r->in[0]->value + i * cols;
         double squares = 0.0;
-        for (int64_t j = 0; j < cols; j++) squares += (double)x[j] * (double)x[j];
+        for (int64_t j = 0; j < cols; j++)
+            squares += (double)x[j] * (double)x[j];
         const double length = sqrt(squares);
         const double divisor = length > SHORTEST ? length : SHORTEST;
         inverse[i] = (real)(length > SHORTEST ? 1.0 / divisor : -1.0 / divisor);
@@ -162,7 +166,8 @@ static void normalise_rows_backward(tape *t, op_record *r)
         const real *g = r->out->grad + i * cols, *y = r->out->value + i * cols;
         real *d = r->in[0]->grad + i * cols;
         double dot = 0.0;
-        for (int64_t j = 0; j < cols && inverse[i] > 0; j++) dot += (double)g[j] * (double)y[j];
+        for (int64_t j = 0; j < cols && inverse[i] > 0; j++)
+            dot += (double)g[j] * (double)y[j];
         for (int64_t j = 0; j < cols; j++)
             d[j] += (g[j] - (real)dot * y[j]) * real_fabs(inverse[i]);
     }
@@ -178,9 +183,13 @@ static tensor *normalise_rows_sample(tape *t, int variant, tensor **wrt, int *n_
     return op_normalise_rows(t, wrt[0]);
 }
 
-const op_spec spec_normalise_rows = {"normalise_rows", 1, normalise_rows_shape,
-                                     normalise_rows_forward, normalise_rows_backward,
-                                     normalise_rows_sample, false};
+const op_spec spec_normalise_rows = {"normalise_rows",
+                                     1,
+                                     normalise_rows_shape,
+                                     normalise_rows_forward,
+                                     normalise_rows_backward,
+                                     normalise_rows_sample,
+                                     false};
 
 tensor *op_normalise_rows(tape *t, tensor *x)
 {
@@ -188,8 +197,8 @@ tensor *op_normalise_rows(tape *t, tensor *x)
 }
 
 /* ------------------------------------------------------------- batch_affine
- * y_ij = s_{b_i j} x_ij + c_{b_i j}; for b_i = -1 the mean of s and c over the batches. `labels` are
- * the b_i; NULL: all 0. */
+ * y_ij = s_{b_i j} x_ij + c_{b_i j}; for b_i = -1 the mean of s and c over the batches. `labels`
+ * are the b_i; NULL: all 0. */
 
 static bool batch_affine_shape(const op_record *r, tensor *out, char *why, size_t size)
 {
@@ -234,7 +243,8 @@ static void batch_affine_forward(tape *t, op_record *r)
         memset(y, 0, (size_t)cols * sizeof *y);
         for (int64_t b = from; b < to; b++) {
             const real *s = r->in[1]->value + b * cols, *c = r->in[2]->value + b * cols;
-            for (int64_t j = 0; j < cols; j++) y[j] += w * (s[j] * x[j] + c[j]);
+            for (int64_t j = 0; j < cols; j++)
+                y[j] += w * (s[j] * x[j] + c[j]);
         }
     }
 }
@@ -253,9 +263,12 @@ static void batch_affine_columns(const op_record *r, int64_t begin, int64_t end)
             real *d_x = r->in[0]->grad ? r->in[0]->grad + i * cols : NULL;
             real *d_s = r->in[1]->grad ? r->in[1]->grad + b * cols : NULL;
             real *d_c = r->in[2]->grad ? r->in[2]->grad + b * cols : NULL;
-            for (int64_t j = begin; d_x && j < end; j++) d_x[j] += w * g[j] * s[j];
-            for (int64_t j = begin; d_s && j < end; j++) d_s[j] += w * g[j] * x[j];
-            for (int64_t j = begin; d_c && j < end; j++) d_c[j] += w * g[j];
+            for (int64_t j = begin; d_x && j < end; j++)
+                d_x[j] += w * g[j] * s[j];
+            for (int64_t j = begin; d_s && j < end; j++)
+                d_s[j] += w * g[j] * x[j];
+            for (int64_t j = begin; d_c && j < end; j++)
+                d_c[j] += w * g[j];
         }
     }
 }
@@ -267,16 +280,17 @@ static void batch_affine_backward(tape *t, op_record *r)
     (void)t;
     PARALLEL_FOR_IF(r->out->size > 1 << 15)
     for (int64_t begin = 0; begin < cols; begin += COLUMNS_AT_ONCE)
-        batch_affine_columns(r, begin, begin + COLUMNS_AT_ONCE < cols ? begin + COLUMNS_AT_ONCE : cols);
+        batch_affine_columns(r, begin,
+                             begin + COLUMNS_AT_ONCE < cols ? begin + COLUMNS_AT_ONCE : cols);
 }
 
 /* Batch codes 0, 1, -1, 2, 0, ... in tape memory. */
-static int32_t *sample_batches(tape *t, int64_t rows, bool unknown)
+static int32_t *sample_batches(tape *t, int64_t rows)
 {
     int32_t *batch = tape_alloc(t, rows, sizeof *batch);
 
     for (int64_t i = 0; batch && i < rows; i++)
-        batch[i] = unknown && i % 4 == 2 ? -1 : (int32_t)(i % 3);
+        batch[i] = i % 4 == 2 ? -1 : (int32_t)(i % 3);
     return batch;
 }
 
@@ -290,12 +304,12 @@ static tensor *batch_affine_sample(tape *t, int variant, tensor **wrt, int *n_wr
     wrt[1] = sample_input(t, several ? 3 : 1, cols, 2);
     wrt[2] = sample_input(t, several ? 3 : 1, cols, 3);
     *n_wrt = 3;
-    return op_batch_affine(t, wrt[0], wrt[1], wrt[2],
-                           several ? sample_batches(t, rows, true) : NULL);
+    return op_batch_affine(t, wrt[0], wrt[1], wrt[2], several ? sample_batches(t, rows) : NULL);
 }
 
-const op_spec spec_batch_affine = {"batch_affine", 3, batch_affine_shape, batch_affine_forward,
-                                   batch_affine_backward, batch_affine_sample, false};
+const op_spec spec_batch_affine = {
+    "batch_affine",      3,    batch_affine_shape, batch_affine_forward, batch_affine_backward,
+    batch_affine_sample, false};
 
 tensor *op_batch_affine(tape *t, tensor *x, tensor *scale, tensor *shift, const int32_t *batch)
 {

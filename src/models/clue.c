@@ -113,7 +113,9 @@ done:
     return st;
 }
 
-/* Library sizes are of use where a target is negative binomial, and counts are there to tell. */
+/* Library sizes are of use where a target is negative binomial. Their weights start above zero: counts
+ * are too, and with weights of either sign, as published, the ReLU of half the targets is closed for
+ * every cell, and stays so. */
 static scw_status add_library(clue_net *net, int k)
 {
     scw_status st = SCW_OK;
@@ -129,7 +131,7 @@ static scw_status add_library(clue_net *net, int k)
         any = any || c->modality[q].likelihood == CLUE_NB;
     if (!any) goto done;
     (void)snprintf(name, sizeof name, "library.%s.weight", m->name);
-    TRY(params_add(&net->p, &net->library[k], name, 2, shape, PARAM_UNIFORM, -bound, bound, true,
+    TRY(params_add(&net->p, &net->library[k], name, 2, shape, PARAM_UNIFORM, 0.0, bound, true,
                    GROUP_WEIGHT));
     (void)snprintf(name, sizeof name, "library.%s.bias", m->name);
     TRY(params_add(&net->p, &net->library_bias[k], name, 1, shape + 1, PARAM_UNIFORM, -bound, bound,

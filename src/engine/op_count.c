@@ -112,16 +112,29 @@ static double gamma_ratio(double s, double x, double *psi)
 static bool negative_binomial_shape(const op_record *r, tensor *out, char *why, size_t size)
 {
     if (!counts_fit(r, why, size)) return false;
-    if (r->in[1]->size != r->in[0]->dim[1]) {
+    const int64_t cols = r->in[0]->dim[1], n_batches = cols ? r->in[1]->size / cols : 1;
+    if (r->in[1]->size != cols * n_batches || (n_batches != 1 && !r->attr.labels)) {
         (void)snprintf(why, size, "%lld shapes for %lld features", (long long)r->in[1]->size,
-                       (long long)r->in[0]->dim[1]);
+                       (long long)cols);
+        return false;
+    }
+    for (int64_t i = 0; r->attr.labels && i < r->in[0]->dim[0]; i++) {
+        if (r->attr.labels[i] >= 0 && r->attr.labels[i] < n_batches) continue;
+        (void)snprintf(why, size, "row %lld has batch %d of %lld", (long long)i,
+                       (int)r->attr.labels[i], (long long)n_batches);
         return false;
     }
     return op_shape_scalar(r, out, why, size);
 }
 
+/* Where the shapes of row i begin. */
+static int64_t shapes_of(const op_record *r, int64_t i)
+{
+    return r->attr.labels ? r->attr.labels[i] * r->in[0]->dim[1] : 0;
+}
+
 typedef struct negative_binomial_state {
-    real *shape;   /* s [F] */
+    real *shape;   /* s, as log_shape */
     real *logs;    /* log(1 + mu/s) [B, F] */
 } negative_binomial_state;
 
@@ -131,15 +144,15 @@ static void negative_binomial_forward(tape *t, op_record *r)
     const int64_t cols = x->n_cols;
     double *sums = tape_alloc(t, x->n_rows, sizeof *sums);
     negative_binomial_state *saved = tape_alloc(t, 1, sizeof *saved);
-    real *shape = op_memory(t, cols), *logs = op_memory(t, x->n_rows * cols);
+    real *shapes = op_memory(t, r->in[1]->size), *logs = op_memory(t, x->n_rows * cols);
 
-    if (!sums || !saved || !shape || !logs) return;
-    *saved = (negative_binomial_state){shape, logs};
+    if (!sums || !saved || !shapes || !logs) return;
+    *saved = (negative_binomial_state){shapes, logs};
     r->saved = saved;
-    kernel_exp(cols, r->in[1]->value, shape);
+    kernel_exp(r->in[1]->size, r->in[1]->value, shapes);
     PARALLEL_FOR
     for (int64_t i = 0; i < x->n_rows; i++) {
-        const real *mu = r->in[0]->value + i * cols;
+        const real *mu = r->in[0]->value + i * cols, *shape = shapes + shapes_of(r, i);
         real *l = logs + i * cols;
         double psi;
         for (int64_t j = 0; j < cols; j++) l[j] = log_one_plus(mu[j] / shape[j]);
@@ -159,11 +172,11 @@ static void negative_binomial_mean_gradient(const op_record *r, real *d_mu)
     const affine_sparse *x = r->attr.x;
     const int64_t cols = x->n_cols;
     const negative_binomial_state *saved = r->saved;
-    const real *shape = saved->shape, g = r->out->grad[0];
+    const real g = r->out->grad[0];
 
     PARALLEL_FOR
     for (int64_t i = 0; i < x->n_rows; i++) {
-        const real *mu = r->in[0]->value + i * cols;
+        const real *mu = r->in[0]->value + i * cols, *shape = saved->shape + shapes_of(r, i);
         real *d = d_mu + i * cols;
         if (!row_counts(x, i)) continue;
         for (int64_t j = 0; j < cols; j++) d[j] += g * shape[j] / (shape[j] + mu[j]);
@@ -174,16 +187,17 @@ static void negative_binomial_mean_gradient(const op_record *r, real *d_mu)
     }
 }
 
-/* d/d log_shape of one row, added to d [F]. */
+/* d/d log_shape of one row, added to d, which is as log_shape. */
 static void add_shape_gradient(const op_record *r, int64_t i, double *d)
 {
     const affine_sparse *x = r->attr.x;
     const negative_binomial_state *saved = r->saved;
-    const real *shape = saved->shape, *mu = r->in[0]->value + i * x->n_cols;
+    const real *shape = saved->shape + shapes_of(r, i), *mu = r->in[0]->value + i * x->n_cols;
     const real *l = saved->logs + i * x->n_cols;
     double psi;
 
     if (!row_counts(x, i)) return;
+    d += shapes_of(r, i);
     for (int64_t j = 0; j < x->n_cols; j++) {
         real share = mu[j] / (shape[j] + mu[j]);
         d[j] += (double)(shape[j] * (l[j] - share));
@@ -207,27 +221,31 @@ static void negative_binomial_backward(tape *t, op_record *r)
     /* Sums over rows in blocks of fixed size, added in order. */
     enum { BLOCK = 16 };
     int64_t n_blocks = (x->n_rows + BLOCK - 1) / BLOCK;
-    double *parts = tape_alloc(t, n_blocks * x->n_cols, sizeof *parts);
+    const int64_t n = r->in[1]->size;
+    double *parts = tape_alloc(t, n_blocks * n, sizeof *parts);
     if (!parts) return;
     PARALLEL_FOR
     for (int64_t b = 0; b < n_blocks; b++) {
-        double *part = parts + b * x->n_cols;
-        for (int64_t j = 0; j < x->n_cols; j++) part[j] = 0.0;
+        double *part = parts + b * n;
+        for (int64_t j = 0; j < n; j++) part[j] = 0.0;
         for (int64_t i = b * BLOCK; i < (b + 1) * BLOCK && i < x->n_rows; i++)
             add_shape_gradient(r, i, part);
     }
     for (int64_t b = 0; b < n_blocks; b++)
-        for (int64_t j = 0; j < x->n_cols; j++)
-            d_shape[j] += r->out->grad[0] * (real)parts[b * x->n_cols + j];
+        for (int64_t j = 0; j < n; j++)
+            d_shape[j] += r->out->grad[0] * (real)parts[b * n + j];
 }
 
 static tensor *negative_binomial_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 {
     int64_t rows, cols;
 
-    if (!sample_shape(variant / 2, &rows, &cols)) return NULL;
+    if (!sample_shape(variant / 4, &rows, &cols)) return NULL;
+    const int64_t n_batches = variant / 2 % 2 ? 3 : 1;
+    int32_t *batch = tape_alloc(t, rows, sizeof *batch);
+    for (int64_t i = 0; batch && i < rows; i++) batch[i] = (int32_t)(i % n_batches);
     wrt[0] = sample_input(t, rows, cols, 1);
-    wrt[1] = sample_input(t, 1, cols, 2);
+    wrt[1] = sample_input(t, n_batches, cols, 2);
     *n_wrt = 2;
     if (!wrt[0] || !wrt[1]) return NULL;
     /* Means are positive. */
@@ -235,17 +253,19 @@ static tensor *negative_binomial_sample(tape *t, int variant, tensor **wrt, int 
         real v = wrt[0]->value[e];
         wrt[0]->value[e] = v < 0 ? -v : 5 * v;
     }
-    return op_negative_binomial(t, wrt[0], wrt[1], sample_counts(t, rows, cols, variant % 2 == 1, 3));
+    return op_negative_binomial(t, wrt[0], wrt[1], sample_counts(t, rows, cols, variant % 2 == 1, 3),
+                                n_batches > 1 ? batch : NULL);
 }
 
 const op_spec spec_negative_binomial = {"negative_binomial", 2, negative_binomial_shape,
                                           negative_binomial_forward, negative_binomial_backward,
                                           negative_binomial_sample, false};
 
-tensor *op_negative_binomial(tape *t, tensor *mu, tensor *log_shape, const affine_sparse *x)
+tensor *op_negative_binomial(tape *t, tensor *mu, tensor *log_shape, const affine_sparse *x,
+                             const int32_t *batch)
 {
     return tape_apply(t, &spec_negative_binomial, (tensor *[]){mu, log_shape}, 2,
-                      &(op_attributes){.x = x});
+                      &(op_attributes){.x = x, .labels = batch});
 }
 
 /* ------------------------------------------------------------- bernoulli

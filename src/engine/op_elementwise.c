@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Ops on elements: relu, exp, add, multiply, scale, and scaling by row or column. */
+/* Ops on elements: relu, leaky relu, softplus, exp, add, multiply, scale, and scaling by row or column. */
 #include <stdio.h>
 
 #include "engine/ops.h"
@@ -41,6 +41,80 @@ const op_spec spec_relu = {"relu", 1, op_shape_same, relu_forward, relu_backward
 tensor *op_relu(tape *t, tensor *x)
 {
     return tape_apply(t, &spec_relu, &x, 1, NULL);
+}
+
+/* ------------------------------------------------------------- leaky_relu: number[0] = slope */
+
+static void leaky_relu_forward(tape *t, op_record *r)
+{
+    const real slope = (real)r->attr.number[0], *x = r->in[0]->value;
+    real *y = r->out->value;
+
+    (void)t;
+    for (int64_t e = 0; e < r->out->size; e++) y[e] = x[e] > 0 ? x[e] : slope * x[e];
+}
+
+static void leaky_relu_backward(tape *t, op_record *r)
+{
+    const real slope = (real)r->attr.number[0], *x = r->in[0]->value, *g = r->out->grad;
+    real *d = r->in[0]->grad;
+
+    (void)t;
+    for (int64_t e = 0; d && e < r->out->size; e++) d[e] += x[e] > 0 ? g[e] : slope * g[e];
+}
+
+static tensor *leaky_relu_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
+{
+    tensor *x = sample_one(t, variant, wrt, n_wrt);
+    return x ? op_leaky_relu(t, x, 0.2) : NULL;
+}
+
+const op_spec spec_leaky_relu = {"leaky_relu", 1, op_shape_same, leaky_relu_forward,
+                                 leaky_relu_backward, leaky_relu_sample, false};
+
+tensor *op_leaky_relu(tape *t, tensor *x, double slope)
+{
+    return tape_apply(t, &spec_leaky_relu, &x, 1, &(op_attributes){.number = {slope}});
+}
+
+/* ------------------------------------------------------------- softplus: log(1 + exp(x)) + number[0]
+ * `saved` is exp(-|x|): neither the value nor the gradient can overflow. */
+
+static void softplus_forward(tape *t, op_record *r)
+{
+    const real *x = r->in[0]->value, add = (real)r->attr.number[0];
+    real *small = op_memory(t, r->out->size);
+
+    r->saved = small;
+    if (!small) return;
+    for (int64_t e = 0; e < r->out->size; e++) small[e] = -real_fabs(x[e]);
+    kernel_exp(r->out->size, small, small);
+    for (int64_t e = 0; e < r->out->size; e++)
+        r->out->value[e] = (x[e] > 0 ? x[e] : 0) + real_log1p(small[e]) + add;
+}
+
+static void softplus_backward(tape *t, op_record *r)
+{
+    const real *x = r->in[0]->value, *small = r->saved, *g = r->out->grad;
+    real *d = r->in[0]->grad;
+
+    (void)t;
+    for (int64_t e = 0; d && e < r->out->size; e++)
+        d[e] += g[e] * (x[e] > 0 ? 1 : small[e]) / (1 + small[e]);
+}
+
+static tensor *softplus_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
+{
+    tensor *x = sample_one(t, variant, wrt, n_wrt);
+    return x ? op_softplus(t, x, 0.01) : NULL;
+}
+
+const op_spec spec_softplus = {"softplus", 1, op_shape_same, softplus_forward, softplus_backward,
+                               softplus_sample, false};
+
+tensor *op_softplus(tape *t, tensor *x, double add)
+{
+    return tape_apply(t, &spec_softplus, &x, 1, &(op_attributes){.number = {add}});
 }
 
 /* ------------------------------------------------------------- exp */

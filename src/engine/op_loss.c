@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ops whose result is one number: sums and losses. g below is the gradient of that number. */
+#include <math.h>
 #include <stdio.h>
 
 #include "engine/ops.h"
@@ -159,6 +160,56 @@ const op_spec spec_gaussian_kl = {"gaussian_kl", 2, gaussian_kl_shape, gaussian_
 tensor *op_gaussian_kl(tape *t, tensor *mu, tensor *logvar)
 {
     return tape_apply(t, &spec_gaussian_kl, (tensor *[]){mu, logvar}, 2, NULL);
+}
+
+/* ------------------------------------------------------------- normal_kl
+ * mean of 1/2 (mu^2 + std^2 - 1) - log std */
+
+static void normal_kl_forward(tape *t, op_record *r)
+{
+    const real *mu = r->in[0]->value, *std = r->in[1]->value;
+    const int64_t n = r->in[0]->size;
+    double total = 0.0;
+
+    (void)t;
+    for (int64_t e = 0; e < n; e++) {
+        const double m = (double)mu[e], s = (double)std[e];
+        total += 0.5 * (m * m + s * s - 1.0) - log(s);
+    }
+    r->out->value[0] = (real)(total / (double)n);
+}
+
+static void normal_kl_backward(tape *t, op_record *r)
+{
+    const real *mu = r->in[0]->value, *std = r->in[1]->value;
+    const int64_t n = r->in[0]->size;
+    const real g = r->out->grad[0] / (real)n;
+
+    (void)t;
+    if (r->in[0]->grad) kernel_accumulate(n, g, mu, r->in[0]->grad);
+    for (int64_t e = 0; e < n && r->in[1]->grad; e++)
+        r->in[1]->grad[e] += g * (std[e] - 1 / std[e]);
+}
+
+static tensor *normal_kl_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
+{
+    int64_t rows, cols;
+
+    if (!sample_shape(variant, &rows, &cols)) return NULL;
+    wrt[0] = sample_input(t, rows, cols, 1);
+    wrt[1] = sample_input(t, rows, cols, 2);
+    *n_wrt = 2;
+    for (int64_t e = 0; wrt[1] && e < wrt[1]->size; e++)
+        wrt[1]->value[e] = real_fabs(wrt[1]->value[e]);
+    return op_normal_kl(t, wrt[0], wrt[1]);
+}
+
+const op_spec spec_normal_kl = {"normal_kl", 2, gaussian_kl_shape, normal_kl_forward,
+                                normal_kl_backward, normal_kl_sample, false};
+
+tensor *op_normal_kl(tape *t, tensor *mu, tensor *std)
+{
+    return tape_apply(t, &spec_normal_kl, (tensor *[]){mu, std}, 2, NULL);
 }
 
 /* ------------------------------------------------------------- affine_squared_error */

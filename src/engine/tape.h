@@ -65,6 +65,10 @@ tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *bias);
 /* y [B, H] = X diag(feature_weight) w; w [F, H]; feature_weight [F] or NULL; x must outlive the step */
 tensor *op_affine_linear(tape *t, const affine_sparse *x, tensor *w, tensor *feature_weight);
 tensor *op_relu(tape *t, tensor *x);
+/* x where it is above zero, else slope * x */
+tensor *op_leaky_relu(tape *t, tensor *x, double slope);
+/* log(1 + exp(x)) + add */
+tensor *op_softplus(tape *t, tensor *x, double add);
 typedef struct op_batch_norm_options {
     real *running_mean, *running_var; /* [cols] buffers, updated in TAPE_TRAIN */
     double eps, momentum;
@@ -88,6 +92,15 @@ tensor *op_multiply(tape *t, tensor *x, tensor *y);              /* same shape *
 tensor *op_row_scale(tape *t, tensor *x, const real *weight);
 /* y_ij = x_ij * weight_j; weight [cols] tensor with gradient */
 tensor *op_col_scale(tape *t, tensor *x, tensor *weight);
+/* y_ij = x_ij + bias_j; bias [cols] tensor with gradient */
+tensor *op_add_bias(tape *t, tensor *x, tensor *bias);
+/* y_ij = x_ij * weight_i + add; weight [rows] tensor with gradient */
+tensor *op_row_multiply(tape *t, tensor *x, tensor *weight, double add);
+/* y_i = x_i / max(|x_i|, 1e-12) */
+tensor *op_normalise_rows(tape *t, tensor *x);
+/* y_ij = scale_bj x_ij + shift_bj with b = batch[i]; scale and shift [batches, cols]. -1: the mean of the
+ * batches' scales and shifts. batch [rows] or NULL: all 0. */
+tensor *op_batch_affine(tape *t, tensor *x, tensor *scale, tensor *shift, const int32_t *batch);
 tensor *op_exp(tape *t, tensor *x);
 tensor *op_softmax(tape *t, tensor *x);
 tensor *op_sum(tape *t, tensor *x);  /* scalar [1, 1] */
@@ -99,6 +112,8 @@ tensor *op_reparameterise(tape *t, tensor *mu, tensor *logvar, rng_key key, uint
                           const real *eps);
 /* scalar: mean over elements of -1/2 (1 + logvar - mu^2 - exp(logvar)) */
 tensor *op_gaussian_kl(tape *t, tensor *mu, tensor *logvar);
+/* scalar: mean over elements of 1/2 (mu^2 + std^2 - 1) - log std; std > 0 */
+tensor *op_normal_kl(tape *t, tensor *mu, tensor *std);
 /* scalar: sum over present rows and all columns of (p - x)^2 */
 tensor *op_affine_squared_error(tape *t, tensor *p, const affine_sparse *x);
 /* scalar: sum_i weight_i * -sum_c t_ic log softmax(logits)_ic / sum_i weight_i, with
@@ -108,8 +123,10 @@ tensor *op_cross_entropy(tape *t, tensor *logits, const int32_t *labels, double 
                          double smoothing_classes, const real *weight);
 /* scalar: sum over present rows and all columns of -log NB(x; mean mu, shape exp(log_shape)), whose
  * variance is mu + mu^2 / shape. mu [B, F] > 0 where a row is present and its counts are not all zero;
- * log_shape [F]; x holds counts, without scales and shifts. */
-tensor *op_negative_binomial(tape *t, tensor *mu, tensor *log_shape, const affine_sparse *x);
+ * log_shape [F], or [batches, F] of which row i takes that of batch[i]; x holds counts, without scales
+ * and shifts. batch [B], NULL: all 0. */
+tensor *op_negative_binomial(tape *t, tensor *mu, tensor *log_shape, const affine_sparse *x,
+                             const int32_t *batch);
 /* scalar: sum over present rows and all columns of -log Bernoulli(x > 0; logits + offset_i).
  * offset [B] or NULL. */
 tensor *op_bernoulli(tape *t, tensor *logits, const affine_sparse *x, const real *offset);

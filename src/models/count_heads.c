@@ -153,7 +153,7 @@ static tensor *head_loss(const count_heads *h, const nn_pass *pass, const model_
 
     if (h->head[k].kind == COUNT_NB)
         return op_negative_binomial(pass->t, predicted,
-                                    op_param(pass->t, pass->p, h->head[k].log_shape), x);
+                                    op_param(pass->t, pass->p, h->head[k].log_shape), x, NULL);
     const real *depth = batch_depth(pass, COUNT_BERNOULLI, x);
     const real *offset = depth ? depth_offset(h, pass, k, depth, x->n_rows) : NULL;
     return op_bernoulli(pass->t, predicted, x, offset);

@@ -47,10 +47,19 @@ scw_status nn_block_add(nn_block *out, params *p, const char *name, const nn_blo
     int64_t shape[2] = {o->sparse_input ? o->n_in : o->n_out, o->sparse_input ? o->n_out : o->n_in};
     double bound = 1.0 / sqrt((double)o->n_in);
 
-    *out = (nn_block){
-        .relu = o->relu, .sparse_input = o->sparse_input, .drop = o->drop, .stream = o->stream};
+    *out = (nn_block){.bias = -1,
+                      .relu = o->relu,
+                      .plain = o->plain,
+                      .slope = o->slope,
+                      .sparse_input = o->sparse_input,
+                      .drop = o->drop,
+                      .stream = o->stream};
     TRY(params_add(p, &out->weight, join(full, name, "weight"), 2, shape, PARAM_UNIFORM, -bound,
                    bound, true, o->group));
+    if (o->bias)
+        TRY(params_add(p, &out->bias, join(full, name, "bias"), 1, &o->n_out, PARAM_UNIFORM, -bound,
+                       bound, true, o->vector_group));
+    if (o->plain) goto done;
     TRY(params_add(p, &out->gamma, join(full, name, "norm.weight"), 1, &o->n_out, PARAM_ONE, 0, 0,
                    true, o->vector_group));
     TRY(params_add(p, &out->beta, join(full, name, "norm.bias"), 1, &o->n_out, PARAM_ZERO, 0, 0,
@@ -67,23 +76,28 @@ tensor *nn_block_after_linear(const nn_pass *pass, const nn_block *b, tensor *h)
 {
     tape *t = pass->t;
     const params *p = pass->p;
+    const rng_key key = rng_make_key(pass->seed, RNG_DROPOUT, b->stream);
+    const real *mask = b->drop > 0.0 && pass->masks ? pass->masks[b->stream] : NULL;
 
+    if (b->slope > 0.0) h = op_leaky_relu(t, h, b->slope);
+    if (b->plain) return op_dropout(t, b->relu ? op_relu(t, h) : h, b->drop, key, pass->step, mask);
     op_batch_norm_options o = {.running_mean = params_value(p, b->running_mean),
                          .running_var = params_value(p, b->running_var),
                          .eps = BATCH_NORM_EPS,
                          .momentum = BATCH_NORM_MOMENTUM,
                          .relu = b->relu,
                          .drop = b->drop,
-                         .key = rng_make_key(pass->seed, RNG_DROPOUT, b->stream),
+                         .key = key,
                          .step = pass->step,
-                         .mask = b->drop > 0.0 && pass->masks ? pass->masks[b->stream] : NULL};
+                         .mask = mask};
     return op_batch_norm(t, h, op_param(t, p, b->gamma), op_param(t, p, b->beta), &o);
 }
 
 tensor *nn_block_apply(const nn_pass *pass, const nn_block *b, tensor *x)
 {
     tensor *w = op_param(pass->t, pass->p, b->weight);
-    return nn_block_after_linear(pass, b, op_linear(pass->t, x, w, NULL));
+    tensor *bias = b->bias >= 0 ? op_param(pass->t, pass->p, b->bias) : NULL;
+    return nn_block_after_linear(pass, b, op_linear(pass->t, x, w, bias));
 }
 
 tensor *nn_block_linear_sparse(const nn_pass *pass, const nn_block *b, const affine_sparse *x,
@@ -92,5 +106,6 @@ tensor *nn_block_linear_sparse(const nn_pass *pass, const nn_block *b, const aff
     tape *t = pass->t;
     tensor *w = op_param(t, pass->p, b->weight);
     tensor *scale = feature_weight >= 0 ? op_param(t, pass->p, feature_weight) : NULL;
-    return op_affine_linear(t, x, w, scale);
+    tensor *h = op_affine_linear(t, x, w, scale);
+    return b->bias >= 0 ? op_add_bias(t, h, op_param(t, pass->p, b->bias)) : h;
 }

@@ -25,10 +25,11 @@ SCW_CHECKED scw_status nn_linear_add(nn_linear *out, params *p, const char *name
                                      int64_t n_out, bool bias, int group, int vector_group);
 tensor *nn_linear_apply(const nn_pass *pass, const nn_linear *layer, tensor *x);
 
-/* Matilda's block (specs 3.3): Linear without bias -> ReLU (optional) -> BatchNorm -> Dropout. */
+/* Linear -> ReLU or LeakyReLU (optional) -> BatchNorm (unless plain) -> Dropout. */
 typedef struct nn_block {
-    int weight, gamma, beta, running_mean, running_var; /* handles */
-    bool relu;
+    int weight, bias, gamma, beta, running_mean, running_var; /* handles; bias -1: none */
+    bool relu, plain;
+    double slope; /* LeakyReLU with this slope; 0: not */
     bool sparse_input; /* weight is [in, out] and x is affine-sparse */
     double drop;
     uint32_t stream; /* address of its dropout */
@@ -37,16 +38,18 @@ typedef struct nn_block {
 typedef struct nn_block_options {
     int64_t n_in, n_out;
     bool relu, sparse_input;
+    bool bias, plain; /* the linear map has a bias; no BatchNorm */
+    double slope;
     double drop;
     uint32_t stream;
     int group;        /* optimizer group of the weight */
-    int vector_group; /* of the norm's weight and bias */
+    int vector_group; /* of the bias and the norm's weight and bias */
 } nn_block_options;
 
 SCW_CHECKED scw_status nn_block_add(nn_block *out, params *p, const char *name,
                                     const nn_block_options *options);
 tensor *nn_block_apply(const nn_pass *pass, const nn_block *block, tensor *x);
-/* The same in two halves for an affine-sparse input: its linear map, and what follows that.
+/* The same in two halves for an affine-sparse input: its linear map with the bias, and what follows.
  * feature_weight: handle of a [n_in] parameter, or -1. */
 tensor *nn_block_linear_sparse(const nn_pass *pass, const nn_block *block, const affine_sparse *x,
                                int feature_weight);

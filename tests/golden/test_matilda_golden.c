@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-#include "base/alloc.h"
+#include "golden.h"
 #include "models/matilda.h"
 #include "train/optimizer.h"
 
@@ -39,23 +39,10 @@
 
 static json_t *golden;
 
-static void *check_new(size_t count, size_t size)
-{
-    void *p = calloc(count ? count : 1, size);
-    assert_non_null(p);
-    return p;
-}
-
 /* "data" of a vector object as real; the caller frees. */
 static real *vector(const json_t *object, int64_t *n)
 {
-    const json_t *data = json_object_get(object, "data");
-    assert_non_null(data);
-    *n = (int64_t)json_array_size(data);
-    real *out = check_new((size_t)*n, sizeof *out);
-    for (int64_t i = 0; i < *n; i++)
-        out[i] = (real)json_number_value(json_array_get(data, (size_t)i));
-    return out;
+    return golden_values(json_object_get(object, "data"), n);
 }
 
 static int64_t int_of(const json_t *o, const char *key, size_t k)
@@ -63,22 +50,6 @@ static int64_t int_of(const json_t *o, const char *key, size_t k)
     const json_t *v = json_object_get(o, key);
     assert_non_null(v);
     return (int64_t)json_integer_value(json_is_array(v) ? json_array_get(v, k) : v);
-}
-
-static int n_wrong; /* comparisons that failed in the running case: all are shown */
-
-/* Largest difference, relative to the largest entry of the expected vector, or to `floor` where that
- * is larger: some gradients are zero but for rounding (a bias in front of a batch norm). */
-static void expect_within(const char *what, const real *got, const real *want, int64_t n, double tol,
-                          double floor)
-{
-    double worst = 0.0, scale = floor;
-    for (int64_t i = 0; i < n; i++) scale = fmax(scale, fabs((double)want[i]));
-    for (int64_t i = 0; i < n; i++) worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
-    if (worst <= tol * scale) return;
-    print_error("%s: differs by %.3g relative to %.3g (allowed %.1g)\n", what, worst / scale, scale,
-                tol);
-    n_wrong++;
 }
 
 static void expect_close(const char *what, const real *got, const real *want, int64_t n, double tol)

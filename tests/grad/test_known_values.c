@@ -75,15 +75,15 @@ static void count_likelihoods(void **state)
 
     tape_reset(t, TAPE_TRAIN);
     tensor *m = op_input(t, mu, 2, 3, true), *s = op_input(t, log_shape, 1, 3, true);
-    NEAR(op_negative_binomial(t, m, s, &x)->value[0], 13.938065124373459);
+    NEAR(op_negative_binomial(t, m, s, &x, NULL)->value[0], 13.938065124373459);
     tensor *l = op_input(t, logits, 2, 3, true);
     double expected = log(2) + log1p(exp(-1)) + log1p(exp(2)) + log1p(exp(-3.5)) + log1p(exp(1)) +
                       log1p(exp(-1.5));
     NEAR(op_bernoulli(t, l, &x, offset)->value[0], expected);
     x.row_weight = second;
-    NEAR(op_negative_binomial(t, m, s, &x)->value[0], 6.731300730946439);
+    NEAR(op_negative_binomial(t, m, s, &x, NULL)->value[0], 6.731300730946439);
     x.col_scale = log_shape;
-    assert_null(op_negative_binomial(t, m, s, &x));
+    assert_null(op_negative_binomial(t, m, s, &x, NULL));
     assert_non_null(strstr((assert_int_equal(tape_status(t), SCW_EINVAL), scw_error_message()),
                            "without scales"));
 }

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "models/clue_options.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/status.h"
+
+#define AT(field_) offsetof(clue_options, field_)
+
+/* name, type, offset, default, minimum, maximum, choices, argument, group, help */
+const scw_option clue_option_table[] = {
+    {"z-dim", SCW_OPTION_INT, AT(z_dim), "50", 1, 10000, NULL, "N", "Architecture",
+     "width of a modality's block of the embedding"},
+    {"encoder-depth", SCW_OPTION_INT, AT(encoder_depth), "2", 0, CLUE_MAX_DEPTH, NULL, "N",
+     "Architecture", "hidden layers of an encoder"},
+    {"encoder-width", SCW_OPTION_INT, AT(encoder_width), "256", 1, 100000, NULL, "N",
+     "Architecture", "and their width"},
+    {"decoder-depth", SCW_OPTION_INT, AT(decoder_depth), "2", 0, CLUE_MAX_DEPTH, NULL, "N",
+     "Architecture", "hidden layers of a decoder"},
+    {"decoder-width", SCW_OPTION_INT, AT(decoder_width), "256", 1, 100000, NULL, "N",
+     "Architecture", "and their width"},
+    {"discriminator-depth", SCW_OPTION_INT, AT(discriminator_depth), "2", 0, CLUE_MAX_DEPTH, NULL,
+     "N", "Architecture", "hidden layers of the discriminator"},
+    {"discriminator-width", SCW_OPTION_INT, AT(discriminator_width), "256", 1, 100000, NULL, "N",
+     "Architecture", "and their width"},
+    {"dropout", SCW_OPTION_REAL, AT(dropout), "0.2", 0, 0.95, NULL, "P", "Architecture",
+     "dropout of every hidden layer"},
+    {"share-encoders", SCW_OPTION_BOOL, AT(share_encoders), "on", 0, 0, NULL, NULL, "Architecture",
+     "one encoder a modality with a head for each block; off: an encoder for each pair of modality "
+     "and block, whose cost grows with the square of their number"},
+
+    {"kl-weight", SCW_OPTION_REAL, AT(kl_weight), "1", 0, 1e6, NULL, "W", "Losses",
+     "weight of the divergence from the prior"},
+    {"align-weight", SCW_OPTION_REAL, AT(align_weight), "0.02", 0, 1e6, NULL, "W", "Losses",
+     "weight of the discriminator, which makes unpaired modalities overlap"},
+    {"joint-weight", SCW_OPTION_REAL, AT(joint_weight), "0.02", 0, 1e6, NULL, "W", "Losses",
+     "weight of reconstruction from the mean embedding of paired cells"},
+    {"cross-weight", SCW_OPTION_REAL, AT(cross_weight), "0.02", 0, 1e6, NULL, "W", "Losses",
+     "weight of reconstruction of one modality from another's embedding"},
+    {"cos-weight", SCW_OPTION_REAL, AT(cos_weight), "0.02", 0, 1e6, NULL, "W", "Losses",
+     "weight of the angle between the embeddings of paired cells"},
+    {"label-weight", SCW_OPTION_REAL, AT(label_weight), "0.02", 0, 1e6, NULL, "W", "Losses",
+     "weight of the classes, where there are labels"},
+
+    {"lr", SCW_OPTION_REAL, AT(lr), "0.002", 1e-9, 10, NULL, "RATE", "Schedule",
+     "learning rate of both optimizers"},
+    {"batch-size", SCW_OPTION_INT, AT(batch_size), "128", 2, 1000000, NULL, "N", "Schedule",
+     "cells of a step"},
+    {"validation", SCW_OPTION_REAL, AT(validation), "0.1", 0, 0.5, NULL, "SHARE", "Schedule",
+     "share of cells held out for early stopping; 0: none"},
+    {"burn-in", SCW_OPTION_INT, AT(burn_in), "0", 0, 100000, NULL, "N", "Schedule",
+     "epochs over which noise hides from the discriminator which modality it sees; 0: by the number "
+     "of cells"},
+    {"epochs", SCW_OPTION_INT, AT(epochs), "0", 0, 100000, NULL, "N", "Schedule",
+     "most epochs; 0: by the number of cells"},
+    {"patience", SCW_OPTION_INT, AT(patience), "0", 0, 100000, NULL, "N", "Schedule",
+     "stop after N epochs without a better validation loss; 0: by the number of cells"},
+    {"lr-patience", SCW_OPTION_INT, AT(lr_patience), "0", 0, 100000, NULL, "N", "Schedule",
+     "a tenth of the learning rate after N such epochs; 0: by the number of cells"},
+
+    {"sphere", SCW_OPTION_BOOL, AT(sphere), "on", 0, 0, NULL, NULL, "Authors' behaviour",
+     "the discriminator sees embeddings of length one, as the decoders do; off: it may tell "
+     "modalities apart by the length"},
+    {"target-library", SCW_OPTION_BOOL, AT(target_library), "off", 0, 0, NULL, NULL,
+     "Authors' behaviour",
+     "reconstruction from the mean embedding uses the depth of the very counts it predicts"},
+    {0}};
+
+typedef struct setting {
+    const char *preset, *name, *value;
+} setting;
+
+/* Competition: specs 4.6; its version had no reconstruction across. Published: what the ledger of
+ * specs 4.12 finds wrong is back. */
+static const setting settings[] = {{"cite", "z-dim", "20"},
+                                   {"cite", "encoder-width", "512"},
+                                   {"cite", "decoder-depth", "1"},
+                                   {"cite", "decoder-width", "128"},
+                                   {"cite", "discriminator-width", "128"},
+                                   {"cite", "kl-weight", "1"},
+                                   {"cite", "align-weight", "2"},
+                                   {"cite", "joint-weight", "2"},
+                                   {"cite", "cross-weight", "0"},
+                                   {"cite", "cos-weight", "1"},
+                                   {"multiome", "z-dim", "50"},
+                                   {"multiome", "encoder-width", "512"},
+                                   {"multiome", "decoder-depth", "1"},
+                                   {"multiome", "decoder-width", "256"},
+                                   {"multiome", "discriminator-depth", "1"},
+                                   {"multiome", "discriminator-width", "256"},
+                                   {"multiome", "kl-weight", "0.3"},
+                                   {"multiome", "align-weight", "0.02"},
+                                   {"multiome", "joint-weight", "1"},
+                                   {"multiome", "cross-weight", "0"},
+                                   {"multiome", "cos-weight", "0.02"},
+                                   {"compat", "share-encoders", "off"},
+                                   {"compat", "sphere", "off"},
+                                   {"compat", "target-library", "on"}};
+
+scw_status clue_options_preset(void *options, const char *preset)
+{
+    scw_status st = SCW_OK;
+    bool known = false;
+
+    for (size_t k = 0; k < sizeof settings / sizeof *settings; k++) {
+        if (strcmp(settings[k].preset, preset) != 0) continue;
+        known = true;
+        TRY(scw_options_set(clue_option_table, options, settings[k].name, settings[k].value));
+    }
+    if (!known)
+        FAIL(SCW_EINVAL, "there is no preset '%s'; clue has: cite, multiome, compat", preset);
+done:
+    return st;
+}
+
+void clue_options_config(clue_config *out, const clue_options *o)
+{
+    *out = (clue_config){.z_dim = o->z_dim,
+                         .encoder_depth = (int)o->encoder_depth,
+                         .encoder_width = o->encoder_width,
+                         .decoder_depth = (int)o->decoder_depth,
+                         .decoder_width = o->decoder_width,
+                         .discriminator_depth = (int)o->discriminator_depth,
+                         .discriminator_width = o->discriminator_width,
+                         .drop = o->dropout,
+                         .share_encoders = o->share_encoders != 0,
+                         .sphere = o->sphere != 0,
+                         .target_library = o->target_library != 0,
+                         .lam_data = 1.0,
+                         .lam_kl = o->kl_weight,
+                         .lam_align = o->align_weight,
+                         .lam_joint = o->joint_weight,
+                         .lam_cross = o->cross_weight,
+                         .lam_cos = o->cos_weight,
+                         .lam_label = o->label_weight};
+}
+
+/* ------------------------------------------------------------------------------ schedule */
+
+static int64_t automatic(int64_t given, double progress, double lr, double n_batches)
+{
+    if (given > 0) return given;
+    return (int64_t)fmax(ceil(progress / lr / n_batches), ceil(progress));
+}
+
+void clue_schedule_of(clue_schedule *out, const clue_options *o, int64_t n)
+{
+    const double n_batches = (double)n * (1.0 - o->validation) / (double)o->batch_size;
+
+    *out = (clue_schedule){.burn_in = automatic(o->burn_in, 12.0, o->lr, n_batches),
+                           .epochs = automatic(o->epochs, 72.0, o->lr, n_batches),
+                           .patience = automatic(o->patience, 9.0, o->lr, n_batches),
+                           .lr_patience = automatic(o->lr_patience, 3.0, o->lr, n_batches)};
+}
+
+double clue_noise(const clue_schedule *s, int64_t epoch)
+{
+    if (s->burn_in <= 0) return 0.0;
+    return fmax(1.0 - (double)(epoch - 1) / (double)s->burn_in, 0.0);
+}

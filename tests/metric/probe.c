@@ -17,6 +17,7 @@
 #include "metric/ranking.h"
 #include "metric/silhouette.h"
 #include "metric/translation.h"
+#include "prep/cca.h"
 #include "prep/pca.h"
 
 static void must(int ok, const char *what)
@@ -292,6 +293,30 @@ static void translation_case(FILE *in, FILE *out)
     free(said);
 }
 
+/* n p q k; ridge f64; x f32, y f32 -> correlations f64, scores of x and of y f32 */
+static void cca_case(FILE *in, FILE *out)
+{
+    int64_t *s = read_array(in, 4, 8);
+    double *ridge = read_array(in, 1, 8);
+    float *x = read_array(in, s[0] * s[1], 4), *y = read_array(in, s[0] * s[2], 4);
+    cca c;
+
+    must(cca_fit(&c, x, s[1], y, s[2], s[0], s[3], *ridge) == SCW_OK, "cca_fit");
+    float *scores = calloc((size_t)(s[0] * c.k), sizeof *scores);
+    must(scores != NULL, "memory");
+    write_array(out, c.correlations, c.k, 8);
+    cca_scores(scores, &c, x, s[0], false);
+    write_array(out, scores, s[0] * c.k, 4);
+    cca_scores(scores, &c, y, s[0], true);
+    write_array(out, scores, s[0] * c.k, 4);
+    cca_clear(&c);
+    free(s);
+    free(ridge);
+    free(x);
+    free(y);
+    free(scores);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -301,7 +326,8 @@ int main(int argc, char **argv)
                  {"figures", figures_case}, {"pca", pca_case}, {"ranking", ranking_case},
                  {"student", student_case}, {"silhouette", silhouette_case},
                  {"mixing", mixing_case}, {"integration", integration_case},
-                 {"pairing", pairing_case}, {"translation", translation_case}};
+                 {"pairing", pairing_case}, {"translation", translation_case},
+                 {"cca", cca_case}};
 
     must(argc == 4, "usage: probe WHAT IN OUT");
     FILE *in = fopen(argv[2], "rb"), *out = fopen(argv[3], "wb");

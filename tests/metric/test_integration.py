@@ -170,6 +170,35 @@ class Pairing(unittest.TestCase):
         self.check(1)
 
 
+class Cca(unittest.TestCase):
+    def check(self, p, q, k, ridge):
+        rng = np.random.default_rng(6)
+        n = 300
+        hidden = rng.standard_normal((n, 4)) * [3, 2, 1, .5]
+        x = (hidden @ rng.standard_normal((4, p)) + rng.standard_normal((n, p)) + 5).astype("f4")
+        y = (hidden @ rng.standard_normal((4, q)) + rng.standard_normal((n, q)) - 2).astype("f4")
+        out = base.probe("cca", [n, p, q, k], np.array([ridge]), x, y)
+        cx, cy = (v.astype(float) - v.astype(float).mean(0) for v in (x, y))
+        half = []
+        for v in (cx, cy):
+            s = v.T @ v / n
+            s += ridge * np.trace(s) / len(s) * np.eye(len(s))
+            w, u = np.linalg.eigh(s)
+            half.append(u / np.sqrt(w) @ u.T)
+        u, r, vt = np.linalg.svd(half[0] @ (cx.T @ cy / n) @ half[1])
+        k = min(k, p, q)
+        np.testing.assert_allclose(base.f64(out, 0, k), r[:k], rtol=1e-6, atol=1e-9)
+        a, b = half[0] @ u[:, :k] * r[:k], half[1] @ vt.T[:, :k] * r[:k]
+        sign = np.sign(np.take_along_axis(a, abs(a).argmax(0)[None], 0))
+        for at, want in ((0, cx @ a * sign), (1, cy @ b * sign)):
+            got = np.frombuffer(out, "f4", n * k, 8 * k + 4 * n * k * at).reshape(n, k)
+            np.testing.assert_allclose(got[:, :4], want[:, :4], rtol=1e-4, atol=1e-4)
+
+    def test_against_svd(self):
+        self.check(12, 9, 6, 0.1)
+        self.check(5, 20, 50, 0.0)
+
+
 class Translation(unittest.TestCase):
     def test_by_feature_and_cell(self):
         rng = np.random.default_rng(5)

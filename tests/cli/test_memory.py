@@ -68,8 +68,7 @@ with tempfile.TemporaryDirectory() as folder:
     run(*words, "-o", model, "-q")
     whole, parts = folder / "whole.h5mu", folder / "parts.h5mu"
     run("annotate", "-m", model, data, "-o", whole, "--embed", "--threads", 1)
-    done = run("annotate", "-m", model, data, "-o", parts, "--embed", "--threads", 1, "--mem", "4M")
-    expect("read in blocks" in done.stderr, f"nothing was left in the file: {done.stderr}")
+    run("annotate", "-m", model, data, "-o", parts, "--embed", "--threads", 1, "--mem", "4M")  # in smaller blocks
     expect(not differences(whole, parts), f"annotate --mem: {differences(whole, parts)}")
     little = folder / "little.safetensors"
     done = run(*words, "-o", little, "--mem", "1M", "--tmp", folder)

@@ -172,6 +172,23 @@ static uint64_t hash(const char *s)
     return h ^ h >> 29;
 }
 
+/* A slot has 44 bits for the position and 20 of the hash: names are compared where those agree, and
+ * a search seldom leaves the table for the wrong name. */
+#define SLOT_BITS 44
+#define SLOT_POSITION ((UINT64_C(1) << SLOT_BITS) - 1)
+
+/* The slot of the name, or the free one where it belongs. */
+static int64_t find_slot(const name_index *index, const char *name, uint64_t h)
+{
+    int64_t s = (int64_t)(h & (uint64_t)(index->n_slots - 1));
+
+    for (uint64_t slot; (slot = index->slots[s]); s = (s + 1) & (index->n_slots - 1))
+        if ((slot ^ h) >> SLOT_BITS == 0 &&
+            strcmp(index->names[(slot & SLOT_POSITION) - 1], name) == 0)
+            break;
+    return s;
+}
+
 scw_status name_index_build(name_index *out, const char *const *names, int64_t n,
                             int64_t *duplicate)
 {
@@ -182,11 +199,10 @@ scw_status name_index_build(name_index *out, const char *const *names, int64_t n
     while (out->n_slots < 2 * n) out->n_slots *= 2;
     TRY(mem_new(&out->slots, out->n_slots));
     for (int64_t i = 0; i < n; i++) {
-        int64_t s = (int64_t)(hash(names[i]) & (uint64_t)(out->n_slots - 1));
-        while (out->slots[s] && strcmp(names[out->slots[s] - 1], names[i]) != 0)
-            s = (s + 1) & (out->n_slots - 1);
+        uint64_t h = hash(names[i]);
+        int64_t s = find_slot(out, names[i], h);
         if (!out->slots[s])
-            out->slots[s] = i + 1;
+            out->slots[s] = (h & ~SLOT_POSITION) | (uint64_t)(i + 1);
         else if (duplicate && *duplicate < 0)
             *duplicate = i;
     }
@@ -235,12 +251,7 @@ done:
 int64_t name_index_find(const name_index *index, const char *name)
 {
     if (!index->slots) return -1;
-    int64_t s = (int64_t)(hash(name) & (uint64_t)(index->n_slots - 1));
-    while (index->slots[s]) {
-        if (strcmp(index->names[index->slots[s] - 1], name) == 0) return index->slots[s] - 1;
-        s = (s + 1) & (index->n_slots - 1);
-    }
-    return -1;
+    return (int64_t)(index->slots[find_slot(index, name, hash(name))] & SLOT_POSITION) - 1;
 }
 
 void name_index_clear(name_index *index)

@@ -49,7 +49,7 @@ SCW_CHECKED scw_status strings_make_unique(strings *s, int64_t *n_changed);
 /* Hash index: name -> position in a borrowed array of names. */
 typedef struct name_index {
     const char *const *names;
-    int64_t *slots; /* position + 1, or 0 */
+    uint64_t *slots; /* position + 1 below, a mark of the name's hash above; 0: free */
     int64_t n_slots;
 } name_index;
 

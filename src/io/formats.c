@@ -20,6 +20,7 @@ static const file_format formats[] = {
     {"MatrixMarket", ".mtx", is_mtx, read_mtx_file, false, false},
     {"loom", ".loom", is_loom, read_loom, false, false},
     {"Matilda HDF5", "Matilda's .h5", is_matilda, read_matilda, false, false},
+    {"fragments", NULL, is_places, read_places, false, false},
     {"table", ".csv, .tsv, .txt with names and numbers; text also with .gz", is_table, read_table,
      false, false},
 };

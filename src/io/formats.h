@@ -77,8 +77,10 @@ scw_status read_matilda(file_parts *out, const input *in, const read_request *q)
 SCW_CHECKED scw_status tenx_genomes(strings *out, hid_t file);
 /* The attribute of a loom file that names its cells or features; NULL: none does. */
 const char *loom_names(const strings *attrs, bool cells);
-/* read_table.c */
+/* read_table.c; lists of places in the genome are refused. */
 bool is_table(const input *in);
+bool is_places(const input *in);
+scw_status read_places(file_parts *out, const input *in, const read_request *q);
 scw_status read_table(file_parts *out, const input *in, const read_request *q);
 
 /* ------------------------------------------------------------------------------- parts.c */

@@ -360,6 +360,35 @@ done:
     return st;
 }
 
+/* The first line that is no comment as a place in the genome: chromosome, start, end and, as fragments and
+ * .bed files have it, a barcode or name, which is no number. */
+bool is_places(const input *in)
+{
+    const char *at = text_get(&in->head);
+    size_t width[4];
+    int64_t start, end;
+    double name;
+
+    if (in->kind != INPUT_TEXT) return false;
+    while (*at == '#' && strchr(at, '\n'))
+        at = strchr(at, '\n') + 1;
+    const char *field[4] = {at};
+    for (int k = 0; k < 4; k++) {
+        if (k > 0) field[k] = field[k - 1] + width[k - 1] + 1;
+        width[k] = strcspn(field[k], "\t\r\n");
+        if (width[k] == 0 || (k < 3 && field[k][width[k]] != '\t')) return false;
+    }
+    return number_int(&start, field[1], width[1]) && number_int(&end, field[2], width[2]) &&
+           start >= 0 && start < end && !number_real(&name, field[3], width[3]);
+}
+
+scw_status read_places(file_parts *out, const input *in, const read_request *q)
+{
+    (void)out, (void)q;
+    return status_fail(SCW_EUNSUPPORTED, "%s: lists places in the genome, as fragments files do, it is no "
+                       "matrix of cells; name the matrix of peaks of the same run", in->path);
+}
+
 /* Text is a table when behind its first line at least half of the separators are followed by a number. */
 bool is_table(const input *in)
 {

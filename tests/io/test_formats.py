@@ -177,6 +177,10 @@ def check_tenx(d):
         f["barcode_idx"] = f["gem_group"] = f["count"] = np.arange(3)
     done = run("convert", d / "molecule_info.h5", d / "no.h5ad")
     expect(done.returncode == 1 and "lists molecules" in done.stderr, f"molecules: {done.stderr}")
+    for head in ("", "# id=run\n# a comment\n"):
+        (d / "fragments.tsv").write_text(head + "chr1\t1000\t1200\tACGT-1\t1\nchr1\t1001\t1300\tACGA-1\t2\n")
+        done = run("convert", d / "fragments.tsv", d / "no.h5ad")
+        expect(done.returncode == 1 and "lists places" in done.stderr, f"fragments: {done.stderr}")
 
 
 def check_triplets(d):

@@ -53,27 +53,75 @@ static double row_sum(const matrix *m, int64_t i)
     return s;
 }
 
+/* y of a count, with what is the same for all counts of a cell. */
+typedef double formula(double count, double a, double b);
+
+static double log2_scaled(double count, double target, double size)
+{
+    return log2(count * target / size + 1.0);
+}
+
+static double log_scaled(double count, double target, double size)
+{
+    return log1p(count * target / size);
+}
+
+static double log_ratio(double count, double mean, double unused)
+{
+    (void)unused;
+    return log1p(count / mean);
+}
+
+#define SMALL 64
+
+/* A cell's counts are small and few: each y is computed once. */
+typedef struct memo {
+    uint64_t known; /* bit k: y[k] is that of count k */
+    double y[SMALL];
+} memo;
+
+static double remember(memo *m, formula *f, float count, double a, double b)
+{
+    int k = count >= 0.0f && count < (float)SMALL ? (int)count : SMALL;
+
+    if (k == SMALL || (float)k != count) return f((double)count, a, b);
+    if (!(m->known >> k & 1)) {
+        m->y[k] = f((double)count, a, b);
+        m->known |= UINT64_C(1) << k;
+    }
+    return m->y[k];
+}
+
+static void map_row(formula *f, float *v, int64_t n, double a, double b)
+{
+    memo m;
+
+    m.known = 0;
+    for (int64_t e = 0; e < n; e++)
+        v[e] = (float)remember(&m, f, v[e], a, b);
+}
+
+/* log of (1 + count), summed over the n counts */
+static double log_sum_of(const float *v, int64_t n)
+{
+    memo m;
+    double sum = 0.0;
+
+    m.known = 0;
+    for (int64_t e = 0; e < n; e++)
+        sum += remember(&m, log_ratio, v[e], 1.0, 0.0);
+    return sum;
+}
+
 /* y of one cell, in place of its counts. `s` is its library size, not zero. */
 static void transform_row(const transform *t, double target, int64_t n_features, double s,
                           const int32_t *indices, float *v, int64_t n)
 {
-    double log_sum = 0.0;
-
     switch (t->kind) {
-    case TRANSFORM_MATILDA:
-        for (int64_t e = 0; e < n; e++)
-            v[e] = (float)log2((double)v[e] * target / s + 1.0);
-        break;
-    case TRANSFORM_LOG:
-        for (int64_t e = 0; e < n; e++)
-            v[e] = (float)log1p((double)v[e] * target / s);
-        break;
+    case TRANSFORM_MATILDA: map_row(log2_scaled, v, n, target, s); break;
+    case TRANSFORM_LOG: map_row(log_scaled, v, n, target, s); break;
     case TRANSFORM_CLR:
-        for (int64_t e = 0; e < n; e++)
-            log_sum += log1p((double)v[e]);
-        log_sum = exp(log_sum / (double)n_features);
-        for (int64_t e = 0; e < n; e++)
-            v[e] = (float)log1p((double)v[e] / log_sum);
+        map_row(log_ratio, v, n, exp(log_sum_of(v, n) / (double)n_features), 0.0);
         break;
     case TRANSFORM_TFIDF:
         for (int64_t e = 0; e < n; e++)

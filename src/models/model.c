@@ -176,6 +176,15 @@ done:
     return st;
 }
 
+/* Does the query have the model's features, those alone, in their order? Most queries do. */
+static bool is_aligned(const alignment *a, const matrix *rows)
+{
+    if (!rows->sparse || rows->exact || rows->n_cols != a->n_vars) return false;
+    for (int64_t j = 0; j < a->n_vars; j++)
+        if (a->from[j] != j) return false;
+    return true;
+}
+
 /* Raw counts of the query's modality `from` in the order of the model's features. */
 static scw_status align_counts(matrix *counts, alignment *a, uint8_t **present,
                                const scw_model *m, int k, const modality *from, int64_t n)
@@ -194,7 +203,12 @@ static scw_status align_counts(matrix *counts, alignment *a, uint8_t **present,
              100.0 * (double)a->n_found / (double)a->n_vars, intake.min_coverage, x->features.at[0],
              from->var.index.n ? from->var.index.at[0] : "");
     TRY(modality_take(&rows, from, from->row_of_obs, n));
-    TRY(matrix_select_columns(counts, &rows, a->from, a->n_vars));
+    if (is_aligned(a, &rows)) {
+        *counts = rows;
+        rows = (matrix){0};
+    } else {
+        TRY(matrix_select_columns(counts, &rows, a->from, a->n_vars));
+    }
     TRY(transform_check_counts(counts, from->name, intake.fractional));
     TRY(mem_new(present, n));
     for (int64_t i = 0; i < n; i++)

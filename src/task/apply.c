@@ -70,7 +70,7 @@ int64_t apply_at_a_time(const scw_dataset *query)
         const modality *m = &query->modalities[k];
         const row_store *s = m->store;
         double bytes = s ? (double)s->bytes : (double)matrix_nnz(&m->x) * ENTRY_BYTES;
-        double room = s && s->memory_bytes / 8 < PART_BYTES ? (double)(s->memory_bytes / 8) : PART_BYTES;
+        double room = s ? fmin(PART_BYTES, (double)s->memory_bytes / 8.0) : PART_BYTES;
         double fit = room / (bytes / (double)(m->x.n_rows + 1) + 1.0);
         if (fit < (double)n) n = (int64_t)fit;
     }

@@ -4,7 +4,8 @@ second with the same type, shape, bytes and attributes; filters and chunks may d
 
     compare_h5.py A.h5ad B.h5ad           compare two files, whole
     compare_h5.py A.h5ad:/ B.h5mu:/mod/rna   or parts of them
-    compare_h5.py --all PROGRAM OUT       convert every .h5ad and .h5mu below SCW_DATA there and back
+    compare_h5.py --all PROGRAM [SCRATCH]  convert every .h5ad and .h5mu below SCW_DATA there and back, in a
+                                          temporary folder below SCRATCH
 """
 import os
 import subprocess

@@ -48,7 +48,8 @@ typedef struct scw_read_options {
     const char *spill_folder; /* for temporary files that stand in for memory; NULL: /var/tmp */
     int matrices;          /* as many of its size does the work hold beside each other, and it gets so much
                             * less of memory_bytes; 0: one */
-    int leave_matrices;    /* not 0: all matrices stay in the files, for work on obs and obsm only */
+    int leave_matrices;    /* not 0: all matrices stay in the files, for work that passes over them once
+                            * or not at all */
 } scw_read_options;
 
 /* Open and read one .h5mu, or one or more .h5ad files (joined by cell name: the union of their

@@ -276,6 +276,22 @@ char *text_unquote(char *field)
     return rest;
 }
 
+scw_status text_add_field(textbuf *t, const char *field, char separator)
+{
+    scw_status st = SCW_OK;
+    bool quoted = separator == ',' && strpbrk(field, ",\"\n\r") != NULL;
+
+    if (quoted) TRY(text_add_bytes(t, "\"", 1));
+    for (const char *c = field; *c; c++) {
+        bool ends = separator == '\t' && (*c == '\t' || *c == '\n' || *c == '\r');
+        if (quoted && *c == '"') TRY(text_add_bytes(t, "\"", 1));
+        TRY(text_add_bytes(t, ends ? " " : c, 1));
+    }
+    if (quoted) TRY(text_add_bytes(t, "\"", 1));
+done:
+    return st;
+}
+
 bool text_to_int(int64_t *out, const char *s)
 {
     char *end;

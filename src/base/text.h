@@ -32,6 +32,9 @@ int text_character(const char *s);
 /* Take the quotes off a field that begins with a double quote, in place; a quote doubled inside is one
  * (RFC 4180). Returns what follows the closing quote, "" when there is none. */
 char *text_unquote(char *field);
+/* Append a field of a table whose fields are separated by `separator`: with commas quoted where it must be
+ * (RFC 4180); with tabs, what would end the field becomes a space. */
+SCW_CHECKED scw_status text_add_field(textbuf *t, const char *field, char separator);
 
 /* Owned list of strings. */
 typedef struct strings {

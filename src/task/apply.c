@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "scweave/version.h"
+#include "task/record.h"
 
 scw_status apply_add_array(scw_results *r, const uint8_t *covered, const char *name, float **values,
                            int64_t width, const strings *names)
@@ -32,7 +33,7 @@ scw_status apply_set_record(scw_results *r, const scw_model *m, const scw_task_r
 {
     scw_status st = SCW_OK;
     json_t *record = json_pack("{s:s, s:s}", "version", scw_version(), "model", m->kind->name);
-    char *dumped = NULL, key[128];
+    char key[128];
     int failed = record == NULL;
 
     if (!failed && request->command)
@@ -49,11 +50,9 @@ scw_status apply_set_record(scw_results *r, const scw_model *m, const scw_task_r
         if (value) failed |= json_object_set_new(record, key, json_string(value));
         mem_free(value);
     }
-    dumped = failed ? NULL : json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
-    if (!dumped) FAIL(SCW_ENOMEM, "out of memory in the record of the results");
-    TRY(mem_strdup(&r->record_json, dumped));
+    if (failed) FAIL(SCW_ENOMEM, "out of memory in the record of the results");
+    TRY(record_text(&r->record_json, record));
 done:
-    free(dumped);
     json_decref(record);
     return st;
 }

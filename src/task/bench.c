@@ -116,18 +116,10 @@ static json_t *describe_machine(void)
                      scw_version(), "date", date);
 }
 
-/* A field of CSV: quoted where it must be (RFC 4180). */
 static scw_status csv_text(textbuf *t, const char *value)
 {
-    scw_status st = SCW_OK;
-
-    if (!strpbrk(value, ",\"\n")) return text_add(t, "%s,", value);
-    TRY(text_add(t, "\""));
-    for (const char *s = value; *s; s++)
-        TRY(text_add(t, *s == '"' ? "\"\"" : "%c", *s));
-    TRY(text_add(t, "\","));
-done:
-    return st;
+    scw_status st = text_add_field(t, value, ',');
+    return st == SCW_OK ? text_add(t, ",") : st;
 }
 
 static scw_status csv_number(textbuf *t, double value, bool last)

@@ -14,6 +14,7 @@
 #include "scweave/match.h"
 #include "scweave/version.h"
 #include "task/linear_inputs.h"
+#include "task/record.h"
 #include "task/splits.h"
 
 static const scw_option table[] = {
@@ -157,7 +158,6 @@ static scw_status set_record(scw_results *r, const job *j, const scw_cca_request
                              const scw_cca_options *o, const char *key)
 {
     scw_status st = SCW_OK;
-    char *text = NULL;
     json_t *record =
         json_pack("{s:s, s:s, s:s, s:I, s:f, s:I, s:f, s:s*, s:s*}", "version", scw_version(),
                   "first", j->side[FIRST].m->name, "second", j->side[SECOND].m->name, "components",
@@ -166,12 +166,9 @@ static scw_status set_record(scw_results *r, const job *j, const scw_cca_request
                   q->command);
 
     if (!record) FAIL(SCW_EDATA, "the name of a modality or the command is not valid UTF-8");
-    text = json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
-    if (!text) FAIL(SCW_ENOMEM, "out of memory in the record of the results");
-    TRY(mem_strdup(&r->record_json, text));
+    TRY(record_text(&r->record_json, record));
     TRY(mem_strdup(&r->record_name, strncmp(key, "X_", 2) == 0 && key[2] ? key + 2 : key));
 done:
-    free(text);
     json_decref(record);
     return st;
 }

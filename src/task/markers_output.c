@@ -11,6 +11,7 @@
 #include "data/results.h"
 #include "scweave/version.h"
 #include "task/markers.h"
+#include "task/record.h"
 
 /* ------------------------------------------------------------------------------ text */
 
@@ -118,10 +119,8 @@ done:
 
 static scw_status dump(char **out, json_t *object)
 {
-    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    scw_status st = text ? mem_strdup(out, text) : status_fail(SCW_ENOMEM, "out of memory");
+    scw_status st = object ? record_text(out, object) : status_fail(SCW_ENOMEM, "out of memory");
 
-    free(text);
     json_decref(object);
     return st;
 }

@@ -16,6 +16,8 @@
 #include "metric/pairing.h"
 #include "scweave/version.h"
 #include "task/pairs.h"
+#include "task/record.h"
+#include "task/streaming.h"
 
 struct scw_match {
     matrix weights;    /* [cells of a, cells of b] */
@@ -49,8 +51,6 @@ static scw_status make_record(char **out, const scw_match_request *request,
                               const scw_match_options *options)
 {
     scw_status st = SCW_OK;
-    const scw_option *table = scw_match_option_table();
-    char *value = NULL, *text = NULL;
     json_t *record = json_pack("{s:s, s:s*, s:s*, s:b}", "version", scw_version(), "use",
                                request->a.use, "with", request->b.use, "features",
                                request->features != 0);
@@ -60,18 +60,10 @@ static scw_status make_record(char **out, const scw_match_request *request,
         failed |= json_object_set_new(record, "batch_key", json_string(request->batch_key));
     if (!failed && request->command)
         failed |= json_object_set_new(record, "command", json_string(request->command));
-    for (const scw_option *o = table; !failed && o->type != SCW_OPTION_END; o++) {
-        mem_free(value);
-        TRY(scw_options_get(&value, table, options, o->name));
-        failed |= json_object_set_new(record, o->name, json_string(value));
-    }
+    TRY(record_add_options(record, &failed, scw_match_option_table(), options));
     if (failed) FAIL(SCW_EDATA, "the name of an array or the command is not valid UTF-8");
-    text = json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
-    if (!text) FAIL(SCW_ENOMEM, "out of memory in the record of the matches");
-    TRY(mem_strdup(out, text));
+    TRY(record_text(out, record));
 done:
-    free(text);
-    mem_free(value);
     json_decref(record);
     return st;
 }
@@ -182,7 +174,6 @@ scw_status scw_match_describe(char **out_json, const scw_match *m)
     const matrix *w = &m->weights;
     int64_t n_rows = 0;
     uint8_t *seen = NULL;
-    char *text = NULL;
     json_t *root = NULL;
     pairing_match f;
 
@@ -201,12 +192,10 @@ scw_status scw_match_describe(char **out_json, const scw_match *m)
                                           real_or_null(f.auroc), "aupr", real_or_null(f.aupr))) != 0)
             FAIL(SCW_ENOMEM, "out of memory in the report");
     }
-    text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
-    if (!text) FAIL(SCW_ENOMEM, "out of memory in the report");
-    TRY(mem_strdup(out_json, text));
+    if (!root) FAIL(SCW_ENOMEM, "out of memory in the report");
+    TRY(streaming_report(out_json, root));
 done:
     json_decref(root);
-    free(text);
     mem_free(seen);
     return st;
 }
@@ -258,24 +247,6 @@ done:
 
 /* ------------------------------------------------------------------------------- table */
 
-/* A name in a cell: quoted where a comma or a quote needs it (RFC 4180); in a table with tabs, what
- * would end the cell becomes a space. */
-static scw_status add_name(textbuf *t, const char *name, char separator)
-{
-    scw_status st = SCW_OK;
-    bool quoted = separator == ',' && strpbrk(name, ",\"\n\r") != NULL;
-
-    if (quoted) TRY(text_add_bytes(t, "\"", 1));
-    for (const char *c = name; *c; c++) {
-        bool ends = separator == '\t' && (*c == '\t' || *c == '\n' || *c == '\r');
-        if (quoted && *c == '"') TRY(text_add_bytes(t, "\"", 1));
-        TRY(text_add_bytes(t, ends ? " " : c, 1));
-    }
-    if (quoted) TRY(text_add_bytes(t, "\"", 1));
-done:
-    return st;
-}
-
 typedef struct entry {
     float weight;
     int64_t at;
@@ -292,14 +263,14 @@ static scw_status add_line(textbuf *t, const scw_match *m, int64_t row, int64_t 
 {
     scw_status st = SCW_OK;
 
-    TRY(add_name(t, m->a.at[row], separator));
+    TRY(text_add_field(t, m->a.at[row], separator));
     TRY(text_add_bytes(t, &separator, 1));
-    TRY(add_name(t, m->b.at[m->weights.indices[at]], separator));
+    TRY(text_add_field(t, m->b.at[m->weights.indices[at]], separator));
     TRY(text_add(t, "%c%.6g%c%.6g", separator, (double)m->weights.values[at], separator,
                  m->distance[at]));
     if (m->batch) {
         TRY(text_add_bytes(t, &separator, 1));
-        TRY(add_name(t, m->batches.at[m->batch[row]], separator));
+        TRY(text_add_field(t, m->batches.at[m->batch[row]], separator));
     }
     TRY(text_add_bytes(t, "\n", 1));
 done:

@@ -13,6 +13,7 @@
 #include "scweave/neighbors.h"
 #include "scweave/version.h"
 #include "task/embedding.h"
+#include "task/record.h"
 
 /* What is kept beside a result: the version, the command, the array it came from and the settings.
  */
@@ -20,22 +21,16 @@ static scw_status begin_record(json_t **out, const scw_neighbors_request *reques
                                const scw_option *table, const void *options)
 {
     scw_status st = SCW_OK;
-    char *value = NULL;
     json_t *record = json_pack("{s:s, s:s}", "version", scw_version(), "use", request->use);
     int failed = record == NULL;
 
     if (!failed && request->command)
         failed |= json_object_set_new(record, "command", json_string(request->command));
-    for (const scw_option *o = table; !failed && o->type != SCW_OPTION_END; o++) {
-        mem_free(value);
-        TRY(scw_options_get(&value, table, options, o->name));
-        failed |= json_object_set_new(record, o->name, json_string(value));
-    }
+    TRY(record_add_options(record, &failed, table, options));
     if (failed) FAIL(SCW_EDATA, "the name of the array or the command is not valid UTF-8");
     *out = record;
     record = NULL;
 done:
-    mem_free(value);
     json_decref(record);
     return st;
 }
@@ -43,13 +38,10 @@ done:
 static scw_status set_record(scw_results *r, const char *name, const json_t *record)
 {
     scw_status st = SCW_OK;
-    char *dumped = json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
 
-    if (!dumped) FAIL(SCW_ENOMEM, "out of memory in the record of the results");
-    TRY(mem_strdup(&r->record_json, dumped));
+    TRY(record_text(&r->record_json, record));
     TRY(mem_strdup(&r->record_name, name));
 done:
-    free(dumped);
     return st;
 }
 

@@ -13,6 +13,7 @@
 #include "prep/steps.h"
 #include "scweave/preprocess.h"
 #include "scweave/version.h"
+#include "task/record.h"
 #include "task/streaming.h"
 
 #define LOOK_ROWS 500
@@ -334,19 +335,15 @@ done:
 static scw_status add_record(scw_results *r, const scw_prep_request *request, const json_t *list)
 {
     scw_status st = SCW_OK;
-    char *text = NULL;
     json_t *record = json_pack("{s:s, s:O}", "version", scw_version(), "steps", list);
     int failed = record == NULL;
 
     if (!failed && request && request->command)
         failed |= json_object_set_new(record, "command", json_string(request->command));
     TRY(streaming_json(failed));
-    text = json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
-    TRY(streaming_json(!text));
-    TRY(mem_strdup(&r->record_json, text));
+    TRY(record_text(&r->record_json, record));
     TRY(mem_strdup(&r->record_name, "preprocess"));
 done:
-    free(text);
     json_decref(record);
     return st;
 }

@@ -12,6 +12,7 @@
 #include "models/sampler.h"
 #include "scweave/version.h"
 #include "task/matilda.h"
+#include "task/record.h"
 
 /* The reference as the sampler sees it, and what was drawn. */
 typedef struct job {
@@ -350,7 +351,7 @@ static scw_status make_record(char **out, const job *j)
         json_pack("{s:s, s:s, s:s, s:f, s:I, s:I}", "version", scw_version(), "model",
                   j->m->base.kind->name, "simulated_from", modes[r->from], "library", r->library,
                   "seed", (json_int_t)r->seed, "n_simulated", (json_int_t)j->drawn.n);
-    char key[128], *dumped = NULL;
+    char key[128];
     int failed = record == NULL;
 
     if (!failed && r->command)
@@ -366,11 +367,9 @@ static scw_status make_record(char **out, const job *j)
                         : kind == COUNT_BERNOULLI ? "presence"
                                                   : "expected transformed values"));
     }
-    dumped = failed ? NULL : json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
-    if (!dumped) FAIL(SCW_ENOMEM, "out of memory in the record of the simulation");
-    TRY(mem_strdup(out, dumped));
+    if (failed) FAIL(SCW_ENOMEM, "out of memory in the record of the simulation");
+    TRY(record_text(out, record));
 done:
-    free(dumped);
     json_decref(record);
     return st;
 }

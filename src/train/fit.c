@@ -436,7 +436,6 @@ static scw_status choose_library(fit_job *j, shortcut_choice *best)
     if (scaled != chosen || j->n_train > MOST_AT_ONCE) TRY(build_network(j));
     j->state.library = chosen;
 done:
-    j->most_projected = 0;
     return st;
 }
 

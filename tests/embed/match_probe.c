@@ -8,25 +8,7 @@
 
 #include "base/threads.h"
 #include "embed/match.h"
-
-static void must(int ok, const char *what)
-{
-    if (ok) return;
-    (void)fprintf(stderr, "probe: %s: %s\n", what, scw_error_message());
-    exit(1);
-}
-
-static void *read_array(FILE *in, int64_t n, size_t size)
-{
-    void *block = calloc(n > 0 ? (size_t)n : 1, size);
-    must(block && fread(block, size, (size_t)n, in) == (size_t)n, "input is short");
-    return block;
-}
-
-static void write_array(FILE *out, const void *block, int64_t n, size_t size)
-{
-    must(fwrite(block, size, (size_t)n, out) == (size_t)n, "cannot write");
-}
+#include "../probe.h"
 
 static void say(void *user, scw_log_level level, const char *message)
 {

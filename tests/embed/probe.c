@@ -13,18 +13,7 @@
 #include "base/threads.h"
 #include "embed/graph.h"
 #include "embed/umap.h"
-
-static void must(int ok, const char *what)
-{
-    if (ok) return;
-    (void)fprintf(stderr, "probe: %s: %s\n", what, scw_error_message());
-    exit(1);
-}
-
-static void write_array(FILE *out, const void *block, int64_t n, size_t size)
-{
-    must(fwrite(block, size, (size_t)n, out) == (size_t)n, "cannot write");
-}
+#include "../probe.h"
 
 static void say(void *user, scw_log_level level, const char *message)
 {

@@ -131,6 +131,39 @@ void kernel_batch_norm_eval(const kernel_norm *b, const real *running_mean, cons
 void kernel_batch_norm_backward(const kernel_norm *b, const real *g, bool fresh, real *d_x,
                                 real *d_gamma, real *d_beta);
 
+/* ------------------------------------------------------------- a decoder and its squared error
+ * With z [B, width], the weights W [F, width] and a target X [B, F]:
+ *
+ *     p = z W^T + bias                             linear, or
+ *     p = batch norm of relu(z W^T)                where gamma is given: over the rows, as above
+ *     error = sum over present rows and all columns of (p - x)^2
+ *
+ * Both p and its gradient would be [B, F] arrays that are written and read again several times; here
+ * a strip of features is decoded, compared and taken back to z while it is in the nearest caches, and
+ * what is left for the weights is one array: the gradient of z W^T, transposed. */
+typedef struct kernel_decoder {
+    const affine_sparse *x;          /* [B, F] */
+    int64_t width;                   /* at least 1 */
+    const real *z, *weight;          /* [B, width], [F, width] */
+    const real *bias;                /* [F]; NULL: zeros */
+    const real *gamma, *beta;        /* [F]; NULL: linear */
+    real eps, momentum;
+    real *running_mean, *running_var; /* [F] updated */
+    /* Outputs, all of them gradients of the error. */
+    real *g;       /* [F, kernel_decoder_stride(B)] of z W^T; columns from B on are zeros */
+    real *d_z;     /* [B, width] */
+    real *d_bias;  /* [F], or NULL */
+    real *d_gamma, *d_beta; /* [F]; not for a linear one */
+    real *scratch; /* [kernel_decoder_scratch], aligned to 8 bytes */
+} kernel_decoder;
+
+int64_t kernel_decoder_stride(int64_t rows);
+int64_t kernel_decoder_scratch(const kernel_decoder *d);
+/* Returns the error, summed in double. With batch norm there must be two rows. */
+double kernel_decoder_error(const kernel_decoder *d);
+/* d_weight [F, width] += scale * g z after kernel_decoder_error; with `fresh` written. */
+void kernel_decoder_weights(const kernel_decoder *d, real scale, bool fresh, real *d_weight);
+
 /* ------------------------------------------------------------- optimizers: one fused pass
  * Serial: train/optimizer.c shares chunks of the block among the threads. */
 

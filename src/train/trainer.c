@@ -88,10 +88,10 @@ static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *
         FAIL(SCW_ENOMEM, "%s: out of memory while gathering a batch", phase->name);
     }
     nn_pass pass = {.t = t->tape, .p = t->net.p, .seed = t->options.seed, .step = t->at.step};
-    t->net.forward(t->net.self, &pass, &batch, true, &out);
+    t->net.forward(t->net.self, &pass, &batch, false, &out);
     t->net.loss(t->net.self, &pass, &batch, &out, &losses);
     TRY(tape_status(t->tape));
-    divergence_step seen = {&batch, &out, &losses, t->net.p, t->names};
+    divergence_step seen = {&batch, &out, &losses, t->net.p, t->names, &t->net, &pass};
     TRY(divergence_follow(&t->at.watch, &seen, why));
     if (why->length > 0) goto done;
     for (int k = 0; k < losses.n; k++) {

@@ -205,6 +205,36 @@ static void run_affine(const kernel_table *t, const test_case *c, results *r)
                                          keep(r, "d_p", random_values(r, n, 7), n));
 }
 
+/* Linear, or with batch norm in the second round; z is h wide. */
+static void run_decoder(const kernel_table *t, const test_case *c, results *r)
+{
+    const int64_t n_weight = c->cols * c->h, f = c->cols;
+    affine_sparse x = random_affine(r, c);
+    kernel_decoder d = {.x = &x, .width = c->h, .z = random_values(r, c->rows * c->h, 2),
+                        .weight = random_values(r, n_weight, 3), .eps = 1e-3f, .momentum = 0.1f};
+
+    if (c->weighted ? c->rows < 2 : c->h == 0) return;
+    if (c->weighted) {
+        d.gamma = random_values(r, f, 4);
+        d.beta = random_values(r, f, 5);
+        d.running_mean = keep(r, "decoder running_mean", random_values(r, f, 6), f);
+        d.running_var = keep(r, "decoder running_var", positive_values(r, f, 7), f);
+        d.d_gamma = keep(r, "decoder d_gamma", new_values(r, f), f);
+        d.d_beta = keep(r, "decoder d_beta", new_values(r, f), f);
+    } else {
+        d.bias = c->parts & 1 ? random_values(r, f, 8) : NULL;
+        d.d_bias = keep(r, "decoder d_bias", new_values(r, f), f);
+    }
+    const int64_t n_g = f * kernel_decoder_stride(c->rows);
+    d.g = keep(r, "decoder g", new_values(r, n_g), n_g);
+    d.d_z = keep(r, "decoder d_z", new_values(r, c->rows * c->h), c->rows * c->h);
+    d.scratch = new_values(r, kernel_decoder_scratch(&d));
+    keep_number(r, "decoder error", t->decoder_error(&d));
+    for (int fresh = 0; fresh < 2; fresh++)
+        t->decoder_weights(&d, 0.3f, fresh,
+                           keep(r, "decoder d_weight", random_values(r, n_weight, 9), n_weight));
+}
+
 static void run_lists(const kernel_table *t, const test_case *c, results *r)
 {
     affine_sparse x = random_affine(r, c);
@@ -400,6 +430,26 @@ static void affine_kernels(void **state)
         }
 }
 
+static void decoder_kernels(void **state)
+{
+    static const test_case cases[] = {
+        {.rows = 0, .cols = 5, .h = 3}, {.rows = 5, .cols = 0, .h = 3},
+        {.rows = 1, .cols = 1, .h = 1, .density = 1}, {.rows = 2, .cols = 1, .h = 1, .density = 1},
+        {.rows = 7, .cols = 11, .h = 3, .density = 0.5}, {.rows = 64, .cols = 49, .h = 15, .density = 0},
+        {.rows = 13, .cols = 101, .h = 16, .density = 0.3}, {.rows = 65, .cols = 301, .h = 17, .density = 0.1},
+        {.rows = 21, .cols = 1009, .h = 100, .density = 0.05}, {.rows = 301, .cols = 97, .h = 33, .density = 0.2}};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (int way = 0; way < 14; way++) {
+            static const int parts[] = {0, 1, 2, 4, 8, 16, 31};
+            test_case c = cases[k];
+            c.parts = parts[way % 7];
+            c.weighted = way >= 7;
+            compare(run_decoder, &c);
+        }
+}
+
 /* ------------------------------------------------------------- threads */
 
 static void same_bits(run_fn *run, const test_case *c)
@@ -436,6 +486,7 @@ static void threads_do_not_change_bits(void **state)
             c.parts = parts;
             c.weighted = weighted;
             same_bits(run_affine, &c);
+            same_bits(run_decoder, &c);
         }
 }
 
@@ -620,6 +671,7 @@ int main(void)
         cmocka_unit_test(random_kernels),
         cmocka_unit_test(moments_of_random_numbers),
         cmocka_unit_test(affine_kernels),
+        cmocka_unit_test(decoder_kernels),
         cmocka_unit_test(threads_do_not_change_bits),
         cmocka_unit_test(products_agree),
         cmocka_unit_test(signals_find_a_stack),

@@ -79,14 +79,16 @@ static void decoder_backward(tape *t, op_record *r)
 {
     const kernel_decoder *d = r->saved;
     const real scale = r->out->grad[0];
+    const tensor *w = r->in[IN_WEIGHT];
+    const kernel_taker *taker = op_taker(t, r, IN_WEIGHT, d->x->n_rows, d->width);
 
-    (void)t;
     hand_on(r, IN_Z, scale, d->d_z);
     hand_on(r, IN_BIAS, scale, d->d_bias);
     hand_on(r, IN_GAMMA, scale, d->d_gamma);
     hand_on(r, IN_BETA, scale, d->d_beta);
-    if (r->in[IN_WEIGHT]->grad)
-        kernel_decoder_weights(d, scale, op_is_fresh(r, IN_WEIGHT), r->in[IN_WEIGHT]->grad);
+    if (taker || w->grad)
+        kernel_decoder_weights(d, scale, op_is_fresh(r, IN_WEIGHT), w->grad,
+                               taker);
 }
 
 /* Linear without and with a bias, batch norm; each with all 32 sets of optional vectors of x. */
@@ -116,7 +118,7 @@ static tensor *decoder_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_decoder_error = {"decoder_error", 2, decoder_shape, decoder_forward,
-                                    decoder_backward, decoder_sample, true};
+                                    decoder_backward, decoder_sample, true, 1u << IN_WEIGHT};
 
 tensor *op_decoder_error(tape *t, tensor *z, tensor *weight, tensor *bias, const affine_sparse *x)
 {

@@ -30,6 +30,7 @@ typedef struct tensor {
     int64_t size;
     real *value;
     real *grad; /* same shape; NULL when no gradient is wanted. Zeroed when first needed. */
+    kernel_taker taker; /* take: gets the gradient instead of `grad`, which is NULL; of a parameter */
     int64_t grad_pass; /* the tape's own: the backward pass that zeroed grad; -1: a parameter's */
 } tensor;
 

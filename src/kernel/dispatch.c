@@ -163,9 +163,10 @@ void kernel_affine_forward(const affine_sparse *x, const real *w, const real *we
 }
 
 void kernel_affine_backward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                            const real *g, real *d_w, real *d_weight, real *scratch)
+                            const real *g, real *d_w, real *d_weight,
+                            const kernel_taker *taker)
 {
-    table()->affine_backward(x, w, weight, h, g, d_w, d_weight, scratch);
+    table()->affine_backward(x, w, weight, h, g, d_w, d_weight, taker);
 }
 
 double kernel_affine_squared_error(const affine_sparse *x, const real *p)
@@ -312,9 +313,10 @@ double kernel_decoder_error(const kernel_decoder *d)
     return table()->decoder_error(d);
 }
 
-void kernel_decoder_weights(const kernel_decoder *d, real scale, bool fresh, real *d_weight)
+void kernel_decoder_weights(const kernel_decoder *d, real scale, bool fresh, real *d_weight,
+                            const kernel_taker *taker)
 {
-    table()->decoder_weights(d, scale, fresh, d_weight);
+    table()->decoder_weights(d, scale, fresh, d_weight, taker);
 }
 
 void kernel_adam(int64_t n, real *theta, real *grad, real *m, real *v,

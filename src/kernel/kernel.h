@@ -45,6 +45,26 @@ void kernel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, co
 bool kernel_use_bf16(bool on);
 bool kernel_get_bf16(void);
 
+/* ------------------------------------------------------------- finished gradients
+ * The gradient of a large weight is written to memory only to be read once, by the optimizer. A kernel
+ * that has a taker gives it the finished rows instead, a few at a time while they are in cache: `n` values
+ * from element `from` of the weight. Called by several threads at once, each element once; the taker
+ * may change `gradient`. */
+typedef struct kernel_taker {
+    void *self;
+    int64_t offset; /* of the weight, for the taker's own use */
+    void (*take)(const struct kernel_taker *t, int64_t from, int64_t n, real *gradient);
+} kernel_taker;
+
+/* Can a gradient [., width] of a batch with so many rows be handed on? */
+#define KERNEL_TAKE_ROWS 1024
+#define KERNEL_TAKE_WIDTH 2048
+#define KERNEL_TAKE_VALUES 8192 /* handed on at a time, at most */
+static inline bool kernel_can_take(int64_t rows, int64_t width)
+{
+    return rows >= 1 && rows <= KERNEL_TAKE_ROWS && width >= 1 && width <= KERNEL_TAKE_WIDTH;
+}
+
 /* ------------------------------------------------------------- affine-sparse products
  * With V = diag(w) W: w [F] (NULL: ones) is the per-feature weight, W [F, H] (feature-major, so that a
  * non-zero touches one contiguous row). */
@@ -52,11 +72,10 @@ bool kernel_get_bf16(void);
 /* out [B, H] = X V */
 void kernel_affine_forward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
                            real *out);
-/* d_weight [F, H] += diag(w) X^T g, and, if w is given, d_w [F] += sum_h (X^T g)_jh W_jh.
- * g [B, H]. `scratch` is for implementations that need [F * H] values when w is given; none here does,
- * and it may be NULL. */
+/* d_weight [F, H] += diag(w) X^T g, and, if w is given, d_w [F] += sum_h (X^T g)_jh W_jh. g [B, H].
+ * With a taker, where kernel_can_take(B, H), it gets diag(w) X^T g, and d_weight is left alone. */
 void kernel_affine_backward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                            const real *g, real *d_w, real *d_weight, real *scratch);
+                            const real *g, real *d_w, real *d_weight, const kernel_taker *taker);
 
 /* Sum over present rows i and all j of (p_ij - x_ij)^2, p [B, F]; summed in double over fixed blocks. */
 double kernel_affine_squared_error(const affine_sparse *x, const real *p);
@@ -161,8 +180,10 @@ int64_t kernel_decoder_stride(int64_t rows);
 int64_t kernel_decoder_scratch(const kernel_decoder *d);
 /* Returns the error, summed in double. With batch norm there must be two rows. */
 double kernel_decoder_error(const kernel_decoder *d);
-/* d_weight [F, width] += scale * g z after kernel_decoder_error; with `fresh` written. */
-void kernel_decoder_weights(const kernel_decoder *d, real scale, bool fresh, real *d_weight);
+/* d_weight [F, width] += scale * g z after kernel_decoder_error; with `fresh` written. With a taker, where
+ * kernel_can_take(B, width), it gets that, and d_weight is left alone. */
+void kernel_decoder_weights(const kernel_decoder *d, real scale, bool fresh, real *d_weight,
+                            const kernel_taker *taker);
 
 /* ------------------------------------------------------------- optimizers: one fused pass
  * Serial: train/optimizer.c shares chunks of the block among the threads. */

@@ -22,7 +22,8 @@ typedef struct kernel_table {
     void (*affine_forward)(const affine_sparse *x, const real *w, const real *weight, int64_t h,
                            real *out);
     void (*affine_backward)(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                            const real *g, real *d_w, real *d_weight, real *scratch);
+                            const real *g, real *d_w, real *d_weight,
+                            const kernel_taker *taker);
     double (*affine_squared_error)(const affine_sparse *x, const real *p);
     void (*affine_squared_error_backward)(const affine_sparse *x, const real *p, real scale,
                                           bool fresh, real *d_p);
@@ -57,7 +58,8 @@ typedef struct kernel_table {
                                 real *d_gamma, real *d_beta);
 
     double (*decoder_error)(const kernel_decoder *d);
-    void (*decoder_weights)(const kernel_decoder *d, real scale, bool fresh, real *d_weight);
+    void (*decoder_weights)(const kernel_decoder *d, real scale, bool fresh, real *d_weight,
+                            const kernel_taker *taker);
 
     void (*adam)(int64_t n, real *theta, real *grad, real *m, real *v,
                  const kernel_adam_options *options);

@@ -71,6 +71,7 @@ static scw_status add_encoder(matilda_net *net, int m)
                                          .stream = (uint32_t)m,
                                          .group = MATILDA_GROUP_WEIGHT,
                                          .vector_group = MATILDA_GROUP_VECTOR}));
+    params_use_once(&net->p, net->encoder[m].weight);
 done:
     return st;
 }
@@ -105,20 +106,26 @@ done:
 
 static scw_status add_decoder(matilda_net *net, int m)
 {
+    scw_status st = SCW_OK;
     const matilda_config *c = &net->config;
-    const int64_t n_in = c->z_dim + c->n_batches;
+    const int64_t n_in = c->z_dim + c->n_batches, n_vars = c->modality[m].n_vars;
     char name[128];
 
     (void)snprintf(name, sizeof name, "decoder.%s", c->modality[m].name);
     if (c->linear_decoder)
-        return nn_linear_add(&net->linear_decoder[m], &net->p, name, n_in, c->modality[m].n_vars, true, MATILDA_GROUP_DECODER + m,
-                             MATILDA_GROUP_DECODER + m);
-    return nn_block_add(&net->decoder[m], &net->p, name,
-                        &(nn_block_options){.n_in = n_in,
-                                            .n_out = c->modality[m].n_vars,
-                                            .relu = true,
-                                            .group = MATILDA_GROUP_WEIGHT,
-                                            .vector_group = MATILDA_GROUP_VECTOR});
+        TRY(nn_linear_add(&net->linear_decoder[m], &net->p, name, n_in, n_vars, true,
+                          MATILDA_GROUP_DECODER + m, MATILDA_GROUP_DECODER + m));
+    else
+        TRY(nn_block_add(&net->decoder[m], &net->p, name,
+                         &(nn_block_options){.n_in = n_in,
+                                             .n_out = n_vars,
+                                             .relu = true,
+                                             .group = MATILDA_GROUP_WEIGHT,
+                                             .vector_group = MATILDA_GROUP_VECTOR}));
+    params_use_once(&net->p, c->linear_decoder ? net->linear_decoder[m].weight
+                                               : net->decoder[m].weight);
+done:
+    return st;
 }
 
 static bool has_shortcut(const matilda_config *c, int m)

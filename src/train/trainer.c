@@ -80,7 +80,9 @@ static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *
     model_batch batch;
     model_outputs out;
     model_losses losses;
+    const kernel_taker taker = optimizer_taker(&t->optimizer);
 
+    t->net.p->taker = &taker;
     tape_reset(t->tape, TAPE_TRAIN);
     phase->source.gather(phase->source.self, t->tape, entries, n, &batch);
     if (batch.n != n) {
@@ -100,12 +102,14 @@ static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *
     }
     sums->n_losses = losses.n;
     sums->total += (double)losses.total->value[0] * (double)n;
+    const optimizer_average average = {t->average, average_keep(t)};
+    optimizer_begin(&t->optimizer, t->net.p, lr, &average);
     TRY(tape_backward(t->tape, losses.total));
-    optimizer_average average = {t->average, average_keep(t)};
-    optimizer_step(&t->optimizer, t->net.p, lr, t->average ? &average : NULL);
+    optimizer_finish(&t->optimizer);
     t->at.step++;
     t->at.batch++;
 done:
+    t->net.p->taker = NULL;
     return st;
 }
 

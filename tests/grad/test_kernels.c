@@ -187,6 +187,32 @@ static affine_sparse random_affine(results *r, const test_case *c)
         .row_weight = c->parts & 16 ? weight : NULL};
 }
 
+/* Collects what is handed on; what comes twice shows, and what never comes. */
+typedef struct basket {
+    real *at;
+    kernel_taker taker;
+} basket;
+
+static void put_in(const kernel_taker *t, int64_t from, int64_t n, real *gradient)
+{
+    real *at = t->self;
+
+    assert_true(n <= KERNEL_TAKE_VALUES);
+    for (int64_t e = 0; e < n; e++) {
+        at[from + e] += 1 + gradient[e];
+        gradient[e] = 7;
+    }
+}
+
+static basket new_basket(results *r, const char *name, int64_t n)
+{
+    basket b = {.at = keep(r, name, new_values(r, n), n)};
+
+    for (int64_t e = 0; e < n; e++) b.at[e] = 0;
+    b.taker = (kernel_taker){b.at, 0, put_in};
+    return b;
+}
+
 static void run_affine(const kernel_table *t, const test_case *c, results *r)
 {
     int64_t n = c->rows * c->cols, n_weight = c->cols * c->h, n_out = c->rows * c->h;
@@ -199,6 +225,11 @@ static void run_affine(const kernel_table *t, const test_case *c, results *r)
     t->affine_forward(&x, w, weight, c->h, keep(r, "forward", new_values(r, n_out), n_out));
     t->affine_backward(&x, w, weight, c->h, g, d_w,
                        keep(r, "d_weight", random_values(r, n_weight, 6), n_weight), NULL);
+    if (kernel_can_take(c->rows, c->h)) {
+        basket b = new_basket(r, "taken", n_weight);
+        d_w = c->weighted ? keep(r, "d_w beside taker", random_values(r, c->cols, 5), c->cols) : NULL;
+        t->affine_backward(&x, w, weight, c->h, g, d_w, NULL, &b.taker);
+    }
     keep_number(r, "squared_error", t->affine_squared_error(&x, p));
     for (int fresh = 0; fresh < 2; fresh++)
         t->affine_squared_error_backward(&x, p, 0.3f, fresh,
@@ -232,7 +263,10 @@ static void run_decoder(const kernel_table *t, const test_case *c, results *r)
     keep_number(r, "decoder error", t->decoder_error(&d));
     for (int fresh = 0; fresh < 2; fresh++)
         t->decoder_weights(&d, 0.3f, fresh,
-                           keep(r, "decoder d_weight", random_values(r, n_weight, 9), n_weight));
+                           keep(r, "decoder d_weight", random_values(r, n_weight, 9), n_weight), NULL);
+    if (!kernel_can_take(c->rows, c->h)) return;
+    basket b = new_basket(r, "decoder taken", n_weight);
+    t->decoder_weights(&d, 0.3f, true, NULL, &b.taker);
 }
 
 static void run_lists(const kernel_table *t, const test_case *c, results *r)

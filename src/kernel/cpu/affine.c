@@ -239,16 +239,17 @@ static void affine_forward(const affine_sparse *x, const real *w, const real *we
 
 /* ------------------------------------------------------------- backward */
 
-#define GRADIENT_ROWS 256     /* most rows of the batch in one go: one cursor each on the stack */
+#define GRADIENT_ROWS KERNEL_TAKE_ROWS /* of the batch in one go: one cursor each on the stack */
 #define GRADIENT_ENTRIES 8192 /* non-zeros sorted by feature at once */
 #define GRADIENT_BLOCK 512    /* most features in one go */
 #define ROWS_AHEAD 6
-#define GRADIENT_COLS 2048    /* columns of g whose shifts are held on the stack */
+#define GRADIENT_COLS KERNEL_TAKE_WIDTH /* of g, whose shifts are held on the stack */
 
 typedef struct gradient_job {
     const affine_sparse *x;
     const real *w, *weight, *g;
     real *d_w, *d_weight;
+    const kernel_taker *taker; /* then the job has all rows and columns, and d_weight is not used */
     int64_t h;
     int64_t r0, r1;      /* rows of the batch */
     int64_t from, width; /* columns of g */
@@ -310,7 +311,8 @@ typedef struct feature_run {
     const real *shift_b, *shift_1; /* at the span, or NULL */
     float t, w;
     const real *weight; /* at the span; NULL without feature weights */
-    real *d_weight;
+    real *d_weight;     /* added to, or with `fresh` written */
+    bool fresh;
     int64_t last;    /* as in run_span */
     int64_t overlap; /* lanes of the last vector that the one before it holds too */
 } feature_run;
@@ -339,8 +341,10 @@ static inline __attribute__((always_inline)) float feature_span(int n, const fea
         sum[n - 1] += v * VEC_READ(g + r->last);
     }
     UNROLL
-    for (int k = 0; k < n; k++)
-        old[k] = VEC_READ(r->d_weight + (k < n - 1 ? k * VEC_LANES : r->last));
+    for (int k = 0; k < n; k++) {
+        vec zero = {0};
+        old[k] = r->fresh ? zero : VEC_READ(r->d_weight + (k < n - 1 ? k * VEC_LANES : r->last));
+    }
     UNROLL
     for (int k = 0; k < n; k++)
         VEC_AT(r->d_weight + (k < n - 1 ? k * VEC_LANES : r->last)) = old[k] + r->w * sum[k];
@@ -364,7 +368,7 @@ static float feature_narrow(int64_t width, const feature_run *r)
         if (r->shift_1) sum += r->t * r->shift_1[e];
         for (int32_t at = r->first; at < r->end; at++)
             sum += r->entries->value[at] * r->g[r->entries->row[at] * r->h + e];
-        r->d_weight[e] += r->w * sum;
+        r->d_weight[e] = (r->fresh ? 0 : r->d_weight[e]) + r->w * sum;
         if (r->weight) dot += sum * r->weight[e];
     }
     return dot;
@@ -386,37 +390,62 @@ static inline void fetch_gradient_row(const gradient_job *k, int64_t j)
     int64_t cell = j * k->h + k->from;
 
     for (int64_t e = 0; e < k->width; e += 16) {
-        __builtin_prefetch(k->d_weight + cell + e, 1);
+        if (!k->taker) __builtin_prefetch(k->d_weight + cell + e, 1);
         if (k->w) __builtin_prefetch(k->weight + cell + e);
     }
+}
+
+/* Feature j, whose entries are b's of place `at`; d_weight is where its row lies. */
+static void gradient_feature(const gradient_job *k, int64_t j, int64_t at, const block_entries *b,
+                             const real *shift_b, const real *shift_1, real *d_weight)
+{
+    int64_t spans = span_count(k->width, 1);
+    float dot = 0;
+
+    for (int64_t s = 0; s < spans; s++) {
+        span columns = span_at(k->width, spans, s);
+        int64_t from = k->from + columns.from;
+        feature_run run = {.entries = b, .first = b->first[at], .end = b->first[at + 1],
+                           .g = k->g + k->r0 * k->h + from, .h = k->h,
+                           .shift_b = shift_b ? shift_b + columns.from : NULL,
+                           .shift_1 = shift_1 ? shift_1 + columns.from : NULL,
+                           .t = k->x->col_shift ? k->x->col_shift[j] : 0,
+                           .w = k->w ? k->w[j] : 1,
+                           .weight = k->w ? k->weight + j * k->h + from : NULL,
+                           .d_weight = d_weight + from, .fresh = k->taker != NULL,
+                           .last = columns.last,
+                           .overlap = (columns.n - 1) * VEC_LANES - columns.last};
+        dot += feature_spans(columns.n, k->width, &run);
+    }
+    if (k->w) k->d_w[j] += dot;
 }
 
 /* Features b0..b1-1, whose entries are sorted. */
 static void gradient_block(const gradient_job *k, int64_t b0, int64_t b1, const block_entries *b,
                            const real *shift_b, const real *shift_1)
 {
-    int64_t spans = span_count(k->width, 1);
-
     for (int64_t j = b0; j < b1; j++) {
-        int32_t first = b->first[j - b0], end = b->first[j - b0 + 1];
-        float dot = 0;
+        bool empty = b->first[j - b0] == b->first[j - b0 + 1];
         if (j + ROWS_AHEAD < k->x->n_cols) fetch_gradient_row(k, j + ROWS_AHEAD);
-        if (first == end && !shift_b && !shift_1) continue;
-        for (int64_t s = 0; s < spans; s++) {
-            span at = span_at(k->width, spans, s);
-            int64_t from = k->from + at.from, cell = j * k->h + from;
-            feature_run run = {.entries = b, .first = first, .end = end,
-                               .g = k->g + k->r0 * k->h + from, .h = k->h,
-                               .shift_b = shift_b ? shift_b + at.from : NULL,
-                               .shift_1 = shift_1 ? shift_1 + at.from : NULL,
-                               .t = k->x->col_shift ? k->x->col_shift[j] : 0,
-                               .w = k->w ? k->w[j] : 1,
-                               .weight = k->w ? k->weight + cell : NULL,
-                               .d_weight = k->d_weight + cell, .last = at.last,
-                               .overlap = (at.n - 1) * VEC_LANES - at.last};
-            dot += feature_spans(at.n, k->width, &run);
+        if (empty && !shift_b && !shift_1) continue;
+        gradient_feature(k, j, j - b0, b, shift_b, shift_1, k->d_weight + j * k->h);
+    }
+}
+
+/* The same for a taker: a few rows at a time, those without entries too. */
+static void hand_on_block(const gradient_job *k, int64_t b0, int64_t b1, const block_entries *b,
+                          const real *shift_b, const real *shift_1)
+{
+    real finished[KERNEL_TAKE_VALUES] __attribute__((aligned(64)));
+    int64_t most = KERNEL_TAKE_VALUES / k->h;
+
+    for (int64_t p0 = b0; p0 < b1; p0 += most) {
+        int64_t p1 = smaller(p0 + most, b1);
+        for (int64_t j = p0; j < p1; j++) {
+            if (k->w && j + ROWS_AHEAD < k->x->n_cols) fetch_gradient_row(k, j + ROWS_AHEAD);
+            gradient_feature(k, j, j - b0, b, shift_b, shift_1, finished + (j - p0) * k->h);
         }
-        if (k->w) k->d_w[j] += dot;
+        k->taker->take(k->taker, p0 * k->h, (p1 - p0) * k->h, finished);
     }
 }
 
@@ -434,20 +463,21 @@ static void gradient_chunk(const gradient_job *k, int64_t j0, int64_t j1)
     for (int64_t b0 = j0; b0 < j1; b0 += block) {
         int64_t b1 = smaller(b0 + block, j1);
         sort_block(k, b0, b1, &entries);
-        gradient_block(k, b0, b1, &entries, x->row_shift ? shift_b : NULL,
-                       x->col_shift ? shift_1 : NULL);
+        (k->taker ? hand_on_block : gradient_block)(k, b0, b1, &entries,
+                                                    x->row_shift ? shift_b : NULL,
+                                                    x->col_shift ? shift_1 : NULL);
     }
 }
 
 static void affine_backward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                            const real *g, real *d_w, real *d_weight, real *scratch)
+                            const real *g, real *d_w, real *d_weight,
+                            const kernel_taker *taker)
 {
     int64_t chunks = smaller(x->n_cols, 4 * threads_get());
 
-    (void)scratch;
     for (int64_t r0 = 0; r0 < x->n_rows; r0 += GRADIENT_ROWS)
         for (int64_t from = 0; from < h; from += GRADIENT_COLS) {
-            gradient_job job = {x, w, weight, g, d_w, d_weight, h,
+            gradient_job job = {x, w, weight, g, d_w, d_weight, taker, h,
                                 r0, smaller(r0 + GRADIENT_ROWS, x->n_rows),
                                 from, smaller(GRADIENT_COLS, h - from)};
             PARALLEL_FOR_IF((x->indptr[x->n_rows] + x->n_cols) * h > CPU_PARALLEL_MIN)

@@ -403,24 +403,38 @@ static void scale_cells(const decoder_job *k, real scale, real *z)
     }
 }
 
-static void decoder_weights(const kernel_decoder *d, real scale, bool fresh, real *d_weight)
+/* scale g z of features f0 .. f0 + n - 1. */
+static void strip_weights(const decoder_job *k, const real *z, int64_t f0, int64_t n, bool add,
+                          real *to)
+{
+    const int64_t width = k->d->width;
+
+    for (int64_t i0 = 0; i0 < k->rows; i0 += DEPTH)
+        product_panels((tile){.a = k->d->g + f0 * k->stride + i0, .row_step = k->stride,
+                              .depth_step = 1, .b = z + i0 * k->wide, .b_step = k->wide,
+                              .depth = smaller(DEPTH, k->rows - i0), .c = to, .c_step = width,
+                              .add = i0 > 0 || add},
+                       n, width);
+}
+
+static void decoder_weights(const kernel_decoder *d, real scale, bool fresh, real *d_weight,
+                            const kernel_taker *taker)
 {
     const decoder_job k = job_of(d);
-    const int64_t n_vars = d->x->n_cols, strips = (n_vars + STRIP - 1) / STRIP;
+    const int64_t n_vars = d->x->n_cols;
+    const int64_t strip = taker ? smaller(STRIP, KERNEL_TAKE_VALUES / d->width) : STRIP;
+    const int64_t strips = (n_vars + strip - 1) / strip;
     real *z = d->scratch;
 
-    if (k.rows == 0 && fresh) memset(d_weight, 0, (size_t)(n_vars * d->width) * sizeof *z);
     scale_cells(&k, scale, z);
     PARALLEL_FOR_IF(k.rows * n_vars > CPU_PARALLEL_MIN)
     for (int64_t s = 0; s < strips; s++) {
-        const int64_t f0 = STRIP * s, n = smaller(STRIP, n_vars - f0);
-        for (int64_t i0 = 0; i0 < k.rows; i0 += DEPTH)
-            product_panels((tile){.a = d->g + f0 * k.stride + i0, .row_step = k.stride,
-                                  .depth_step = 1, .b = z + i0 * k.wide, .b_step = k.wide,
-                                  .depth = smaller(DEPTH, k.rows - i0),
-                                  .c = d_weight + f0 * d->width, .c_step = d->width,
-                                  .add = i0 > 0 || !fresh},
-                           n, d->width);
+        const int64_t f0 = strip * s, n = smaller(strip, n_vars - f0);
+        real finished[KERNEL_TAKE_VALUES] __attribute__((aligned(64)));
+        real *to = taker ? finished : d_weight + f0 * d->width;
+        if (k.rows == 0 && fresh) memset(to, 0, (size_t)(n * d->width) * sizeof *to);
+        strip_weights(&k, z, f0, n, !taker && !fresh, to);
+        if (taker) taker->take(taker, f0 * d->width, n * d->width, finished);
     }
 }
 

@@ -120,18 +120,23 @@ static double decoder_error(const kernel_decoder *d)
     return error;
 }
 
-static void decoder_weights(const kernel_decoder *d, real scale, bool fresh, real *d_weight)
+static void decoder_weights(const kernel_decoder *d, real scale, bool fresh, real *d_weight,
+                            const kernel_taker *taker)
 {
     const int64_t stride = kernel_decoder_stride(d->x->n_rows);
 
-    for (int64_t j = 0; j < d->x->n_cols; j++)
+    real row[KERNEL_TAKE_WIDTH];
+
+    for (int64_t j = 0; j < d->x->n_cols; j++) {
         for (int64_t e = 0; e < d->width; e++) {
             double sum = 0.0;
             for (int64_t i = 0; i < d->x->n_rows; i++)
                 sum += (double)d->g[j * stride + i] * (double)d->z[i * d->width + e];
-            real *to = d_weight + j * d->width + e;
-            *to = (real)((fresh ? 0.0 : (double)*to) + (double)scale * sum);
+            real *to = taker ? &row[e] : &d_weight[j * d->width + e];
+            *to = (real)((fresh || taker ? 0.0 : (double)*to) + (double)scale * sum);
         }
+        if (taker) taker->take(taker, j * d->width, d->width, row);
+    }
 }
 
 void ref_fill_decoder(kernel_table *t)

@@ -82,43 +82,29 @@ static span span_at(int64_t h, int64_t spans, int64_t k)
 
 /* ------------------------------------------------------------- forward */
 
-#define SHIFT_COLS 512  /* columns of the shift vectors held on the stack */
-#define SHIFT_SLICES 16 /* slices of the features, fixed: their sums are added in order */
+#define SHIFT_COLS 512 /* columns of the shift vectors held on the stack */
 #define TILE_ROWS 64
 #define FEATURE_BLOCK 64 /* features whose weights stay in the nearest caches */
 
-/* plain[e] = sum_j w_j W_je and tilted[e] = sum_j t_j w_j W_je for columns from..from+width-1. */
-static void shift_slice(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                        int64_t slice, int64_t from, int64_t width, real *plain, real *tilted)
-{
-    int64_t j0 = x->n_cols * slice / SHIFT_SLICES, j1 = x->n_cols * (slice + 1) / SHIFT_SLICES;
+/* plain_e = sum_j w_j W_je and tilted_e = sum_j t_j w_j W_je; NULL where nothing wants them. */
+typedef struct shift_sums {
+    double *plain, *tilted;
+} shift_sums;
 
-    for (int64_t e = 0; e < width; e++) plain[e] = tilted[e] = 0;
+/* Adds features j0..j1-1 (at most FEATURE_BLOCK) for columns from..from+width-1, in float first. */
+static void add_shifts(const affine_sparse *x, const real *w, const real *weight, int64_t h,
+                       int64_t j0, int64_t j1, int64_t from, int64_t width, shift_sums sums)
+{
+    real plain[SHIFT_COLS] = {0}, tilted[SHIFT_COLS] = {0};
+
     for (int64_t j = j0; j < j1; j++) {
         float wj = w ? w[j] : 1.0f;
         const real *row = weight + j * h + from;
-        if (x->row_shift) axpy(width, wj, row, plain);
-        if (x->col_shift) axpy(width, wj * x->col_shift[j], row, tilted);
+        if (sums.plain) axpy(width, wj, row, plain);
+        if (sums.tilted) axpy(width, wj * x->col_shift[j], row, tilted);
     }
-}
-
-static void shift_vectors(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                          int64_t from, int64_t width, real *plain, real *tilted)
-{
-    real plain_of[SHIFT_SLICES][SHIFT_COLS], tilted_of[SHIFT_SLICES][SHIFT_COLS];
-
-    PARALLEL_FOR_IF(x->n_cols * width > CPU_PARALLEL_MIN)
-    for (int64_t s = 0; s < SHIFT_SLICES; s++)
-        shift_slice(x, w, weight, h, s, from, width, plain_of[s], tilted_of[s]);
-    for (int64_t e = 0; e < width; e++) {
-        double p = 0.0, t = 0.0;
-        for (int64_t s = 0; s < SHIFT_SLICES; s++) {
-            p += (double)plain_of[s][e];
-            t += (double)tilted_of[s][e];
-        }
-        plain[e] = (real)p;
-        tilted[e] = (real)t;
-    }
+    for (int64_t e = 0; e < width && sums.plain; e++) sums.plain[from + e] += (double)plain[e];
+    for (int64_t e = 0; e < width && sums.tilted; e++) sums.tilted[from + e] += (double)tilted[e];
 }
 
 /* Non-zeros at..end-1 of one row, times a row factor. */
@@ -185,55 +171,76 @@ static inline void fetch_ahead(const real *weight, int64_t h, span s, int64_t j,
     for (int64_t e = 0; e < s.last + VEC_LANES; e += 16) __builtin_prefetch(weight + j * h + e);
 }
 
-/* Rows r0..r1-1 (at most TILE_ROWS) of out += diag(a) Y diag(c w) W, one span of columns. */
-static void forward_tile(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                         span s, int64_t r0, int64_t r1, real *out)
+/* Some columns of a product: all that one call of forward_columns works on. */
+typedef struct forward_job {
+    const affine_sparse *x;
+    const real *w, *weight; /* weight and out from the first of the columns on */
+    int64_t h, width;
+    real *out;
+} forward_job;
+
+/* Rows r0..r1-1 (at most TILE_ROWS) of out += diag(a) Y diag(c w) W, one span of columns; and the sums
+ * for the shifts, since the weights come by. */
+static void forward_tile(const forward_job *k, span s, int64_t r0, int64_t r1, shift_sums sums)
 {
-    int64_t cursor[TILE_ROWS];
-    bool ahead = r1 - r0 >= FEATURE_BLOCK / 2;
+    const affine_sparse *x = k->x;
+    int64_t cursor[TILE_ROWS], width = s.n > 0 ? s.last + VEC_LANES : k->width;
+    bool shifted = sums.plain || sums.tilted, ahead = !shifted && r1 - r0 >= FEATURE_BLOCK / 2;
 
     for (int64_t i = r0; i < r1; i++) cursor[i - r0] = x->indptr[i];
     for (int64_t j0 = 0; j0 < x->n_cols; j0 += FEATURE_BLOCK) {
+        if (shifted)
+            add_shifts(x, k->w, k->weight, k->h, j0, smaller(j0 + FEATURE_BLOCK, x->n_cols), s.from,
+                       width, sums);
         for (int64_t i = r0; i < r1; i++) {
             int64_t at = cursor[i - r0], row_end = x->indptr[i + 1], end = at;
             if (!present(x, i)) continue;
             while (end < row_end && x->indices[end] < j0 + FEATURE_BLOCK) end++;
-            if (ahead) fetch_ahead(weight + s.from, h, s, j0 + FEATURE_BLOCK + i - r0, x->n_cols);
-            row_run run = {x, w, x->row_scale ? x->row_scale[i] : 1.0f, at, end};
+            if (ahead)
+                fetch_ahead(k->weight + s.from, k->h, s, j0 + FEATURE_BLOCK + i - r0, x->n_cols);
+            row_run run = {x, k->w, x->row_scale ? x->row_scale[i] : 1.0f, at, end};
             if (end > at)
-                run_spans(s.n, &run, weight + s.from, h, s.last, out + i * h + s.from);
+                run_spans(s.n, &run, k->weight + s.from, k->h, s.last, k->out + i * k->h + s.from);
             cursor[i - r0] = end;
         }
+    }
+}
+
+static void forward_columns(const forward_job *k)
+{
+    const affine_sparse *x = k->x;
+    double plain[SHIFT_COLS] = {0}, tilted[SHIFT_COLS] = {0};
+    const shift_sums sums = {x->row_shift ? plain : NULL, x->col_shift ? tilted : NULL};
+    /* Threads share out columns first: then each reads its own part of W, once. */
+    int64_t threads = threads_get(), spans = span_count(k->width, threads);
+    int64_t row_tiles = (x->n_rows + TILE_ROWS - 1) / TILE_ROWS;
+
+    if (row_tiles * spans < threads) row_tiles = smaller(x->n_rows, (threads + spans - 1) / spans);
+    PARALLEL_FOR_IF(x->indptr[x->n_rows] * k->width > CPU_PARALLEL_MIN)
+    for (int64_t task = 0; task < row_tiles * spans; task++) {
+        int64_t tile = task / spans;
+        forward_tile(k, span_at(k->width, spans, task % spans), x->n_rows * tile / row_tiles,
+                     x->n_rows * (tile + 1) / row_tiles, tile == 0 ? sums : (shift_sums){0});
+    }
+    for (int64_t i = 0; i < x->n_rows && (sums.plain || sums.tilted); i++) {
+        float b = x->row_shift ? x->row_shift[i] : 0.0f;
+        if (!present(x, i)) continue;
+        for (int64_t e = 0; e < k->width; e++)
+            k->out[i * k->h + e] += b * (float)plain[e] + (float)tilted[e];
     }
 }
 
 static void affine_forward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
                            real *out)
 {
-    real plain[SHIFT_COLS], tilted[SHIFT_COLS];
-    bool shifted = x->row_shift || x->col_shift;
+    int64_t groups = (h + SHIFT_COLS - 1) / SHIFT_COLS, units = h / VEC_LANES;
 
     if (x->n_rows == 0 || h == 0) return;
     memset(out, 0, (size_t)(x->n_rows * h) * sizeof *out);
-    for (int64_t from = 0; shifted && from < h; from += SHIFT_COLS) {
-        int64_t width = smaller(SHIFT_COLS, h - from);
-        shift_vectors(x, w, weight, h, from, width, plain, tilted);
-        for (int64_t i = 0; i < x->n_rows; i++) {
-            float b = x->row_shift ? x->row_shift[i] : 0.0f;
-            if (!present(x, i)) continue;
-            for (int64_t e = 0; e < width; e++)
-                out[i * h + from + e] = b * plain[e] + tilted[e];
-        }
-    }
-    /* Threads share out columns first: then each reads its own part of W, once. */
-    int64_t threads = threads_get(), spans = span_count(h, threads);
-    int64_t row_tiles = (x->n_rows + TILE_ROWS - 1) / TILE_ROWS;
-    if (row_tiles * spans < threads) row_tiles = smaller(x->n_rows, (threads + spans - 1) / spans);
-    PARALLEL_FOR_IF(x->indptr[x->n_rows] * h > CPU_PARALLEL_MIN)
-    for (int64_t task = 0; task < row_tiles * spans; task++) {
-        int64_t tile = task / spans;
-        forward_tile(x, w, weight, h, span_at(h, spans, task % spans),
-                     x->n_rows * tile / row_tiles, x->n_rows * (tile + 1) / row_tiles, out);
+    for (int64_t g = 0; g < groups; g++) {
+        int64_t from = units * g / groups * VEC_LANES;
+        int64_t to = g + 1 < groups ? units * (g + 1) / groups * VEC_LANES : h;
+        forward_columns(&(forward_job){x, w, weight + from, h, to - from, out + from});
     }
 }
 

@@ -203,19 +203,28 @@ done:
     return st;
 }
 
-static scw_status bench_file(bench *b, const char *path)
+static scw_status read_reference(reference *out, const char *path, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     scw_dataset *d = NULL;
-    reference ref = {0};
     scw_source source = {.path = path};
 
-    TRY(scw_dataset_open(&d, &source, 1, NULL, b->hooks));
-    TRY(reference_build(&ref, d, "cell_type", NULL, true, b->hooks));
+    TRY(scw_dataset_open(&d, &source, 1, NULL, hooks));
+    TRY(reference_build(out, d, "cell_type", NULL, true, hooks));
+done:
+    scw_dataset_free(d);
+    return st;
+}
+
+static scw_status bench_file(bench *b, const char *path)
+{
+    scw_status st = SCW_OK;
+    reference ref = {0};
+
+    TRY(read_reference(&ref, path, b->hooks));
     TRY(bench_reference(b, &ref, path));
 done:
     reference_clear(&ref);
-    scw_dataset_free(d);
     return st;
 }
 
@@ -278,7 +287,8 @@ done:
 
 /* ---------------------------------------------------------------------------------- all */
 
-static scw_status check_request(const scw_bench_request *q)
+/* Before anything is measured; so files are read twice. */
+static scw_status check_request(const scw_bench_request *q, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     double sizes[MOST_SIZES];
@@ -289,6 +299,12 @@ static scw_status check_request(const scw_bench_request *q)
     if (q->cells) TRY(read_sizes(sizes, &n, q->cells, "cells"));
     if (q->features) TRY(read_sizes(sizes, &n, q->features, "features"));
     if (q->csv_path) TRY(atomic_file_probe(q->csv_path));
+    for (int k = 0; k < q->n_paths; k++) {
+        reference ref = {0};
+        st = read_reference(&ref, q->paths[k], hooks);
+        reference_clear(&ref);
+        if (st != SCW_OK) goto done;
+    }
 done:
     return st;
 }
@@ -335,7 +351,7 @@ scw_status scw_bench(char **out_json, const scw_bench_request *request, const sc
     char *dumped = NULL;
 
     *out_json = NULL;
-    TRY(check_request(request));
+    TRY(check_request(request, hooks));
     threads_set(request->threads);
     b.report = json_object();
     if (!b.report || json_object_set_new(b.report, "machine", describe_machine()) != 0)

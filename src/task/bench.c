@@ -203,28 +203,20 @@ done:
     return st;
 }
 
-static scw_status read_reference(reference *out, const char *path, const scw_hooks *hooks)
+/* With b NULL: only whether it can be read. */
+static scw_status bench_file(bench *b, const char *path, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     scw_dataset *d = NULL;
+    reference ref = {0}; /* borrows from d */
     scw_source source = {.path = path};
 
     TRY(scw_dataset_open(&d, &source, 1, NULL, hooks));
-    TRY(reference_build(out, d, "cell_type", NULL, true, hooks));
-done:
-    scw_dataset_free(d);
-    return st;
-}
-
-static scw_status bench_file(bench *b, const char *path)
-{
-    scw_status st = SCW_OK;
-    reference ref = {0};
-
-    TRY(read_reference(&ref, path, b->hooks));
-    TRY(bench_reference(b, &ref, path));
+    TRY(reference_build(&ref, d, "cell_type", NULL, true, hooks));
+    if (b) TRY(bench_reference(b, &ref, path));
 done:
     reference_clear(&ref);
+    scw_dataset_free(d);
     return st;
 }
 
@@ -299,12 +291,7 @@ static scw_status check_request(const scw_bench_request *q, const scw_hooks *hoo
     if (q->cells) TRY(read_sizes(sizes, &n, q->cells, "cells"));
     if (q->features) TRY(read_sizes(sizes, &n, q->features, "features"));
     if (q->csv_path) TRY(atomic_file_probe(q->csv_path));
-    for (int k = 0; k < q->n_paths; k++) {
-        reference ref = {0};
-        st = read_reference(&ref, q->paths[k], hooks);
-        reference_clear(&ref);
-        if (st != SCW_OK) goto done;
-    }
+    for (int k = 0; k < q->n_paths; k++) TRY(bench_file(NULL, q->paths[k], hooks));
 done:
     return st;
 }
@@ -333,7 +320,7 @@ static scw_status run_parts(bench *b)
     log_info(b->hooks, "this machine: %.0f GFLOP/s in fp32, %.1f GB/s from memory",
              1e-9 * b->limits.fp32, 1e-9 * b->limits.rate[BENCH_N_SIZES - 1]);
     for (int k = 0; k < q->n_paths; k++)
-        TRY(bench_file(b, q->paths[k]));
+        TRY(bench_file(b, q->paths[k], b->hooks));
     if (q->n_paths == 0 || sizes) TRY(bench_sets(b));
     if (q->n_paths > 0 || sizes) goto done;
     log_info(b->hooks, "ops");

@@ -307,13 +307,13 @@ static const real *wide_rows(const decoder_job *k, const slice *s, const real *f
     return s->narrow;
 }
 
-static void take_back(const decoder_job *k, const slice *s, int64_t f0, int64_t n)
+static void take_back(const decoder_job *k, const slice *s, int64_t f0, int64_t n, bool add)
 {
     const kernel_decoder *d = k->d;
 
     product_panels((tile){.a = d->g + f0 * k->stride, .row_step = 1, .depth_step = k->stride,
                           .b = wide_rows(k, s, d->weight + f0 * d->width, n), .b_step = k->wide,
-                          .depth = n, .c = s->d_z, .c_step = k->wide, .add = true},
+                          .depth = n, .c = s->d_z, .c_step = k->wide, .add = add},
                    k->rows, k->wide);
 }
 
@@ -354,13 +354,13 @@ static double run_slice(const decoder_job *k, int64_t index)
     const slice s = slice_at(k, index);
     double error = 0.0;
 
-    memset(s.d_z, 0, (size_t)(k->rows * k->wide) * sizeof *s.d_z);
+    if (first == end) memset(s.d_z, 0, (size_t)(k->rows * k->wide) * sizeof *s.d_z);
     find_cursors(d->x, first, s.cursor);
     for (int64_t f0 = first; f0 < end; f0 += STRIP) {
         const int64_t n = smaller(STRIP, end - f0);
         decode(k, f0, n);
         error += lanes_sum(compare(k, &s, f0, n));
-        take_back(k, &s, f0, n);
+        take_back(k, &s, f0, n, f0 > first);
     }
     return error;
 }

@@ -247,7 +247,7 @@ static void affine_forward(const affine_sparse *x, const real *w, const real *we
 /* ------------------------------------------------------------- backward */
 
 #define GRADIENT_ROWS KERNEL_TAKE_ROWS /* of the batch in one go: one cursor each on the stack */
-#define GRADIENT_ENTRIES 8192 /* non-zeros sorted by feature at once */
+#define GRADIENT_ENTRIES 16384 /* non-zeros sorted by feature at once; those of one feature at least */
 #define GRADIENT_BLOCK 512    /* most features in one go */
 #define ROWS_AHEAD 6
 #define GRADIENT_COLS KERNEL_TAKE_WIDTH /* of g, whose shifts are held on the stack */
@@ -282,24 +282,34 @@ typedef struct block_entries {
     float value[GRADIENT_ENTRIES];     /* a_i c_j y_ij */
 } block_entries;
 
-/* Counting sort of the entries of features b0..b1-1; the cursors move past them. */
+/* How many entries features b0..b1-1 have; b->first[j + 2] becomes those of feature b0 + j. */
+static int64_t count_block(const gradient_job *k, int64_t b0, int64_t b1, block_entries *b)
+{
+    const affine_sparse *x = k->x;
+    int64_t n = 0;
+
+    memset(b->first, 0, (size_t)(b1 - b0 + 2) * sizeof *b->first);
+    for (int64_t i = k->r0; i < k->r1; i++) {
+        int64_t from = b->cursor[i - k->r0], end = x->indptr[i + 1], at = from;
+        if (!present(x, i)) continue;
+        for (; at < end && x->indices[at] < b1; at++) b->first[x->indices[at] - b0 + 2]++;
+        n += at - from;
+    }
+    return n;
+}
+
+/* Counting sort of the entries of features b0..b1-1, which are counted; the cursors move past them. */
 static void sort_block(const gradient_job *k, int64_t b0, int64_t b1, block_entries *b)
 {
     const affine_sparse *x = k->x;
     int32_t *next = b->first + 1; /* where the next entry of feature j goes, one slot ahead */
 
-    memset(b->first, 0, (size_t)(b1 - b0 + 2) * sizeof *b->first);
-    for (int64_t i = k->r0; i < k->r1; i++) {
-        if (!present(x, i)) continue;
-        for (int64_t at = b->cursor[i - k->r0]; at < x->indptr[i + 1] && x->indices[at] < b1; at++)
-            b->first[x->indices[at] - b0 + 2]++;
-    }
     for (int64_t j = 0; j < b1 - b0; j++) b->first[j + 2] += b->first[j + 1];
     for (int64_t i = k->r0; i < k->r1; i++) {
-        int64_t at = b->cursor[i - k->r0];
+        int64_t at = b->cursor[i - k->r0], end = x->indptr[i + 1];
         float a = x->row_scale ? x->row_scale[i] : 1.0f;
         if (!present(x, i)) continue;
-        for (; at < x->indptr[i + 1] && x->indices[at] < b1; at++) {
+        for (; at < end && x->indices[at] < b1; at++) {
             int64_t j = x->indices[at];
             int32_t to = next[j - b0]++;
             b->row[to] = (int32_t)(i - k->r0);
@@ -307,6 +317,15 @@ static void sort_block(const gradient_job *k, int64_t b0, int64_t b1, block_entr
         }
         b->cursor[i - k->r0] = at;
     }
+}
+
+/* Features whose entries fill the buffer by half if they are spread evenly. */
+static int64_t block_guess(const affine_sparse *x, int64_t rows)
+{
+    double entries = (double)rows * (double)x->indptr[x->n_rows] / (double)x->n_rows;
+    double features = (double)GRADIENT_ENTRIES / 2.0 * (double)x->n_cols / (entries + 1.0);
+
+    return features < GRADIENT_BLOCK ? 1 + (int64_t)features : GRADIENT_BLOCK;
 }
 
 /* One feature in one span: its row of X^T g, and what that adds to d_weight and d_w. */
@@ -462,13 +481,14 @@ static void gradient_chunk(const gradient_job *k, int64_t j0, int64_t j1)
     const affine_sparse *x = k->x;
     real shift_b[GRADIENT_COLS], shift_1[GRADIENT_COLS];
     block_entries entries;
-    int64_t block = smaller(GRADIENT_BLOCK, GRADIENT_ENTRIES / (k->r1 - k->r0));
+    int64_t block = block_guess(x, k->r1 - k->r0);
 
     if (x->row_shift || x->col_shift) gradient_shifts(k, shift_b, shift_1);
     for (int64_t i = k->r0; i < k->r1; i++)
         entries.cursor[i - k->r0] = lower_bound(x->indices, x->indptr[i], x->indptr[i + 1], j0);
-    for (int64_t b0 = j0; b0 < j1; b0 += block) {
-        int64_t b1 = smaller(b0 + block, j1);
+    for (int64_t b0 = j0, b1; b0 < j1; b0 = b1) {
+        b1 = smaller(b0 + block, j1);
+        while (count_block(k, b0, b1, &entries) > GRADIENT_ENTRIES) b1 = b0 + (b1 - b0 + 1) / 2;
         sort_block(k, b0, b1, &entries);
         (k->taker ? hand_on_block : gradient_block)(k, b0, b1, &entries,
                                                     x->row_shift ? shift_b : NULL,

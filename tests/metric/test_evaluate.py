@@ -254,7 +254,7 @@ class Translation(unittest.TestCase):
         refused("X_no", "--translation", "adt:X_no", "--measured", "adt")
         refused("columns", "--translation", "adt:narrow", "--measured", "adt")
         refused("'adt'", "--translation", "adt", "--measured", "adt", code=2)
-        refused("no feature", "--translation", "rna", "--measured", "adt")
+        refused("no feature", "--translation", "atac", "--measured", "adt")
         refused("'9'", *said, "--measured", "adt", *fold, "9")
         refused("itself", *said, "--measured", "adt", *fold, "0", "--source", "adt",
                 code=2)

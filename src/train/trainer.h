@@ -133,6 +133,10 @@ SCW_CHECKED scw_status trainer_run(trainer *t, const train_phase *phase, bool fr
 void trainer_finish(trainer *t);
 void trainer_clear(trainer *t);
 
+/* History, seed, numbers of cells and the best epoch, for the model file. */
+SCW_CHECKED scw_status trainer_record(json_t *record, const trainer *t, int64_t n_train,
+                                      int64_t n_validation);
+
 /* The kept state: c->state must be an object already, the blocks stay the trainer's. */
 SCW_CHECKED scw_status trainer_collect(const trainer *t, checkpoint *c);
 /* Continue from a checkpoint; after trainer_init. SCW_EFORMAT when it does not fit. */

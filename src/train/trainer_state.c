@@ -177,6 +177,34 @@ done:
     return st;
 }
 
+scw_status trainer_record(json_t *record, const trainer *t, int64_t n_train, int64_t n_validation)
+{
+    scw_status st = SCW_OK;
+    json_t *history = json_array();
+
+    for (int64_t k = 0; k < t->at.n_history; k++) {
+        const train_epoch *e = &t->history[k];
+        json_t *row = json_pack("{s:s, s:I, s:f, s:f}", "phase", e->phase, "epoch",
+                                (json_int_t)e->epoch, "lr", e->lr, "loss", e->total);
+        for (int l = 0; l < e->n_losses; l++)
+            json_object_set_new(row, e->loss_name[l], json_real(e->loss[l]));
+        if (isfinite(e->score)) json_object_set_new(row, "validation", json_real(e->score));
+        json_array_append_new(history, row);
+    }
+    int failed = json_object_set_new(record, "history", history);
+    failed |= json_object_set_new(record, "seed", json_integer((json_int_t)t->options.seed));
+    failed |= json_object_set_new(record, "n_train", json_integer(n_train));
+    failed |= json_object_set_new(record, "n_validation", json_integer(n_validation));
+    failed |= json_object_set_new(record, "n_steps", json_integer(t->at.step));
+    if (t->best && isfinite(t->best_score)) {
+        failed |= json_object_set_new(record, "best_epoch", json_integer(t->best_epoch));
+        failed |= json_object_set_new(record, "best_validation", json_real(t->best_score));
+    }
+    if (failed) FAIL(SCW_ENOMEM, "out of memory in the training record");
+done:
+    return st;
+}
+
 /* -------------------------------------------------------------------------------------- read */
 
 /* One copy of each name for all epochs. */

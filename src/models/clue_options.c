@@ -8,9 +8,27 @@
 #include "base/status.h"
 
 #define AT(field_) offsetof(clue_options, field_)
+#define OPTIMIZERS "adam|adamw|rmsprop" /* in the order of train/optimizer.h */
 
 /* name, type, offset, default, minimum, maximum, choices, argument, group, help */
 const scw_option clue_option_table[] = {
+    {"rna-likelihood", SCW_OPTION_CHOICE, AT(rna_likelihood), "nb", 0, 0, CLUE_LIKELIHOODS, NULL,
+     "Input", "how a decoder explains RNA counts: negative binomial, present or not, squared error"},
+    {"adt-likelihood", SCW_OPTION_CHOICE, AT(adt_likelihood), "nb", 0, 0, CLUE_LIKELIHOODS, NULL,
+     "Input", "the same for protein"},
+    {"atac-likelihood", SCW_OPTION_CHOICE, AT(atac_likelihood), "bernoulli", 0, 0,
+     CLUE_LIKELIHOODS, NULL, "Input", "the same for chromatin"},
+    {"components", SCW_OPTION_INT, AT(components), "50", 1, 1000, NULL, "N", "Input",
+     "principal components of a modality that its encoders read"},
+    {"max-dense", SCW_OPTION_INT, AT(max_dense), "300", 0, 10000, NULL, "N", "Input",
+     "a protein panel of at most N antibodies is read whole instead of by components"},
+    {"library", SCW_OPTION_REAL, AT(library), "10000", 0, 1e9, NULL, "N", "Input",
+     "library size that RNA counts are scaled to before the logarithm; 0: the median cell's"},
+    {"fractional", SCW_OPTION_BOOL, AT(fractional), "off", 0, 0, NULL, NULL, "Input",
+     "accept counts that are not whole numbers (ambient-corrected, say)"},
+    {"min-coverage", SCW_OPTION_REAL, AT(min_coverage), "0.1", 0, 1, NULL, "SHARE", "Input",
+     "refuse a query that has a smaller share of a modality's features"},
+
     {"z-dim", SCW_OPTION_INT, AT(z_dim), "50", 1, 10000, NULL, "N", "Architecture",
      "width of a modality's block of the embedding"},
     {"encoder-depth", SCW_OPTION_INT, AT(encoder_depth), "2", 0, CLUE_MAX_DEPTH, NULL, "N",
@@ -30,6 +48,18 @@ const scw_option clue_option_table[] = {
     {"share-encoders", SCW_OPTION_BOOL, AT(share_encoders), "on", 0, 0, NULL, NULL, "Architecture",
      "one encoder a modality with a head for each block; off: an encoder for each pair of modality "
      "and block, whose cost grows with the square of their number"},
+    {"path", SCW_OPTION_BOOL, AT(path), "on", 0, 0, NULL, NULL, "Architecture",
+     "a linear path beside each encoder, fitted first by canonical correlation of paired cells"},
+    {"path-ridge", SCW_OPTION_REAL, AT(path_ridge), "0.1", 0, 1e6, NULL, "X", "Architecture",
+     "share of the mean variance added to each variance there; larger: smoother"},
+    {"path-power", SCW_OPTION_REAL, AT(path_power), "1", 0, 10, NULL, "X", "Architecture",
+     "variates are weighted by this power of their correlation"},
+    {"path-gain", SCW_OPTION_REAL, AT(path_gain), "3", 1e-3, 1e3, NULL, "X", "Architecture",
+     "length of an embedding at the start"},
+    {"start-deviation", SCW_OPTION_REAL, AT(start_deviation), "0.1", 1e-6, 10, NULL, "X",
+     "Architecture", "and deviation of its posterior there, in each direction"},
+    {"start-library", SCW_OPTION_BOOL, AT(start_library), "on", 0, 0, NULL, NULL, "Architecture",
+     "library sizes start as a cell's own total times a ratio of means; off: at random"},
 
     {"kl-weight", SCW_OPTION_REAL, AT(kl_weight), "1", 0, 1e6, NULL, "W", "Losses",
      "weight of the divergence from the prior"},
@@ -44,12 +74,18 @@ const scw_option clue_option_table[] = {
     {"label-weight", SCW_OPTION_REAL, AT(label_weight), "0.02", 0, 1e6, NULL, "W", "Losses",
      "weight of the classes, where there are labels"},
 
+    {"optimizer", SCW_OPTION_CHOICE, AT(optimizer), "rmsprop", 0, 0, OPTIMIZERS, NULL, "Schedule",
+     "of the network and of the discriminator"},
     {"lr", SCW_OPTION_REAL, AT(lr), "0.002", 1e-9, 10, NULL, "RATE", "Schedule",
      "learning rate of both optimizers"},
     {"batch-size", SCW_OPTION_INT, AT(batch_size), "128", 2, 1000000, NULL, "N", "Schedule",
      "cells of a step"},
     {"validation", SCW_OPTION_REAL, AT(validation), "0.1", 0, 0.5, NULL, "SHARE", "Schedule",
      "share of cells held out for early stopping; 0: none"},
+    {"average", SCW_OPTION_REAL, AT(average), "0", 0, 0.99999, NULL, "DECAY", "Schedule",
+     "keep a running average of the weights with this decay; 0: the last ones"},
+    {"modality-dropout", SCW_OPTION_REAL, AT(modality_dropout), "0", 0, 1, NULL, "P", "Schedule",
+     "share of the cells with several modalities that a step takes for one with fewer"},
     {"burn-in", SCW_OPTION_INT, AT(burn_in), "0", 0, 100000, NULL, "N", "Schedule",
      "epochs over which noise hides from the discriminator which modality it sees; 0: by the number "
      "of cells"},
@@ -96,6 +132,8 @@ static const setting settings[] = {{"cite", "z-dim", "20"},
                                    {"multiome", "cross-weight", "0"},
                                    {"multiome", "cos-weight", "0.02"},
                                    {"compat", "share-encoders", "off"},
+                                   {"compat", "path", "off"},
+                                   {"compat", "start-library", "off"},
                                    {"compat", "sphere", "off"},
                                    {"compat", "target-library", "on"}};
 
@@ -126,6 +164,7 @@ void clue_options_config(clue_config *out, const clue_options *o)
                          .discriminator_width = o->discriminator_width,
                          .drop = o->dropout,
                          .share_encoders = o->share_encoders != 0,
+                         .path = o->path != 0,
                          .sphere = o->sphere != 0,
                          .target_library = o->target_library != 0,
                          .lam_data = 1.0,

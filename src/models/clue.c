@@ -6,7 +6,7 @@
  *   layer   = Linear -> LeakyReLU(0.2) -> BatchNorm -> Dropout; the discriminator has no BatchNorm
  *   h_km    = layers(input_k)                   K trunks, or one that all blocks share
  *   loc_k   = [A_km h_km]_m + S_k input_k       [K d]; S fitted beforehand, or there is none
- *   std_k   = [softplus(B_km h_km) + 1e-7]_m    [K d]
+ *   std_k   = [softplus(B_km h_km) + floor]_m   [K d]; floor 1e-7 as published
  *   u_k     = loc_k + std_k eps,  v_k = u_k / |u_k|
  *   l_k     = ReLU(counts_k W_k + c_k)          [K] a library size for each target
  *   p       = layers([block k of v; b])         b, the batch's one-hot, again after every layer
@@ -285,7 +285,8 @@ static void encode_trunk(const clue_net *net, const nn_pass *pass, const clue_sl
                                         nn_block_linear_sparse(pass, &e->layer[0], slot->x, -1))
                 : nn_block_apply(pass, &e->layer[l], h);
     *loc = nn_linear_apply(pass, &e->loc, h);
-    *std = op_softplus(pass->t, nn_linear_apply(pass, &e->std, h), CLUE_FLOOR);
+    const double floor = net->config.floor > 0.0 ? net->config.floor : CLUE_FLOOR;
+    *std = op_softplus(pass->t, nn_linear_apply(pass, &e->std, h), floor);
 }
 
 static tensor *library_sizes(const clue_net *net, const nn_pass *pass, const clue_slot *slot, int k)

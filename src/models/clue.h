@@ -38,7 +38,9 @@ typedef struct clue_config {
     bool sphere;         /* the discriminator sees embeddings of length one, as the decoders do */
     bool target_library; /* `joint` uses the target's own library size, a leak (published); else the
                           * mean of what the other modalities that are there predict */
-    double lam_data, lam_kl, lam_align, lam_joint, lam_cross, lam_cos, lam_label;
+    double floor;     /* of deviations; 0: CLUE_FLOOR */
+    double sharpness; /* of `match`: one over its temperature */
+    double lam_data, lam_kl, lam_align, lam_joint, lam_cross, lam_cos, lam_label, lam_match;
 } clue_config;
 
 typedef struct clue_encoder {
@@ -119,7 +121,7 @@ tensor *clue_decode(const clue_net *net, const nn_pass *pass, int k, tensor *uni
 /* What the discriminator minimises: its cross-entropy times lam_align. */
 tensor *clue_adversary_loss(const clue_net *net, const clue_pass *pass, const clue_batch *batch,
                             const clue_outputs *out);
-/* What everything else minimises: nll, kl, joint, cross, cos, align, label. A part of weight 0 or
+/* What everything else minimises: nll, kl, joint, cross, cos, align, label, match. A part of weight 0 or
  * without cells is left out; align also where pass->adversary has no parameters. */
 void clue_loss(const clue_net *net, const clue_pass *pass, const clue_batch *batch,
                const clue_outputs *out, model_losses *losses);

@@ -83,12 +83,19 @@ static void set_map(clue_input *in, const pca *fit, const float *scale, const fl
     }
 }
 
-/* The standardised features themselves. */
-static void set_whole(clue_input *in, const double *mean, const float *scale, const float *center)
+/* The features themselves, scaled to a mean square of 1 over all of them. */
+static void set_whole(clue_input *in, const double *mean, const float *deviations, bool standardise,
+                      const float *center)
 {
+    double total = 0.0;
+
+    for (int64_t j = 0; j < in->n_vars; j++)
+        if (deviations[j] > 0.0f) total += 1.0 / ((double)deviations[j] * (double)deviations[j]);
+    const float g = total > 0.0 ? (float)sqrt((double)in->n_vars / total) : 1.0f;
     for (int64_t j = 0; j < in->n_vars; j++) {
-        in->loadings[j * in->width + j] = scale[j];
-        in->offset[j] = scale[j] * ((float)mean[j] - (center ? center[j] : 0.0f));
+        const float scale = standardise ? deviations[j] : g;
+        in->loadings[j * in->width + j] = scale;
+        in->offset[j] = scale * ((float)mean[j] - (center ? center[j] : 0.0f));
     }
 }
 
@@ -117,17 +124,18 @@ scw_status clue_input_fit(clue_input *out, modality_kind kind, const prepared *p
         TRY(mem_new(&out->ceiling, n_vars));
         TRY(moments(mean, scale, &y.x));
         for (int64_t j = 0; j < n_vars; j++)
-            out->ceiling[j] = scale[j] > 0.0f ? (float)(mean[j] + CEILING / (double)scale[j])
-                                              : HUGE_VALF;
+            out->ceiling[j] = options->standardise && scale[j] > 0.0f
+                                  ? (float)(mean[j] + CEILING / (double)scale[j])
+                                  : HUGE_VALF;
         clip(&y.x, out->ceiling);
     }
     if (whole) {
-        set_whole(out, mean, scale, prep->center);
+        set_whole(out, mean, scale, options->standardise, prep->center);
     } else {
         TRY(pca_fit(&fit, &y.x,
                     &(pca_options){.k = out->width, .seed = options->seed, .uncentred = atac,
-                                   .col_scale = scale}));
-        set_map(out, &fit, scale, prep->center);
+                                   .col_scale = options->standardise ? scale : NULL}));
+        set_map(out, &fit, options->standardise ? scale : NULL, prep->center);
     }
 done:
     row_block_clear(&y);

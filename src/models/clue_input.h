@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What CLUE's encoders read of a modality: a few scores a cell instead of its counts.
  *
- *   RNA, ADT    y = log1p of scaled counts (prep/transform.h); z = (y - mean_j) / sd_j, at most 10;
- *               their principal components, or z itself where a protein panel is small
+ *   RNA, ADT    y = log1p of scaled counts (prep/transform.h), centred, or as published
+ *               z = (y - mean_j) / sd_j, at most 10; its principal components, or itself where a
+ *               protein panel is small
  *   ATAC        y = TF-IDF; its truncated SVD; each cell's scores centred and divided by their
  *               deviation, which takes the depth out
  *
@@ -25,6 +26,7 @@ typedef struct clue_input {
 typedef struct clue_input_options {
     int64_t components; /* at most */
     int64_t max_dense;  /* protein panels up to this size are read whole */
+    bool standardise;   /* RNA, ADT: z as published; else y - mean_j */
     uint64_t seed;
 } clue_input_options;
 

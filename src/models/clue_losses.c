@@ -9,8 +9,11 @@
  *   cos   = sum_k mean_{P_k}(1 - v_k . v)
  *   align = sum_k mean(-log D(e_k + a noise, b)_k) / K    e_k = loc_k (published), or loc_k / |loc_k|
  *   label = mean over labelled rows of the cross-entropy of a linear head on the same
+ *   match = mean over pairs k < l and both ways of the cross-entropy, over the batch's cells j, of
+ *           softmax_j(sharpness v_k,i . v_l,j) against j = i, for the rows i that have both (InfoNCE,
+ *           van den Oord et al. 2018; not in the authors' code)
  *   loss  = lam_data (nll + lam_kl kl) + lam_joint joint + lam_cross cross + lam_cos cos
- *         + lam_label label - lam_align align
+ *         + lam_label label + lam_match match - lam_align align
  *
  * The discriminator minimises lam_align align on a pass of its own. Noise on the sphere has the
  * length of the embedding, 1 on average, and not that of K d normals. */
@@ -222,6 +225,31 @@ static tensor *label_loss(const clue_net *net, const nn_pass *pass, const clue_b
     return sum;
 }
 
+/* Each cell is to be nearest to itself. NULL where no two cells have both modalities of any pair. */
+static tensor *match_loss(const clue_net *net, tape *t, const clue_batch *batch,
+                          const clue_outputs *out)
+{
+    const clue_config *c = &net->config;
+    tensor *sum = NULL;
+    int n_terms = 0;
+
+    for (int k = 0; k < c->n_modalities; k++)
+        for (int l = k + 1; l < c->n_modalities; l++) {
+            const rows of = rows_with(t, batch, k, l);
+            int32_t *self = of.n < 2 ? NULL : tape_alloc(t, batch->n, sizeof *self);
+            if (!self) continue;
+            for (int64_t i = 0; i < batch->n; i++)
+                self[i] = !of.weight || of.weight[i] != 0 ? (int32_t)i : -1;
+            for (int way = 0; way < 2; way++) {
+                tensor *from = op_scale(t, out->unit[way ? l : k], c->sharpness);
+                tensor *logits = op_linear(t, from, out->unit[way ? k : l], NULL);
+                sum = add_to(t, sum, op_cross_entropy(t, logits, self, 0.0, 1.0, NULL), 1.0);
+                n_terms++;
+            }
+        }
+    return sum ? op_scale(t, sum, 1.0 / (double)n_terms) : NULL;
+}
+
 /* A named part; one without rows is left out. */
 static void put(model_losses *losses, tape *t, const char *name, tensor *part, double weight)
 {
@@ -252,10 +280,11 @@ void clue_loss(const clue_net *net, const clue_pass *pass, const clue_batch *bat
     *losses = (model_losses){0};
     put(losses, t, "nll", nll, c->lam_data);
     put(losses, t, "kl", kl, c->lam_data * c->lam_kl);
-    put(losses, t, "joint", joint_loss(net, vae, batch, out), c->lam_joint);
-    put(losses, t, "cross", cross_loss(net, vae, batch, out), c->lam_cross);
+    if (c->lam_joint > 0.0) put(losses, t, "joint", joint_loss(net, vae, batch, out), c->lam_joint);
+    if (c->lam_cross > 0.0) put(losses, t, "cross", cross_loss(net, vae, batch, out), c->lam_cross);
     put(losses, t, "cos", cosine_loss(net, t, batch, out), c->lam_cos);
     if (c->lam_align > 0.0 && pass->adversary.p)
         put(losses, t, "align", align_loss(net, pass, batch, seen), -c->lam_align);
     put(losses, t, "label", label_loss(net, vae, batch, seen), c->lam_label);
+    if (c->lam_match > 0.0) put(losses, t, "match", match_loss(net, t, batch, out), c->lam_match);
 }

@@ -22,6 +22,9 @@ const scw_option clue_option_table[] = {
      "principal components of a modality that its encoders read"},
     {"max-dense", SCW_OPTION_INT, AT(max_dense), "300", 0, 10000, NULL, "N", "Input",
      "a protein panel of at most N antibodies is read whole instead of by components"},
+    {"standardise", SCW_OPTION_BOOL, AT(standardise), "off", 0, 0, NULL, NULL, "Input",
+     "divide each gene and protein by its deviation and cut it at 10, as published: all then count "
+     "alike, also those that are mostly noise"},
     {"library", SCW_OPTION_REAL, AT(library), "10000", 0, 1e9, NULL, "N", "Input",
      "library size that RNA counts are scaled to before the logarithm; 0: the median cell's"},
     {"fractional", SCW_OPTION_BOOL, AT(fractional), "off", 0, 0, NULL, NULL, "Input",
@@ -58,6 +61,8 @@ const scw_option clue_option_table[] = {
      "length of an embedding at the start"},
     {"start-deviation", SCW_OPTION_REAL, AT(start_deviation), "0.1", 1e-6, 10, NULL, "X",
      "Architecture", "and deviation of its posterior there, in each direction"},
+    {"least-deviation", SCW_OPTION_REAL, AT(least_deviation), "1e-7", 1e-12, 10, NULL, "X",
+     "Architecture", "no posterior is narrower than this"},
     {"start-library", SCW_OPTION_BOOL, AT(start_library), "on", 0, 0, NULL, NULL, "Architecture",
      "library sizes start as a cell's own total times a ratio of means; off: at random"},
 
@@ -73,6 +78,10 @@ const scw_option clue_option_table[] = {
      "weight of the angle between the embeddings of paired cells"},
     {"label-weight", SCW_OPTION_REAL, AT(label_weight), "0.02", 0, 1e6, NULL, "W", "Losses",
      "weight of the classes, where there are labels"},
+    {"match-weight", SCW_OPTION_REAL, AT(match_weight), "1", 0, 1e6, NULL, "W", "Losses",
+     "weight of telling each paired cell's partner from the other cells of the batch"},
+    {"match-sharpness", SCW_OPTION_REAL, AT(match_sharpness), "10", 1e-3, 1e4, NULL, "X", "Losses",
+     "what cosines are multiplied by there"},
 
     {"optimizer", SCW_OPTION_CHOICE, AT(optimizer), "rmsprop", 0, 0, OPTIMIZERS, NULL, "Schedule",
      "of the network and of the discriminator"},
@@ -133,6 +142,9 @@ static const setting settings[] = {{"cite", "z-dim", "20"},
                                    {"multiome", "cos-weight", "0.02"},
                                    {"compat", "share-encoders", "off"},
                                    {"compat", "path", "off"},
+                                   {"compat", "match-weight", "0"},
+                                   {"compat", "least-deviation", "1e-7"},
+                                   {"compat", "standardise", "on"},
                                    {"compat", "start-library", "off"},
                                    {"compat", "sphere", "off"},
                                    {"compat", "target-library", "on"}};
@@ -173,7 +185,10 @@ void clue_options_config(clue_config *out, const clue_options *o)
                          .lam_joint = o->joint_weight,
                          .lam_cross = o->cross_weight,
                          .lam_cos = o->cos_weight,
-                         .lam_label = o->label_weight};
+                         .lam_label = o->label_weight,
+                         .lam_match = o->match_weight,
+                         .sharpness = o->match_sharpness,
+                         .floor = o->least_deviation};
 }
 
 /* ------------------------------------------------------------------------------ schedule */

@@ -12,6 +12,7 @@ typedef struct clue_options {
     /* input */
     int rna_likelihood, adt_likelihood, atac_likelihood;
     int64_t components, max_dense;
+    int standardise;
     double library;
     int fractional;
     double min_coverage;
@@ -22,10 +23,11 @@ typedef struct clue_options {
     double dropout;
     int share_encoders;
     int path;
-    double path_ridge, path_power, path_gain, start_deviation;
+    double path_ridge, path_power, path_gain, start_deviation, least_deviation;
     int start_library;
     /* losses */
     double kl_weight, align_weight, joint_weight, cross_weight, cos_weight, label_weight;
+    double match_weight, match_sharpness;
     /* schedule */
     int optimizer;
     double lr, validation, modality_dropout, average;

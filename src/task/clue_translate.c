@@ -27,7 +27,6 @@ typedef struct job {
     int from, to, level;  /* level -1: no intervals */
     int64_t n, *cells;    /* [n] positions in obs of the cells that have the source */
     int32_t *batch;       /* [n_obs] or NULL */
-    double *no_shift;     /* [F_to] zeros: the matrices are dense */
     tape *tape;
 } job;
 
@@ -38,7 +37,6 @@ static void job_free(void *keep)
     if (!j) return;
     mem_free(j->cells);
     mem_free(j->batch);
-    mem_free(j->no_shift);
     tape_free(j->tape);
     mem_free(j);
 }
@@ -166,11 +164,12 @@ static scw_status add_matrix(results_part *p, const job *j, what w, const char *
 
     TRY(reader_new(&x.rows, j, w));
     if (layer) TRY(mem_strdup(&x.layer, layer));
-    x.shift = j->no_shift;
+    TRY(mem_new(&x.shift, j->m->base.modality[j->to].features.n)); /* zeros: the matrix is dense */
     TRY(results_part_matrix(p, &x));
 done:
     block_reader_free(x.rows);
     mem_free(x.layer);
+    mem_free(x.shift);
     return st;
 }
 
@@ -312,7 +311,6 @@ scw_status clue_translate_query(scw_results **out, const scw_model *model, const
     TRY(choose_level(j, request->coverage, hooks));
     TRY(choose_cells(j, hooks));
     if (request->batch_key) TRY(model_batches(&j->batch, model, query, request->batch_key));
-    TRY(mem_new(&j->no_shift, model->modality[j->to].features.n));
     TRY(tape_new(&j->tape));
     TRY(results_new(out, query->n_obs));
     job *given = j;

@@ -167,7 +167,8 @@ static scw_status prepare(job *j, int k)
     }
     TRY(reference_prepare(&ready.x[0], &to->prep, x, j->all, j->ref->n, false));
     TRY(clue_input_fit(&j->model->input[k], x->kind, &ready.x[0], &to->prep, rows, n,
-                       &(clue_input_options){o->components, o->max_dense, j->seed}));
+                       &(clue_input_options){o->components, o->max_dense,
+                                              o->standardise != 0, j->seed}));
     TRY(score(j, k, &ready));
 done:
     block_reader_free(training);

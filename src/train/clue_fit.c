@@ -10,23 +10,15 @@
 #include "base/threads.h"
 #include "models/clue_path.h"
 #include "train/clue_intervals.h"
-#include "train/clue_source.h"
-#include "train/fit.h"
+#include "train/paired_cells.h"
 #include "train/trainer.h"
 
-#define LEAST_CELLS 10  /* of a modality, to learn from */
 #define SCORE_ROWS 512  /* cells of one block */
 
 typedef struct job {
     clue_model *model;
-    const reference *ref;
-    uint64_t seed;
     const checkpoint_plan *plan;
-    const scw_hooks *hooks;
-    clue_cells cells;
-    int64_t *all; /* [n] 0, 1, ... */
-    int64_t *train, *validation;
-    int64_t n_train, n_validation;
+    paired_cells in;
     clue_source learning, judging; /* of the training and the validation cells */
     tape *tape;                    /* of the validator */
     trainer trainer;
@@ -37,144 +29,12 @@ typedef struct job {
 static void job_clear(job *j)
 {
     clue_free(j->model);
-    clue_cells_clear(&j->cells);
-    mem_free(j->all);
-    mem_free(j->train);
-    mem_free(j->validation);
+    paired_cells_clear(&j->in);
     clue_source_clear(&j->learning);
     clue_source_clear(&j->judging);
     tape_free(j->tape);
     trainer_clear(&j->trainer);
     *j = (job){0};
-}
-
-/* ---------------------------------------------------------------------------------- the cells */
-
-static scw_status add_modality(job *j, int k)
-{
-    scw_status st = SCW_OK;
-    const reference_modality *x = &j->ref->modality[k];
-    model_modality *to = &j->model->base.modality[k];
-    uint8_t *present;
-    int64_t n = 0;
-
-    j->model->base.n_modalities = j->cells.n_modalities = k + 1;
-    to->kind = x->kind;
-    TRY(mem_strdup(&to->name, x->name));
-    TRY(strings_copy(&to->features, x->features));
-    TRY(mem_new(&j->cells.present[k], j->ref->n));
-    present = j->cells.present[k];
-    for (int64_t i = 0; i < j->ref->n; i++) {
-        present[i] = x->present[i] && x->counts.indptr[i] < x->counts.indptr[i + 1];
-        n += present[i];
-    }
-    if (n < LEAST_CELLS)
-        FAIL(SCW_EDATA, "modality '%s': %lld cells have counts of it; CLUE needs at least %d", x->name,
-             (long long)n, LEAST_CELLS);
-    j->cells.counts[k] = reference_rows(x, j->all, j->ref->n);
-    log_info(j->hooks, "  %s: %lld features, %lld cells", x->name, (long long)x->features->n,
-             (long long)n);
-done:
-    return st;
-}
-
-/* The validation share is taken from cells alike: those that have the same modalities. */
-static scw_status split(job *j)
-{
-    scw_status st = SCW_OK;
-    const int64_t n = j->ref->n;
-    int32_t *mask = NULL;
-
-    TRY(mem_new(&mask, n));
-    TRY(mem_new(&j->train, n));
-    TRY(mem_new(&j->validation, n));
-    for (int64_t i = 0; i < n; i++)
-        for (int k = 0; k < j->cells.n_modalities; k++)
-            mask[i] |= j->cells.present[k][i] << k;
-    TRY(fit_split(j->train, &j->n_train, j->validation, &j->n_validation, mask, j->all, n,
-                  (int64_t)1 << j->cells.n_modalities, j->model->options.validation, j->seed));
-    /* A cell without counts of anything teaches nothing. */
-    int64_t kept = 0;
-    for (int64_t i = 0; i < j->n_train; i++)
-        if (mask[j->train[i]]) j->train[kept++] = j->train[i];
-    j->n_train = kept;
-    kept = 0;
-    for (int64_t i = 0; i < j->n_validation; i++)
-        if (mask[j->validation[i]]) j->validation[kept++] = j->validation[i];
-    j->n_validation = kept;
-done:
-    mem_free(mask);
-    return st;
-}
-
-static transform_kind transform_for(modality_kind kind)
-{
-    return kind == MODALITY_ADT    ? TRANSFORM_CLR
-           : kind == MODALITY_ATAC ? TRANSFORM_TFIDF
-                                   : TRANSFORM_LOG;
-}
-
-/* Scores of all cells of a modality from its prepared rows. */
-static scw_status score(job *j, int k, const cells *ready)
-{
-    scw_status st = SCW_OK;
-    const clue_input *in = &j->model->input[k];
-    const int64_t n = j->ref->n;
-    tape *t = NULL;
-
-    TRY(mem_new(&j->cells.input[k], n * in->width));
-    j->cells.width[k] = in->width;
-    TRY(tape_new(&t));
-    for (int64_t from = 0; from < n; from += SCORE_ROWS) {
-        const int64_t size = n - from < SCORE_ROWS ? n - from : SCORE_ROWS;
-        model_batch b;
-        tape_reset(t, TAPE_EVAL);
-        cells_gather(t, ready, j->all + from, size, &b);
-        real *scores = tape_alloc(t, size * in->width, sizeof *scores);
-        TRY(tape_status(t));
-        if (b.n != size || !scores) FAIL(SCW_ENOMEM, "out of memory while preparing cells");
-        clue_input_apply(scores, in, &b.x[0]);
-        for (int64_t e = 0; e < size * in->width; e++)
-            j->cells.input[k][from * in->width + e] = (float)scores[e];
-    }
-done:
-    tape_free(t);
-    return st;
-}
-
-/* Transform and scores of modality k: fitted on the training cells, applied to all. */
-static scw_status prepare(job *j, int k)
-{
-    scw_status st = SCW_OK;
-    const reference_modality *x = &j->ref->modality[k];
-    model_modality *to = &j->model->base.modality[k];
-    const clue_options *o = &j->model->options;
-    const transform_options options = {.kind = transform_for(x->kind), .target = o->library};
-    int64_t *rows = NULL, n = 0;
-    block_reader *training = NULL;
-    cells ready = {.n = j->ref->n, .n_modalities = 1};
-
-    TRY(mem_new(&rows, j->n_train));
-    for (int64_t i = 0; i < j->n_train; i++)
-        if (j->cells.present[k][j->train[i]]) rows[n++] = j->train[i];
-    if (n < 2) FAIL(SCW_EDATA, "modality '%s': fewer than two training cells have it", x->name);
-    const row_list listed = reference_rows(x, rows, n);
-    TRY(row_list_reader(&training, &listed));
-    st = transform_fit_rows(&to->prep, training, &options, j->hooks);
-    if (st != SCW_OK) {
-        st = status_prefix(st, "modality '%s'", x->name);
-        goto done;
-    }
-    TRY(reference_prepare(&ready.x[0], &to->prep, x, j->all, j->ref->n, false));
-    TRY(clue_input_fit(&j->model->input[k], x->kind, &ready.x[0], &to->prep, rows, n,
-                       &(clue_input_options){o->components, o->max_dense,
-                                              o->standardise != 0, j->seed}));
-    TRY(score(j, k, &ready));
-done:
-    block_reader_free(training);
-    mem_free(rows);
-    cells_clear(&ready);
-    return st;
 }
 
 /* ------------------------------------------------------------------------------ the start */
@@ -194,9 +54,9 @@ static double mean_total(const job *j, int k)
     double sum = 0.0;
     int64_t n = 0;
 
-    for (int64_t i = 0; i < j->n_train; i++) {
-        if (!j->cells.present[k][j->train[i]]) continue;
-        sum += total(&j->ref->modality[k], j->train[i]);
+    for (int64_t i = 0; i < j->in.n_train; i++) {
+        if (!j->in.cells.present[k][j->in.train[i]]) continue;
+        sum += total(&j->in.ref->modality[k], j->in.train[i]);
         n++;
     }
     return n > 0 ? sum / (double)n : 0.0;
@@ -224,90 +84,35 @@ static scw_status start_path(job *j)
 {
     scw_status st = SCW_OK;
     const clue_options *o = &j->model->options;
-    const int K = j->cells.n_modalities;
-    clue_path_cells c = {.n = j->n_train};
-    float *input[MODEL_MAX_MODALITIES] = {0};
-    uint8_t *present[MODEL_MAX_MODALITIES] = {0};
-    double correlation;
+    linear_path path = {0};
 
-    for (int k = 0; k < K; k++) {
-        const int64_t p = j->cells.width[k];
-        TRY(mem_new(&input[k], j->n_train * p));
-        TRY(mem_new(&present[k], j->n_train));
-        for (int64_t i = 0; i < j->n_train; i++) {
-            memcpy(input[k] + i * p, j->cells.input[k] + j->train[i] * p, (size_t)p * sizeof(float));
-            present[k][i] = j->cells.present[k][j->train[i]];
-        }
-        c.input[k] = input[k];
-        c.present[k] = present[k];
-    }
-    TRY(clue_path_fit(&correlation, &j->model->net, &c,
-                      &(clue_path_options){o->path_ridge, o->path_power, o->path_gain,
-                                           o->start_deviation}));
-    log_detail(j->hooks, "linear path: first correlation %.3f", correlation);
+    TRY(paired_cells_path(&path, &j->in, j->in.train, j->in.n_train,
+                          &(linear_path_options){o->path_ridge, o->path_power, o->z_dim}));
+    clue_path_set(&j->model->net, &path, o->path_gain, o->start_deviation);
 done:
-    for (int k = 0; k < K; k++) {
-        mem_free(input[k]);
-        mem_free(present[k]);
-    }
+    linear_path_clear(&path);
     return st;
 }
 
-/* Do cells tie all modalities together? */
-static scw_status check_pairs(const job *j)
-{
-    int32_t group[MODEL_MAX_MODALITIES];
-    const int K = j->cells.n_modalities;
-
-    for (int k = 0; k < K; k++) group[k] = k;
-    for (int64_t i = 0; i < j->ref->n; i++)
-        for (int k = 0; k < K; k++)
-            for (int l = k + 1; l < K; l++) {
-                if (!j->cells.present[k][i] || !j->cells.present[l][i] || group[k] == group[l])
-                    continue;
-                const int32_t old = group[l];
-                for (int m = 0; m < K; m++)
-                    if (group[m] == old) group[m] = group[k];
-            }
-    for (int k = 1; k < K; k++)
-        if (group[k] != group[0])
-            return status_fail(
-                SCW_EDATA,
-                "no cell has '%s' together with '%s' or what goes with it: nothing says which of "
-                "their cells are alike. Add cells measured in both, as a bridge, or see that the "
-                "files name the same cells alike",
-                j->model->base.modality[k].name, j->model->base.modality[0].name);
-    return SCW_OK;
-}
-
 /* Scores of all cells and a network at its start. */
-static scw_status build(job *j)
+static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    const reference *r = j->ref;
+    const clue_options *o = &j->model->options;
     clue_config config;
 
-    if (r->n_modalities < 2)
-        FAIL(SCW_EDATA, "CLUE puts modalities into one space and needs at least two; the data have "
-             "one, '%s'", r->n_modalities ? r->modality[0].name : "");
+    j->in = (paired_cells){.model = &j->model->base, .input = j->model->input, .ref = r, .seed = seed,
+                           .hooks = hooks,
+                           .options = {o->validation, o->library,
+                                       {o->components, o->max_dense, o->standardise != 0, seed}}};
     TRY(strings_copy(&j->model->base.classes, &r->classes));
-    if (r->batches) TRY(strings_copy(&j->model->base.batches, &r->batch_names));
-    j->cells.n = r->n;
-    j->cells.batch = r->batches;
-    j->cells.labels = r->classes.n > 0 ? r->labels : NULL;
-    TRY(mem_new(&j->all, r->n));
-    for (int64_t i = 0; i < r->n; i++) j->all[i] = i;
-    for (int k = 0; k < r->n_modalities; k++) TRY(add_modality(j, k));
-    TRY(check_pairs(j));
-    TRY(split(j));
-    for (int k = 0; k < r->n_modalities; k++) {
-        TRY(log_check_cancel(j->hooks));
-        TRY(prepare(j, k));
-    }
+    j->in.cells.labels = r->classes.n > 0 ? r->labels : NULL;
+    TRY(paired_cells_init(&j->in));
+    TRY(paired_cells_score(&j->in));
     clue_config_of(&config, j->model);
-    TRY(clue_net_init(&j->model->net, &config, j->seed));
-    if (j->model->options.path) TRY(start_path(j));
-    if (j->model->options.start_library) start_libraries(j);
+    TRY(clue_net_init(&j->model->net, &config, seed));
+    if (o->path) TRY(start_path(j));
+    if (o->start_library) start_libraries(j);
 done:
     return st;
 }
@@ -322,14 +127,14 @@ static scw_status validation_score(void *self, const params *p, double *out)
     job *j = self;
     double sum = 0.0;
 
-    for (int64_t from = 0; from < j->n_validation; from += SCORE_ROWS) {
-        const int64_t left = j->n_validation - from, n = left < SCORE_ROWS ? left : SCORE_ROWS;
+    for (int64_t from = 0; from < j->in.n_validation; from += SCORE_ROWS) {
+        const int64_t left = j->in.n_validation - from, n = left < SCORE_ROWS ? left : SCORE_ROWS;
         const clue_pass pass = {.vae = {.t = j->tape, .p = p}};
         clue_batch batch;
         clue_outputs made;
         model_losses losses;
         tape_reset(j->tape, TAPE_EVAL);
-        clue_source_gather(&batch, &j->judging, j->tape, j->all + from, n);
+        clue_source_gather(&batch, &j->judging, j->tape, j->in.all + from, n);
         TRY(tape_status(j->tape));
         if (batch.n != n) FAIL(SCW_ENOMEM, "out of memory while validating");
         clue_forward(&j->model->net, &pass.vae, &batch, &made);
@@ -337,7 +142,7 @@ static scw_status validation_score(void *self, const params *p, double *out)
         TRY(tape_status(j->tape));
         sum += (double)losses.total->value[0] * (double)n;
     }
-    *out = -sum / (double)j->n_validation;
+    *out = -sum / (double)j->in.n_validation;
 done:
     return st;
 }
@@ -364,7 +169,7 @@ static scw_status attach(job *j)
     if (!plan) goto done;
     j->saver = (train_saver){.self = j,
                              .save = save,
-                             .hooks = j->hooks,
+                             .hooks = j->in.hooks,
                              .where = plan->where,
                              .seconds = 60.0 * plan->minutes,
                              .epochs = plan->epochs,
@@ -372,7 +177,7 @@ static scw_status attach(job *j)
     j->trainer.saver = &j->saver;
     if (!plan->resume) goto done;
     TRY(trainer_restore(&j->trainer, plan->resume));
-    log_info(j->hooks, "continued after %u steps, from %s", j->trainer.at.step, plan->where);
+    log_info(j->in.hooks, "continued after %u steps, from %s", j->trainer.at.step, plan->where);
 done:
     return st;
 }
@@ -391,25 +196,25 @@ static scw_status train(job *j)
     scw_status st = SCW_OK;
     const clue_options *o = &j->model->options;
     clue_learner learner = {.net = &j->model->net,
-                            .steps_per_epoch = (j->n_train + o->batch_size - 1) / o->batch_size};
+                            .steps_per_epoch = (j->in.n_train + o->batch_size - 1) / o->batch_size};
     const network net = clue_as_network(&learner), rival = clue_as_rival(&learner);
     const train_validator validator = {j, validation_score};
-    const train_options options = {.seed = j->seed,
+    const train_options options = {.seed = j->in.seed,
                                    .batch_size = o->batch_size,
                                    .optimizer = optimizer_defaults((optimizer_kind)o->optimizer),
                                    .average = o->average,
                                    .rival = o->align_weight > 0.0 ? &rival : NULL};
 
-    clue_schedule_of(&learner.schedule, o, j->n_train + j->n_validation);
+    clue_schedule_of(&learner.schedule, o, j->in.n_train + j->in.n_validation);
     const clue_schedule *s = &learner.schedule;
-    TRY(clue_source_init(&j->learning, &j->cells, j->train, j->n_train, j->all, 0, j->seed,
+    TRY(clue_source_init(&j->learning, &j->in.cells, j->in.train, j->in.n_train, j->in.all, 0, j->in.seed,
                          o->modality_dropout));
-    TRY(clue_source_init(&j->judging, &j->cells, j->validation, j->n_validation, j->train, j->n_train,
-                         j->seed, 0.0));
+    TRY(clue_source_init(&j->judging, &j->in.cells, j->in.validation, j->in.n_validation, j->in.train, j->in.n_train,
+                         j->in.seed, 0.0));
     TRY(tape_new(&j->tape));
     j->names = (divergence_names){j, name_feature};
-    TRY(trainer_init(&j->trainer, &net, &options, s->epochs, j->n_validation > 0 ? &validator : NULL,
-                     j->hooks));
+    TRY(trainer_init(&j->trainer, &net, &options, s->epochs, j->in.n_validation > 0 ? &validator : NULL,
+                     j->in.hooks));
     TRY(attach(j));
     const train_phase phase = {.name = "training",
                                .source = clue_source_as_source(&j->learning),
@@ -421,7 +226,7 @@ static scw_status train(job *j)
                                .lr_patience = s->lr_patience};
     TRY(trainer_run(&j->trainer, &phase, false));
     trainer_finish(&j->trainer);
-    TRY(trainer_record(j->model->base.record, &j->trainer, j->n_train, j->n_validation));
+    TRY(trainer_record(j->model->base.record, &j->trainer, j->in.n_train, j->in.n_validation));
 done:
     j->trainer.saver = NULL;
     return st;
@@ -432,13 +237,13 @@ scw_status clue_fit(clue_model **out, const scw_model_kind *kind, const referenc
                     const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    job j = {.ref = ref, .seed = seed, .plan = plan, .hooks = hooks};
+    job j = {.plan = plan};
 
     *out = NULL;
     TRY(clue_new(&j.model, kind, options));
-    TRY(build(&j));
+    TRY(build(&j, ref, seed, hooks));
     TRY(train(&j));
-    TRY(clue_intervals_learn(j.model, &j.cells, j.validation, j.n_validation));
+    TRY(clue_intervals_learn(j.model, &j.in.cells, j.in.validation, j.in.n_validation));
     *out = j.model;
     j.model = NULL;
 done:

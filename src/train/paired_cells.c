@@ -29,8 +29,8 @@ static scw_status add_modality(paired_cells *j, int k)
         n += present[i];
     }
     if (n < LEAST_CELLS)
-        FAIL(SCW_EDATA, "modality '%s': %lld cells have counts of it; at least %d are needed", x->name,
-             (long long)n, LEAST_CELLS);
+        FAIL(SCW_EDATA, "modality '%s': %lld cells have counts of it; %s needs at least %d", x->name,
+             (long long)n, j->model->kind->name, LEAST_CELLS);
     j->cells.counts[k] = reference_rows(x, j->all, j->ref->n);
     log_info(j->hooks, "  %s: %lld features, %lld cells", x->name, (long long)x->features->n,
              (long long)n);

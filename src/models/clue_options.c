@@ -63,8 +63,8 @@ const scw_option clue_option_table[] = {
      "Architecture", "and deviation of its posterior there, in each direction"},
     {"least-deviation", SCW_OPTION_REAL, AT(least_deviation), "1e-7", 1e-12, 10, NULL, "X",
      "Architecture", "no posterior is narrower than this"},
-    {"start-library", SCW_OPTION_BOOL, AT(start_library), "on", 0, 0, NULL, NULL, "Architecture",
-     "library sizes start as a cell's own total times a ratio of means; off: at random"},
+    {"start-means", SCW_OPTION_BOOL, AT(start_means), "on", 0, 0, NULL, NULL, "Architecture",
+     "decoders and library sizes start at the means of the training cells; off: at zero and at random"},
 
     {"kl-weight", SCW_OPTION_REAL, AT(kl_weight), "1", 0, 1e6, NULL, "W", "Losses",
      "weight of the divergence from the prior"},
@@ -87,6 +87,8 @@ const scw_option clue_option_table[] = {
      "of the network and of the discriminator"},
     {"lr", SCW_OPTION_REAL, AT(lr), "0.002", 1e-9, 10, NULL, "RATE", "Schedule",
      "learning rate of both optimizers"},
+    {"lr-end", SCW_OPTION_REAL, AT(lr_end), "1e-4", 0, 10, NULL, "RATE", "Schedule",
+     "where it ends, along a cosine over all epochs, if that is less"},
     {"batch-size", SCW_OPTION_INT, AT(batch_size), "128", 2, 1000000, NULL, "N", "Schedule",
      "cells of a step"},
     {"validation", SCW_OPTION_REAL, AT(validation), "0.1", 0, 0.5, NULL, "SHARE", "Schedule",
@@ -145,7 +147,7 @@ static const setting settings[] = {{"cite", "z-dim", "20"},
                                    {"compat", "match-weight", "0"},
                                    {"compat", "least-deviation", "1e-7"},
                                    {"compat", "standardise", "on"},
-                                   {"compat", "start-library", "off"},
+                                   {"compat", "start-means", "off"},
                                    {"compat", "sphere", "off"},
                                    {"compat", "target-library", "on"}};
 

@@ -24,13 +24,13 @@ typedef struct clue_options {
     int share_encoders;
     int path;
     double path_ridge, path_power, path_gain, start_deviation, least_deviation;
-    int start_library;
+    int start_means;
     /* losses */
     double kl_weight, align_weight, joint_weight, cross_weight, cos_weight, label_weight;
     double match_weight, match_sharpness;
     /* schedule */
     int optimizer;
-    double lr, validation, modality_dropout, average;
+    double lr, lr_end, validation, modality_dropout, average;
     int64_t batch_size, burn_in, epochs, patience, lr_patience;
     /* authors' behaviour */
     int sphere, target_library;

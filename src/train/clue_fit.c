@@ -10,6 +10,7 @@
 #include "base/threads.h"
 #include "models/clue_path.h"
 #include "train/clue_intervals.h"
+#include "train/clue_start.h"
 #include "train/paired_cells.h"
 #include "train/trainer.h"
 
@@ -38,47 +39,6 @@ static void job_clear(job *j)
 }
 
 /* ------------------------------------------------------------------------------ the start */
-
-static double total(const reference_modality *x, int64_t i)
-{
-    double sum = 0.0;
-
-    for (int64_t e = x->counts.indptr[i]; x->counts.values && e < x->counts.indptr[i + 1]; e++)
-        sum += (double)x->counts.values[e];
-    return sum;
-}
-
-/* Mean library size of modality k over the training cells; 0: the counts are not in memory. */
-static double mean_total(const job *j, int k)
-{
-    double sum = 0.0;
-    int64_t n = 0;
-
-    for (int64_t i = 0; i < j->in.n_train; i++) {
-        if (!j->in.cells.present[k][j->in.train[i]]) continue;
-        sum += total(&j->in.ref->modality[k], j->in.train[i]);
-        n++;
-    }
-    return n > 0 ? sum / (double)n : 0.0;
-}
-
-/* Library sizes start as the source's own total, times the ratio of the two means: every feature then
- * counts alike, and training need only find what departs from that. */
-static void start_libraries(job *j)
-{
-    clue_net *net = &j->model->net;
-    const int n = net->config.n_modalities;
-    double mean[MODEL_MAX_MODALITIES];
-
-    for (int k = 0; k < n; k++) mean[k] = mean_total(j, k);
-    for (int k = 0; k < n; k++) {
-        if (net->library[k] < 0 || !(mean[k] > 0.0)) continue;
-        real *w = params_value(&net->p, net->library[k]); /* [F, K] */
-        for (int64_t e = 0; e < net->config.modality[k].n_vars * n; e++)
-            w[e] = (real)(mean[e % n] / mean[k]);
-        memset(params_value(&net->p, net->library_bias[k]), 0, (size_t)n * sizeof(real));
-    }
-}
 
 static scw_status start_path(job *j)
 {
@@ -112,7 +72,7 @@ static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hoo
     clue_config_of(&config, j->model);
     TRY(clue_net_init(&j->model->net, &config, seed));
     if (o->path) TRY(start_path(j));
-    if (o->start_library) start_libraries(j);
+    if (o->start_means) TRY(clue_start(&j->model->net, &j->in.cells, j->in.train, j->in.n_train));
 done:
     return st;
 }
@@ -220,7 +180,7 @@ static scw_status train(job *j)
                                .source = clue_source_as_source(&j->learning),
                                .n_epochs = s->epochs,
                                .lr = o->lr,
-                               .lr_end = o->lr,
+                               .lr_end = fmin(o->lr, o->lr_end),
                                .burn_in = o->align_weight > 0.0 ? s->burn_in : 0,
                                .patience = s->patience,
                                .lr_patience = s->lr_patience};

@@ -13,7 +13,7 @@
  * t_kl is learnt. In training, where the configuration says so, inputs are mixed and blurred, the same
  * mixture in every modality, so that no tower can learn its few cells by heart:
  *
- *   x_i <- (1 - m_i) x_i + m_i x_pi(i) + noise eps,   m_i ~ U(0, mixup), pi: the next row that has k too
+ *   x_i <- (1 - m_i) x_i + m_i x_pi(i) + noise_k eps,   m_i ~ U(0, mixup), pi: the next row that has k too
  *
  * Deviations from the competition's code: docs/models/clip.md. */
 #include "models/clip.h"
@@ -97,9 +97,10 @@ static real *disturb(const clip_net *net, const nn_pass *pass, const clip_batch 
     const rng_key mix = rng_make_key(pass->seed, RNG_MIXUP, 0);
     const real *present = b->present[k], *x = b->input[k];
     real *out = tape_alloc(pass->t, b->n * width, sizeof *out);
-    real *noise = c->noise > 0.0 ? tape_alloc(pass->t, b->n * width, sizeof *noise) : NULL;
+    const double size = c->modality[k].noise;
+    real *noise = size > 0.0 ? tape_alloc(pass->t, b->n * width, sizeof *noise) : NULL;
 
-    if (!out || (c->noise > 0.0 && !noise)) return NULL;
+    if (!out || (size > 0.0 && !noise)) return NULL;
     if (noise)
         kernel_fill_normal(b->n * width, rng_make_key(pass->seed, RNG_MIXUP, (uint32_t)(k + 1)),
                            pass->step, noise);
@@ -109,7 +110,7 @@ static real *disturb(const clip_net *net, const nn_pass *pass, const clip_batch 
         const real m = (real)(c->mixup * rng_uniform(mix, pass->step, (uint64_t)i));
         for (int64_t j = 0; j < width; j++) {
             real v = (1 - m) * x[i * width + j] + m * x[other * width + j];
-            out[i * width + j] = noise ? v + (real)c->noise * noise[i * width + j] : v;
+            out[i * width + j] = noise ? v + (real)size * noise[i * width + j] : v;
         }
     }
     return out;
@@ -118,7 +119,8 @@ static real *disturb(const clip_net *net, const nn_pass *pass, const clip_batch 
 static tensor *tower(const clip_net *net, const nn_pass *pass, const clip_batch *b, int k)
 {
     const clip_config *c = &net->config;
-    const bool disturbed = tape_get_mode(pass->t) == TAPE_TRAIN && (c->noise > 0.0 || c->mixup > 0.0);
+    const bool disturbed = tape_get_mode(pass->t) == TAPE_TRAIN &&
+                           (c->modality[k].noise > 0.0 || c->mixup > 0.0);
     real *input = disturbed ? disturb(net, pass, b, k) : b->input[k];
     tensor *x = op_input(pass->t, input, b->n, c->modality[k].n_in, false);
     const rng_key key = rng_make_key(pass->seed, RNG_DROPOUT, STREAM_INPUT(k));

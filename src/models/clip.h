@@ -10,6 +10,7 @@
 typedef struct clip_modality {
     char name[MODEL_NAME];
     int64_t n_in; /* width of its input */
+    double noise; /* deviation of what training adds to it; 0: nothing */
 } clip_modality;
 
 typedef struct clip_config {
@@ -21,7 +22,7 @@ typedef struct clip_config {
     double drop, input_drop; /* of a hidden layer, of the input */
     bool path;           /* a fitted linear map beside each tower */
     double temperature;  /* t at the start */
-    double noise, mixup; /* what training does to its inputs; 0: nothing */
+    double mixup;        /* the largest share of another cell that training mixes in */
 } clip_config;
 
 typedef struct clip_net {

@@ -11,8 +11,8 @@
 #include "models/clue_path.h"
 #include "train/clue_intervals.h"
 #include "train/clue_start.h"
+#include "train/kept_trainer.h"
 #include "train/paired_cells.h"
-#include "train/trainer.h"
 
 #define SCORE_ROWS 512  /* cells of one block */
 
@@ -22,9 +22,7 @@ typedef struct job {
     paired_cells in;
     clue_source learning, judging; /* of the training and the validation cells */
     tape *tape;                    /* of the validator */
-    trainer trainer;
-    train_saver saver;
-    divergence_names names;
+    kept_trainer training;
 } job;
 
 static void job_clear(job *j)
@@ -34,7 +32,7 @@ static void job_clear(job *j)
     clue_source_clear(&j->learning);
     clue_source_clear(&j->judging);
     tape_free(j->tape);
-    trainer_clear(&j->trainer);
+    kept_trainer_clear(&j->training);
     *j = (job){0};
 }
 
@@ -107,50 +105,6 @@ done:
     return st;
 }
 
-static scw_status save(void *self)
-{
-    scw_status st = SCW_OK;
-    const job *j = self;
-    checkpoint c = {.state = json_object()};
-
-    TRY(trainer_collect(&j->trainer, &c));
-    TRY(j->plan->save(j->plan->self, &c));
-done:
-    checkpoint_clear(&c);
-    return st;
-}
-
-static scw_status attach(job *j)
-{
-    scw_status st = SCW_OK;
-    const checkpoint_plan *plan = j->plan;
-
-    j->trainer.names = &j->names;
-    if (!plan) goto done;
-    j->saver = (train_saver){.self = j,
-                             .save = save,
-                             .hooks = j->in.hooks,
-                             .where = plan->where,
-                             .seconds = 60.0 * plan->minutes,
-                             .epochs = plan->epochs,
-                             .last = clock_wall()};
-    j->trainer.saver = &j->saver;
-    if (!plan->resume) goto done;
-    TRY(trainer_restore(&j->trainer, plan->resume));
-    log_info(j->in.hooks, "continued after %u steps, from %s", j->trainer.at.step, plan->where);
-done:
-    return st;
-}
-
-static void name_feature(const void *self, int k, int64_t feature, const char **modality_name,
-                         const char **feature_name)
-{
-    const model_modality *x = &((const job *)self)->model->base.modality[k];
-
-    *modality_name = x->name;
-    *feature_name = x->features.at[feature];
-}
-
 static scw_status train(job *j)
 {
     scw_status st = SCW_OK;
@@ -172,10 +126,9 @@ static scw_status train(job *j)
     TRY(clue_source_init(&j->judging, &j->in.cells, j->in.validation, j->in.n_validation, j->in.train, j->in.n_train,
                          j->in.seed, 0.0));
     TRY(tape_new(&j->tape));
-    j->names = (divergence_names){j, name_feature};
-    TRY(trainer_init(&j->trainer, &net, &options, s->epochs, j->in.n_validation > 0 ? &validator : NULL,
-                     j->in.hooks));
-    TRY(attach(j));
+    TRY(kept_trainer_init(&j->training, &net, &options, s->epochs,
+                          j->in.n_validation > 0 ? &validator : NULL, &j->model->base, j->plan,
+                          j->in.hooks));
     const train_phase phase = {.name = "training",
                                .source = clue_source_as_source(&j->learning),
                                .n_epochs = s->epochs,
@@ -184,11 +137,11 @@ static scw_status train(job *j)
                                .burn_in = o->align_weight > 0.0 ? s->burn_in : 0,
                                .patience = s->patience,
                                .lr_patience = s->lr_patience};
-    TRY(trainer_run(&j->trainer, &phase, false));
-    trainer_finish(&j->trainer);
-    TRY(trainer_record(j->model->base.record, &j->trainer, j->in.n_train, j->in.n_validation));
+    TRY(trainer_run(&j->training.trainer, &phase, false));
+    trainer_finish(&j->training.trainer);
+    TRY(trainer_record(j->model->base.record, &j->training.trainer, j->in.n_train,
+                       j->in.n_validation));
 done:
-    j->trainer.saver = NULL;
     return st;
 }
 

@@ -20,7 +20,7 @@ typedef struct clip_options {
     double temperature, noise, mixup;
     /* schedule */
     double lr, weight_decay, validation, average;
-    int64_t batch_size, epochs, patience;
+    int64_t validation_from, batch_size, epochs, patience;
 } clip_options;
 
 extern const scw_option clip_option_table[];

@@ -180,36 +180,23 @@ done:
 
 /* ------------------------------------------------------------------------------ the start */
 
+/* From all cells, also those of the validation share: it judges what is learnt on top of the path. */
 static scw_status start_path(job *j)
 {
     scw_status st = SCW_OK;
     const clue_options *o = &j->model->options;
-    const int K = j->cells.n_modalities;
-    clue_path_cells c = {.n = j->n_train};
-    float *input[MODEL_MAX_MODALITIES] = {0};
-    uint8_t *present[MODEL_MAX_MODALITIES] = {0};
+    clue_path_cells c = {.n = j->ref->n};
     double correlation;
 
-    for (int k = 0; k < K; k++) {
-        const int64_t p = j->cells.width[k];
-        TRY(mem_new(&input[k], j->n_train * p));
-        TRY(mem_new(&present[k], j->n_train));
-        for (int64_t i = 0; i < j->n_train; i++) {
-            memcpy(input[k] + i * p, j->cells.input[k] + j->train[i] * p, (size_t)p * sizeof(float));
-            present[k][i] = j->cells.present[k][j->train[i]];
-        }
-        c.input[k] = input[k];
-        c.present[k] = present[k];
+    for (int k = 0; k < j->cells.n_modalities; k++) {
+        c.input[k] = j->cells.input[k];
+        c.present[k] = j->cells.present[k];
     }
     TRY(clue_path_fit(&correlation, &j->model->net, &c,
                       &(clue_path_options){o->path_ridge, o->path_power, o->path_gain,
                                            o->start_deviation}));
     log_detail(j->hooks, "linear path: first correlation %.3f", correlation);
 done:
-    for (int k = 0; k < K; k++) {
-        mem_free(input[k]);
-        mem_free(present[k]);
-    }
     return st;
 }
 

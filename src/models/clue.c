@@ -7,7 +7,7 @@
  *   h_km    = layers(input_k)                   K trunks, or one that all blocks share
  *   loc_k   = [A_km h_km]_m + S_k input_k       [K d]; S fitted beforehand, or there is none
  *   std_k   = [softplus(B_km h_km) + floor]_m   [K d]; floor 1e-7 as published
- *   u_k     = loc_k + std_k eps,  v_k = u_k / |u_k|
+ *   u_k     = loc_k + std_k eps,  v_k = u_k / |u_k|; at evaluation loc_k / sqrt(|loc_k|^2 + |std_k|^2)
  *   l_k     = ReLU(counts_k W_k + c_k)          [K] a library size for each target
  *   p       = layers([block k of v; b])         b, the batch's one-hot, again after every layer
  *   a       = D_k p;  eta = softplus(s_kb) a + t_kb      s, t, log theta: a number a feature and batch
@@ -298,6 +298,15 @@ static tensor *library_sizes(const clue_net *net, const nn_pass *pass, const clu
     return op_relu(t, op_add_bias(t, sums, op_param(t, pass->p, net->library_bias[k])));
 }
 
+/* About the mean of u / |u|: loc / sqrt(|loc|^2 + |std|^2). Decoders have seen samples, whose signal is
+ * that much shorter than one, and would overshoot on loc / |loc|. */
+static tensor *mean_of_samples(tape *t, tensor *loc, tensor *std)
+{
+    tensor *both = op_normalise_rows(t, op_concat(t, (tensor *[]){loc, std}, 2));
+
+    return both ? op_slice(t, both, 0, both->dim[1] / 2) : NULL;
+}
+
 void clue_encode(const clue_net *net, const nn_pass *pass, const clue_batch *batch, int k,
                  clue_outputs *out)
 {
@@ -317,11 +326,12 @@ void clue_encode(const clue_net *net, const nn_pass *pass, const clue_batch *bat
     }
     out->std[k] = op_concat(t, std, n_trunks(c));
     tensor *u = out->loc[k];
-    if (tape_get_mode(t) == TAPE_TRAIN || slot->eps) {
+    const bool sampled = tape_get_mode(t) == TAPE_TRAIN || slot->eps;
+    if (sampled) {
         tensor *eps = clue_normals(pass, slot->eps, batch->n, c->n_modalities * c->z_dim, (uint32_t)k);
         u = op_add(t, u, op_multiply(t, out->std[k], eps));
     }
-    out->unit[k] = op_normalise_rows(t, u);
+    out->unit[k] = sampled ? op_normalise_rows(t, u) : mean_of_samples(t, u, out->std[k]);
     out->library[k] = library_sizes(net, pass, slot, k);
 }
 

@@ -101,12 +101,12 @@ params clue_frozen(const params *p);
 
 typedef struct clue_outputs {
     tensor *loc[MODEL_MAX_MODALITIES], *std[MODEL_MAX_MODALITIES]; /* [n, K d] posterior */
-    tensor *unit[MODEL_MAX_MODALITIES];    /* [n, K d] the sample, of length one */
+    tensor *unit[MODEL_MAX_MODALITIES];    /* [n, K d] the sample, of length one; its mean at evaluation */
     tensor *library[MODEL_MAX_MODALITIES]; /* [n, K] library sizes predicted from it; NULL: no nb */
     tensor *joint;                         /* [n, K d] mean over what is there, of length one */
 } clue_outputs;
 
-/* Posterior and sample of every slot; at evaluation the sample is the mean. */
+/* Posterior and sample of every slot; at evaluation the samples' mean, which is shorter than one. */
 void clue_forward(const clue_net *net, const nn_pass *pass, const clue_batch *batch,
                   clue_outputs *out);
 /* The same for one modality: out->joint is left alone. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "models/clue_model.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,12 +94,18 @@ void clue_gather(clue_batch *out, const clue_model *m, tape *t, const cells *c, 
     out->n = n;
 }
 
+/* Rows made of length one; zeros where the cell lacks them. */
 static void copy_rows(float *to, const tensor *from, const real *present)
 {
     const int64_t width = from->dim[1];
 
-    for (int64_t e = 0; e < from->size; e++)
-        to[e] = present && present[e / width] == 0 ? 0.0f : (float)from->value[e];
+    for (int64_t i = 0; i < from->dim[0]; i++) {
+        const real *v = from->value + i * width;
+        double length = 0.0;
+        for (int64_t j = 0; j < width; j++) length += (double)v[j] * (double)v[j];
+        const double scale = length > 0.0 && (!present || present[i] != 0) ? 1.0 / sqrt(length) : 0.0;
+        for (int64_t j = 0; j < width; j++) to[i * width + j] = (float)(scale * (double)v[j]);
+    }
 }
 
 static scw_status embed_block(const clue_model *m, tape *t, const cells *c, const int64_t *rows,

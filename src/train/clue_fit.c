@@ -38,13 +38,14 @@ static void job_clear(job *j)
 
 /* ------------------------------------------------------------------------------ the start */
 
+/* From all cells, also those of the validation share: it judges what is learnt on top of the path. */
 static scw_status start_path(job *j)
 {
     scw_status st = SCW_OK;
     const clue_options *o = &j->model->options;
     linear_path path = {0};
 
-    TRY(paired_cells_path(&path, &j->in, j->in.train, j->in.n_train,
+    TRY(paired_cells_path(&path, &j->in, j->in.all, j->in.ref->n,
                           &(linear_path_options){o->path_ridge, o->path_power, o->z_dim}));
     clue_path_set(&j->model->net, &path, o->path_gain, o->start_deviation);
 done:

@@ -152,10 +152,10 @@ static void test_evaluation(void **state)
     clue_forward(&x.net, &pass, &x.batch, &out);
     memcpy(first, out.unit[0]->value, sizeof first);
     for (int i = 0; i < N; i++) {
-        const real *loc = out.loc[0]->value + i * 2 * BLOCK;
+        const real *loc = out.loc[0]->value + i * 2 * BLOCK, *std = out.std[0]->value + i * 2 * BLOCK;
         double length = 0.0;
         for (int j = 0; j < 2 * BLOCK; j++)
-            length += (double)(loc[j] * loc[j]);
+            length += (double)(loc[j] * loc[j] + std[j] * std[j]);
         for (int j = 0; j < 2 * BLOCK; j++)
             assert_true(fabs((double)loc[j] / sqrt(length) - (double)first[i * 2 * BLOCK + j]) <
                         1e-6);

@@ -361,7 +361,7 @@ static scw_status source_inputs(float **out, linear_inputs *fitted, const job *j
     if (n_there == 0) FAIL(SCW_EDATA, "none of the cells has '%s' to predict from", j->r->source);
     TRY(modality_take(&counts, m, rows, n_there));
     TRY(transform_check_counts(&counts, m->name, true));
-    if (fitted->width == 0) TRY(linear_inputs_fit(fitted, modality_guess_kind(m), &counts));
+    if (fitted->width == 0) TRY(linear_inputs_fit(fitted, modality_guess_kind(m), &counts, 1e4));
     TRY(mem_new(&found, n_there * fitted->width));
     TRY(linear_inputs_apply(found, fitted->width, 0, fitted, &counts));
     TRY(mem_new(out, n * fitted->width));

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The fit of CLUE: transforms and scores, the linear path, then the two players in turn. */
+/* The fit of CLUE: transforms and scores, the linear path, then the two players in turn.
+ *
+ * With a validation share there are two trainings. The first, without that share, says how many epochs
+ * are enough and, on the share, how far off predictions are. The second starts anew and learns from
+ * all cells for that many epochs (--refit off: the first is the model). */
 #include "train/clue_fit.h"
 
 #include <math.h>
@@ -30,6 +34,10 @@ typedef struct job {
     int64_t n_train, n_validation;
     clue_source learning, judging; /* of the training and the validation cells */
     tape *tape;                    /* of the validator */
+    int training, resumed;         /* number of the current one; of the checkpoint's, 0 without */
+    int64_t epochs;                /* of the second training */
+    int64_t n_judge;
+    real *judge;                   /* [n_judge] weights after the first, which the intervals are of */
     trainer trainer;
     train_saver saver;
     divergence_names names;
@@ -42,6 +50,7 @@ static void job_clear(job *j)
     mem_free(j->all);
     mem_free(j->train);
     mem_free(j->validation);
+    mem_free(j->judge);
     clue_source_clear(&j->learning);
     clue_source_clear(&j->judging);
     tape_free(j->tape);
@@ -155,6 +164,10 @@ static scw_status prepare(job *j, int k)
     block_reader *training = NULL;
     cells ready = {.n = j->ref->n, .n_modalities = 1};
 
+    transform_clear(&to->prep);
+    clue_input_clear(&j->model->input[k]);
+    mem_free(j->cells.input[k]);
+    j->cells.input[k] = NULL;
     TRY(mem_new(&rows, j->n_train));
     for (int64_t i = 0; i < j->n_train; i++)
         if (j->cells.present[k][j->train[i]]) rows[n++] = j->train[i];
@@ -180,22 +193,46 @@ done:
 
 /* ------------------------------------------------------------------------------ the start */
 
-/* From all cells, also those of the validation share: it judges what is learnt on top of the path. */
-static scw_status start_path(job *j)
+/* The path from the listed cells. */
+static scw_status start_path(job *j, const int64_t *rows, int64_t n)
 {
     scw_status st = SCW_OK;
     const clue_options *o = &j->model->options;
     clue_path_cells c = {.n = j->ref->n};
+    uint8_t *listed[MODEL_MAX_MODALITIES] = {0};
     double correlation;
 
     for (int k = 0; k < j->cells.n_modalities; k++) {
+        TRY(mem_new(&listed[k], j->ref->n));
+        for (int64_t i = 0; i < n; i++) listed[k][rows[i]] = j->cells.present[k][rows[i]];
         c.input[k] = j->cells.input[k];
-        c.present[k] = j->cells.present[k];
+        c.present[k] = listed[k];
     }
     TRY(clue_path_fit(&correlation, &j->model->net, &c,
                       &(clue_path_options){o->path_ridge, o->path_power, o->path_gain,
                                            o->start_deviation}));
     log_detail(j->hooks, "linear path: first correlation %.3f", correlation);
+done:
+    for (int k = 0; k < j->cells.n_modalities; k++) mem_free(listed[k]);
+    return st;
+}
+
+/* Scores, and a network that has learnt nothing yet but what the training cells say at once. */
+static scw_status start_network(job *j)
+{
+    scw_status st = SCW_OK;
+    const int64_t *rows = j->train, n = j->n_train;
+    clue_config config;
+
+    for (int k = 0; k < j->cells.n_modalities; k++) {
+        TRY(log_check_cancel(j->hooks));
+        TRY(prepare(j, k));
+    }
+    clue_net_clear(&j->model->net);
+    clue_config_of(&config, j->model);
+    TRY(clue_net_init(&j->model->net, &config, j->seed));
+    if (j->model->options.path) TRY(start_path(j, rows, n));
+    if (j->model->options.start_means) TRY(clue_start(&j->model->net, &j->cells, rows, n));
 done:
     return st;
 }
@@ -227,12 +264,11 @@ static scw_status check_pairs(const job *j)
     return SCW_OK;
 }
 
-/* Scores of all cells and a network at its start. */
+/* Modalities, classes, batches, and who is held out. */
 static scw_status build(job *j)
 {
     scw_status st = SCW_OK;
     const reference *r = j->ref;
-    clue_config config;
 
     if (r->n_modalities < 2)
         FAIL(SCW_EDATA, "CLUE puts modalities into one space and needs at least two; the data have "
@@ -247,15 +283,6 @@ static scw_status build(job *j)
     for (int k = 0; k < r->n_modalities; k++) TRY(add_modality(j, k));
     TRY(check_pairs(j));
     TRY(split(j));
-    for (int k = 0; k < r->n_modalities; k++) {
-        TRY(log_check_cancel(j->hooks));
-        TRY(prepare(j, k));
-    }
-    clue_config_of(&config, j->model);
-    TRY(clue_net_init(&j->model->net, &config, j->seed));
-    if (j->model->options.path) TRY(start_path(j));
-    if (j->model->options.start_means)
-        TRY(clue_start(&j->model->net, &j->cells, j->train, j->n_train));
 done:
     return st;
 }
@@ -297,6 +324,9 @@ static scw_status save(void *self)
     checkpoint c = {.state = json_object()};
 
     TRY(trainer_collect(&j->trainer, &c));
+    TRY(checkpoint_put_int(c.state, "training", j->training));
+    TRY(checkpoint_put_int(c.state, "epochs", j->epochs));
+    if (j->judge) checkpoint_add(&c, "judge", j->judge, j->n_judge);
     TRY(j->plan->save(j->plan->self, &c));
 done:
     checkpoint_clear(&c);
@@ -318,7 +348,7 @@ static scw_status attach(job *j)
                              .epochs = plan->epochs,
                              .last = clock_wall()};
     j->trainer.saver = &j->saver;
-    if (!plan->resume) goto done;
+    if (!plan->resume || j->training != j->resumed) goto done;
     TRY(trainer_restore(&j->trainer, plan->resume));
     log_info(j->hooks, "continued after %u steps, from %s", j->trainer.at.step, plan->where);
 done:
@@ -334,12 +364,15 @@ static void name_feature(const void *self, int k, int64_t feature, const char **
     *feature_name = x->features.at[feature];
 }
 
-static scw_status train(job *j)
+/* One training on the training cells; the validation share, if there is one, says when to stop. */
+static scw_status train(job *j, int64_t epochs)
 {
     scw_status st = SCW_OK;
+    const int64_t n = j->n_train;
+    const bool judged = j->n_validation > 0;
     const clue_options *o = &j->model->options;
     clue_learner learner = {.net = &j->model->net,
-                            .steps_per_epoch = (j->n_train + o->batch_size - 1) / o->batch_size};
+                            .steps_per_epoch = (n + o->batch_size - 1) / o->batch_size};
     const network net = clue_as_network(&learner), rival = clue_as_rival(&learner);
     const train_validator validator = {j, validation_score};
     const train_options options = {.seed = j->seed,
@@ -350,18 +383,13 @@ static scw_status train(job *j)
 
     clue_schedule_of(&learner.schedule, o, j->n_train + j->n_validation);
     const clue_schedule *s = &learner.schedule;
-    TRY(clue_source_init(&j->learning, &j->cells, j->train, j->n_train, j->all, 0, j->seed,
-                         o->modality_dropout));
-    TRY(clue_source_init(&j->judging, &j->cells, j->validation, j->n_validation, j->train, j->n_train,
-                         j->seed, 0.0));
-    TRY(tape_new(&j->tape));
-    j->names = (divergence_names){j, name_feature};
-    TRY(trainer_init(&j->trainer, &net, &options, s->epochs, j->n_validation > 0 ? &validator : NULL,
-                     j->hooks));
+    clue_source_clear(&j->learning);
+    TRY(clue_source_init(&j->learning, &j->cells, j->train, n, j->train, 0, j->seed, o->modality_dropout));
+    TRY(trainer_init(&j->trainer, &net, &options, epochs, judged ? &validator : NULL, j->hooks));
     TRY(attach(j));
-    const train_phase phase = {.name = "training",
+    const train_phase phase = {.name = j->training > 0 ? "all cells" : "training",
                                .source = clue_source_as_source(&j->learning),
-                               .n_epochs = s->epochs,
+                               .n_epochs = epochs,
                                .lr = o->lr,
                                .lr_end = fmin(o->lr, o->lr_end),
                                .burn_in = o->align_weight > 0.0 ? s->burn_in : 0,
@@ -369,9 +397,52 @@ static scw_status train(job *j)
                                .lr_patience = s->lr_patience};
     TRY(trainer_run(&j->trainer, &phase, false));
     trainer_finish(&j->trainer);
-    TRY(trainer_record(j->model->base.record, &j->trainer, j->n_train, j->n_validation));
+    if (j->training == 0 && judged) j->epochs = j->trainer.best_epoch;
+    TRY(trainer_record(j->model->base.record, &j->trainer, n, j->n_validation));
 done:
-    j->trainer.saver = NULL;
+    trainer_clear(&j->trainer);
+    return st;
+}
+
+/* The training without the validation share, or what a checkpoint behind it has kept of it. */
+static scw_status train_first(job *j)
+{
+    scw_status st = SCW_OK;
+    const params *p;
+    clue_schedule s;
+
+    clue_schedule_of(&s, &j->model->options, j->n_train + j->n_validation);
+    j->epochs = s.epochs;
+    TRY(clue_source_init(&j->judging, &j->cells, j->validation, j->n_validation, j->train, j->n_train,
+                         j->seed, 0.0));
+    TRY(tape_new(&j->tape));
+    TRY(start_network(j));
+    p = &j->model->net.p;
+    if (j->resumed > 0) {
+        TRY(checkpoint_get_int(&j->epochs, j->plan->resume->state, "epochs"));
+        TRY(checkpoint_copy(p->value, j->plan->resume, "judge", p->n_values));
+    } else {
+        TRY(train(j, s.epochs));
+    }
+    TRY(clue_intervals_learn(j->model, &j->cells, j->validation, j->n_validation));
+done:
+    return st;
+}
+
+/* The same from the start, with all cells. */
+static scw_status train_again(job *j)
+{
+    scw_status st = SCW_OK;
+    j->n_judge = j->model->net.p.n_values;
+    TRY(mem_new(&j->judge, j->n_judge));
+    memcpy(j->judge, j->model->net.p.value, (size_t)j->n_judge * sizeof(real));
+    j->training = 1;
+    memcpy(j->train + j->n_train, j->validation, (size_t)j->n_validation * sizeof *j->train);
+    j->n_train += j->n_validation;
+    j->n_validation = 0;
+    TRY(start_network(j));
+    TRY(train(j, j->epochs > 0 ? j->epochs : 1));
+done:
     return st;
 }
 
@@ -384,9 +455,15 @@ scw_status clue_fit(clue_model **out, const scw_model_kind *kind, const referenc
 
     *out = NULL;
     TRY(clue_new(&j.model, kind, options));
+    j.names = (divergence_names){&j, name_feature};
+    if (plan && plan->resume) {
+        int64_t training;
+        TRY(checkpoint_get_int(&training, plan->resume->state, "training"));
+        j.resumed = (int)training;
+    }
     TRY(build(&j));
-    TRY(train(&j));
-    TRY(clue_intervals_learn(j.model, &j.cells, j.validation, j.n_validation));
+    TRY(train_first(&j));
+    if (j.n_validation > 0 && options->refit) TRY(train_again(&j));
     *out = j.model;
     j.model = NULL;
 done:

@@ -59,6 +59,8 @@ const scw_option clip_option_table[] = {
      "share of cells held out for early stopping; 0: none"},
     {"validation-from", SCW_OPTION_INT, AT(validation_from), "2000", 0, 1e9, NULL, "N", "Schedule",
      "fewer cells than N are all learnt from: what a few held-out ones say is not worth them"},
+    {"refit", SCW_OPTION_BOOL, AT(refit), "on", 0, 0, NULL, NULL, "Schedule",
+     "then start anew and learn from all cells, for as many epochs as were best"},
     {"average", SCW_OPTION_REAL, AT(average), "0.9", 0, 0.99999, NULL, "DECAY", "Schedule",
      "keep a running average of the weights with this decay; 0: the last ones"},
     {"epochs", SCW_OPTION_INT, AT(epochs), "320", 0, 1000000, NULL, "N", "Schedule",

@@ -20,6 +20,7 @@ typedef struct clip_options {
     double temperature, noise, mixup;
     /* schedule */
     double lr, weight_decay, validation, average;
+    int refit;
     int64_t validation_from, batch_size, epochs, patience;
 } clip_options;
 

@@ -92,7 +92,9 @@ const scw_option clue_option_table[] = {
     {"batch-size", SCW_OPTION_INT, AT(batch_size), "128", 2, 1000000, NULL, "N", "Schedule",
      "cells of a step"},
     {"validation", SCW_OPTION_REAL, AT(validation), "0.1", 0, 0.5, NULL, "SHARE", "Schedule",
-     "share of cells held out for early stopping; 0: none"},
+     "share of cells held out to say when to stop and how far off predictions are; 0: none"},
+    {"refit", SCW_OPTION_BOOL, AT(refit), "on", 0, 0, NULL, NULL, "Schedule",
+     "then train anew on all cells for as many epochs as were best; doubles the time"},
     {"average", SCW_OPTION_REAL, AT(average), "0.98", 0, 0.99999, NULL, "DECAY", "Schedule",
      "keep a running average of the weights with this decay; 0: the last ones"},
     {"modality-dropout", SCW_OPTION_REAL, AT(modality_dropout), "0", 0, 1, NULL, "P", "Schedule",
@@ -145,6 +147,7 @@ static const struct {
     {"lr-patience", "0"},
     {"standardise", "on"},
     {"path", "off"},
+    {"refit", "off"},
     {"start-means", "off"}};
 
 /* Competition: specs 4.6; its version had no reconstruction across. Compat: what the ledger of specs

@@ -31,6 +31,7 @@ typedef struct clue_options {
     /* schedule */
     int optimizer;
     double lr, lr_end, validation, modality_dropout, average;
+    int refit;
     int64_t batch_size, burn_in, epochs, patience, lr_patience;
     /* authors' behaviour */
     int sphere, target_library;

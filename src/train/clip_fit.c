@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The fit of CLIP: the library size, scores, the linear path, then the towers. */
+/* The fit of CLIP: the library size, scores, the linear path, then the towers. With a validation share
+ * there are two trainings: that share says how many epochs are enough, then all cells are learnt from for
+ * so many (--refit off: the first is the model). */
 #include "train/clip_fit.h"
 
 #include <math.h>
@@ -20,7 +22,6 @@ static const double libraries[] = {100.0, 300.0, 1000.0, 3000.0, 10000.0};
 
 typedef struct job {
     clip_model *model;
-    const checkpoint_plan *plan;
     paired_cells in;
     linear_path path;
     tape *tape; /* of the validator */
@@ -182,6 +183,7 @@ static scw_status start_path(job *j)
     const linear_path_options options = path_options(&j->model->options);
     double size = 0.0;
 
+    linear_path_clear(&j->path);
     TRY(paired_cells_path(&j->path, &j->in, j->in.train, j->in.n_train, &options));
     const int64_t k = j->path.k, d = net->config.z_dim;
     for (int64_t e = 0; e < k; e++) size += j->path.weight[e] * j->path.weight[e];
@@ -225,7 +227,6 @@ static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hoo
 {
     scw_status st = SCW_OK;
     const clip_options *o = &j->model->options;
-    clip_config config;
 
     j->in = (paired_cells){.model = &j->model->base, .input = j->model->input, .ref = r, .seed = seed,
                            .hooks = hooks,
@@ -233,10 +234,22 @@ static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hoo
                                        {o->components, o->max_dense, o->standardise != 0, seed}}};
     TRY(paired_cells_init(&j->in));
     TRY(score(j));
+done:
+    return st;
+}
+
+/* A network that has learnt nothing yet but the path. */
+static scw_status start_network(job *j)
+{
+    scw_status st = SCW_OK;
+    const clip_options *o = &j->model->options;
+    clip_config config;
+
+    clip_net_clear(&j->model->net);
     clip_config_of(&config, j->model);
     for (int k = 0; k < config.n_modalities; k++)
         config.modality[k].noise = o->noise * size_of(&j->in, k);
-    TRY(clip_net_init(&j->model->net, &config, seed));
+    TRY(clip_net_init(&j->model->net, &config, j->in.seed));
     if (o->path) TRY(start_path(j));
 done:
     return st;
@@ -318,32 +331,56 @@ done:
     return st;
 }
 
-static scw_status train(job *j)
+/* One training on the training cells; the validation share, if there is one, says when to stop. */
+static scw_status train(job *j, int64_t epochs)
 {
     scw_status st = SCW_OK;
     const clip_options *o = &j->model->options;
+    const bool judged = j->in.n_validation > 0;
     const network net = {&j->model->net, &j->model->net.p, network_forward, network_loss};
     const train_validator validator = {j, validation_score};
     train_options options = {.seed = j->in.seed,
                              .batch_size = o->batch_size,
                              .optimizer = optimizer_defaults(OPTIMIZER_ADAMW),
                              .average = o->average};
+    kept_trainer *k = &j->training;
 
     options.optimizer.weight_decay[CLIP_GROUP_WEIGHT] = o->weight_decay;
-    TRY(tape_new(&j->tape));
-    TRY(kept_trainer_init(&j->training, &net, &options, o->epochs,
-                          j->in.n_validation > 0 ? &validator : NULL, &j->model->base, j->plan,
-                          j->in.hooks));
-    const train_phase phase = {.name = "training",
+    TRY(start_network(j));
+    TRY(kept_trainer_start(k, &net, &options, epochs, judged ? &validator : NULL, j->in.hooks));
+    const train_phase phase = {.name = k->training > 0 ? "all cells" : "training",
                                .source = {.n = j->in.n_train, .self = j, .gather = gather},
-                               .n_epochs = o->epochs,
+                               .n_epochs = epochs,
                                .lr = o->lr,
                                .lr_end = o->lr,
                                .patience = o->patience};
-    if (o->epochs > 0) TRY(trainer_run(&j->training.trainer, &phase, false));
-    trainer_finish(&j->training.trainer);
-    TRY(trainer_record(j->model->base.record, &j->training.trainer, j->in.n_train,
-                       j->in.n_validation));
+    if (epochs > 0) TRY(trainer_run(&k->trainer, &phase, false));
+    trainer_finish(&k->trainer);
+    if (judged && epochs > 0) k->epochs = k->trainer.best_epoch;
+    TRY(trainer_record(j->model->base.record, &k->trainer, j->in.n_train, j->in.n_validation));
+done:
+    kept_trainer_stop(k);
+    return st;
+}
+
+/* The first training, or what a checkpoint behind it has kept of it; then, with all cells, the second. */
+static scw_status train_all(job *j)
+{
+    scw_status st = SCW_OK;
+    kept_trainer *k = &j->training;
+
+    TRY(tape_new(&j->tape));
+    if (kept_trainer_is_past(k)) {
+        TRY(start_network(j));
+        TRY(kept_trainer_pass(k, &j->model->net.p));
+    } else {
+        TRY(train(j, j->model->options.epochs));
+    }
+    if (j->in.n_validation == 0 || !j->model->options.refit) goto done;
+    TRY(kept_trainer_next(k, &j->model->net.p));
+    paired_cells_join(&j->in);
+    TRY(paired_cells_score(&j->in));
+    TRY(train(j, k->epochs));
 done:
     return st;
 }
@@ -353,12 +390,13 @@ scw_status clip_fit(clip_model **out, const scw_model_kind *kind, const referenc
                     const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    job j = {.plan = plan};
+    job j = {0};
 
     *out = NULL;
     TRY(clip_new(&j.model, kind, options));
+    TRY(kept_trainer_open(&j.training, &j.model->base, plan));
     TRY(build(&j, ref, seed, hooks));
-    TRY(train(&j));
+    TRY(train_all(&j));
     *out = j.model;
     j.model = NULL;
 done:

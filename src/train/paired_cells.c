@@ -198,6 +198,13 @@ done:
     return st;
 }
 
+void paired_cells_join(paired_cells *j)
+{
+    memcpy(j->train + j->n_train, j->validation, (size_t)j->n_validation * sizeof *j->train);
+    j->n_train += j->n_validation;
+    j->n_validation = 0;
+}
+
 void paired_cells_clear(paired_cells *j)
 {
     clue_cells_clear(&j->cells);

@@ -32,6 +32,8 @@ typedef struct paired_cells {
 SCW_CHECKED scw_status paired_cells_init(paired_cells *p);
 /* Transforms and scores as the options say; again with others if they have changed. */
 SCW_CHECKED scw_status paired_cells_score(paired_cells *p);
+/* The validation cells become training cells too: nothing is held out any more. Score again. */
+void paired_cells_join(paired_cells *p);
 void paired_cells_clear(paired_cells *p);
 
 /* The linear path of the listed cells' scores. */

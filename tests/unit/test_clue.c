@@ -43,7 +43,9 @@ static void set_up(fixture *x, double drop)
     memset(x, 0, sizeof *x);
     o.z_dim = BLOCK;
     o.encoder_width = o.decoder_width = o.discriminator_width = 8;
+    o.encoder_depth = 2;
     o.dropout = drop;
+    o.joint_weight = o.cos_weight = o.align_weight = 0.02; /* off by default */
     clue_options_config(&c, &o);
     c.n_modalities = 2;
     c.n_batches = 2;
@@ -240,6 +242,7 @@ static void test_schedule(void **state)
     clue_schedule s;
     (void)state;
 
+    assert_int_equal(clue_options_preset(&o, "compat"), SCW_OK);
     for (size_t k = 0; k < sizeof expected / sizeof *expected; k++) {
         clue_schedule_of(&s, &o, expected[k][0]);
         assert_int_equal(s.burn_in, expected[k][1]);

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How well do methods without a network put two modalities of the same cells into one space?
+"""How well are two modalities of the same cells put into one space?
 
-For each fold: `scweave cca` learns on the other folds, and the cells of this one are judged by
+For each fold: `scweave cca`, or with --clue `scweave fit clue`, learns on the other folds, and the cells of this one are judged by
 `scweave evaluate --partner` and matched by every engine of `scweave match`. Beside it the shared features
 (`match --features`), which learn nothing, within the same folds. Mean and sample standard deviation over
 the folds; match probability by chance is 1 / cells of the fold.
 
-usage: bench/matching.py SCWEAVE FILE.h5mu SPLITS.tsv FIRST SECOND [--map TABLE] [cca options ...]
+usage: bench/matching.py SCWEAVE FILE.h5mu SPLITS.tsv FIRST SECOND [--map TABLE] [--clue] [options of cca or fit ...]
 
-Needs h5py and numpy."""
+Needs h5py, numpy and, with --clue, anndata."""
 import csv
 import json
 import os
@@ -28,21 +28,53 @@ def run(program, *words):
     return done.stdout
 
 
-def only(path, sides, cells):
+def learn_cca(program, path, splits, fold, sides, options, out):
+    run(program, "cca", path, "--first", sides[0], "--second", sides[1], "-o", out, "--splits", splits,
+        "--fold", fold, *options)
+
+
+def learn_clue(program, path, splits, fold, sides, options, out):
+    """CLUE learns from files without the cells of the fold, and embeds all cells."""
+    import anndata
+    from anndata._io.specs import read_elem
+    folder = os.path.dirname(out)
+    cells = in_fold(splits, fold, other=True)
+    files = []
+    with h5py.File(path, "r") as file:
+        for side in sides:
+            group = file["mod/" + side]
+            whole = anndata.AnnData(X=read_elem(group["X"]), obs=read_elem(group["obs"])[[]],
+                                    var=read_elem(group["var"])[[]])
+            files.append("%s=%s" % (side, os.path.join(folder, side + ".h5ad")))
+            whole[numpy.isin(whole.obs_names, cells)].copy().write_h5ad(files[-1].split("=")[1])
+    model = os.path.join(folder, "clue.safetensors")
+    run(program, "fit", "clue", *files, "-o", model, *options)
+    run(program, "embed", "-m", model, path, "-o", out)
+
+
+def in_fold(splits, fold, other=False):
+    with open(splits, encoding="utf-8") as file:
+        return [r["cell"] for r in csv.DictReader(file, delimiter="\t") if (r["fold"] != fold) == other]
+
+
+def only(path, sides, cells, key):
     """Forget the embedding of all other cells."""
     with h5py.File(path, "r+") as file:
         for side in sides:
             names = file["mod/%s/obs" % side]
             names = names[names.attrs["_index"]].asstr()[:]
-            x = file["mod/%s/obsm/X_cca" % side]
+            x = file["mod/%s/obsm/%s" % (side, key)]
             x[:] = numpy.where(numpy.isin(names, cells)[:, None], x[:], numpy.nan)
 
 
 def judge(program, path, splits, fold, sides, options, folder):
-    out = os.path.join(folder, "cca.h5mu")
+    out = os.path.join(folder, "placed.h5mu")
     held = ["--splits", splits, "--fold", fold]
-    run(program, "cca", path, "--first", sides[0], "--second", sides[1], "-o", out, *held, *options)
-    use = ["%s:X_cca" % s for s in sides]
+    clue = "--clue" in options
+    learn = learn_clue if clue else learn_cca
+    learn(program, path, splits, fold, sides, [o for o in options if o != "--clue"], out)
+    key = "X_clue" if clue else "X_cca"
+    use = ["%s:%s" % (s, key) for s in sides]
     report = json.loads(run(program, "evaluate", out, "--label", "cell_type", "--embedding", use[0],
                             "--partner", use[1], "--metric", "cosine", "--json", *held))["pairing"]
     found = {name: report[name] for name in PAIRS}
@@ -52,9 +84,7 @@ def judge(program, path, splits, fold, sides, options, folder):
         found["largest class"] = report[way]["majority_accuracy"]
     for name in ("ilisi", "asw_batch", "graph_connectivity", "asw_label"):
         found["mixing " + name] = report["mixing"][name]
-    with open(splits, encoding="utf-8") as file:
-        cells = [r["cell"] for r in csv.DictReader(file, delimiter="\t") if r["fold"] == fold]
-    only(out, sides, cells)
+    only(out, sides, in_fold(splits, fold), key)
     for engine, in ENGINES:
         text = run(program, "match", out, "--use", use[0], "--with", use[1], "--engine", engine,
                    "--pairs", os.path.join(folder, "pairs.tsv"), "--json")

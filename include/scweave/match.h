@@ -84,6 +84,7 @@ SCW_API SCW_CHECKED scw_status scw_match_write_pairs(const scw_match *match, con
 typedef struct scw_cca_options {
     int64_t components;
     double ridge; /* share of the mean variance added to each, of either side */
+    double library; /* that RNA counts are scaled to before the logarithm; 0: the median */
 } scw_cca_options;
 
 SCW_API const scw_option *scw_cca_option_table(void);
@@ -98,7 +99,7 @@ typedef struct scw_cca_request {
 } scw_cca_request;
 
 /* Canonical correlation of two modalities, learned from the cells that have both: the baseline of every
- * model that puts modalities into one space. Read are 50 components of log counts per 10,000 (RNA) or of
+ * model that puts modalities into one space. Read are 50 components of log counts (RNA) or of
  * TF-IDF (chromatin), and log ratios (protein), fitted on the same cells. Adds obsm[key] to both
  * modalities, for all their cells, and uns['cca'] with the settings and the correlations; for a key X_NAME,
  * uns['NAME'].

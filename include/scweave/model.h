@@ -112,6 +112,32 @@ SCW_API SCW_CHECKED scw_status scw_model_apply(scw_results **out, const scw_mode
                                                const scw_task_request *request,
                                                const scw_hooks *hooks);
 
+typedef struct scw_translate_request {
+    const char *from, *to; /* modalities of the model */
+    const char *name;      /* of the new modality; NULL: "<to>_from_<from>" */
+    double coverage;       /* share of cells whose value the prediction interval of a feature shall hold:
+                              0.5, 0.8, 0.9 or 0.95, or the next larger of these; 0: no intervals */
+    const char *batch_key; /* obs column with the batch of each cell, for a model that tells batches
+                              apart; batches that it does not know, and all without a key, are predicted
+                              for the mean of its own */
+    int threads;           /* 0: all cores */
+    const char *command;   /* recorded in uns of the new modality; may be NULL */
+} scw_translate_request;
+
+/* Tell one modality of a query from another: a new modality with expected counts (chances of being there
+ * where the likelihood is bernoulli) as X and prediction intervals as layers 'lower' and 'upper', for
+ * every cell that has modality `from`; NaN where it has no count of a feature of the model. They are
+ * computed while scw_results_write writes them, block by block: model and query must live until then.
+ * A cell's answer does not depend on the others. An interval holds the true value of a cell like those
+ * of the fit with at least the chance asked for (split conformal prediction on the validation cells).
+ * Without 20 such cells there are none, which a warning says.
+ * Errors: SCW_ENOTFOUND (modality, batch key), SCW_EINVAL (the same modality twice, a name that is taken,
+ * a coverage above 0.95), SCW_EDATA (no cell of the query has it, too few features), SCW_EUNSUPPORTED. */
+SCW_API SCW_CHECKED scw_status scw_model_translate(scw_results **out, const scw_model *model,
+                                                   const scw_dataset *query,
+                                                   const scw_translate_request *request,
+                                                   const scw_hooks *hooks);
+
 typedef enum scw_simulate_from {
     SCW_SIMULATE_CLASS = 0, /* a Gaussian of each type over latent and residual scores */
     SCW_SIMULATE_POSTERIOR, /* around the latent of a real cell, as published */

@@ -22,7 +22,9 @@ typedef enum rng_purpose {
     RNG_PCA,
     RNG_TEST,
     RNG_SAMPLE,
-    RNG_UMAP
+    RNG_UMAP,
+    RNG_STAND_IN,
+    RNG_MIXUP
 } rng_purpose;
 
 typedef struct rng_key {

@@ -15,7 +15,7 @@
 const cli_command *const cli_commands[] = {
     &cli_cmd_inspect, &cli_cmd_validate, &cli_cmd_convert, &cli_cmd_qc, &cli_cmd_filter, &cli_cmd_preprocess,
     &cli_cmd_activity, &cli_cmd_example, &cli_cmd_fit, &cli_cmd_annotate,
-    &cli_cmd_embed,   &cli_cmd_markers,  &cli_cmd_simulate, &cli_cmd_umap,
+    &cli_cmd_embed,   &cli_cmd_markers,  &cli_cmd_simulate, &cli_cmd_translate, &cli_cmd_umap,
     &cli_cmd_cluster, &cli_cmd_cca,     &cli_cmd_match,    &cli_cmd_evaluate, &cli_cmd_plot,     &cli_cmd_report,
     &cli_cmd_obs,     &cli_cmd_bench,    &cli_cmd_help,     NULL,
 };

@@ -3,31 +3,20 @@
  * of K modalities. It is K blocks of width d side by side, block m holding what explains modality
  * m, and every modality has an encoder for every block.
  *
- *   layer   = Linear -> LeakyReLU(0.2) -> BatchNorm -> Dropout; the discriminator's has no
- * BatchNorm h_km    = layers(input_k)                          K trunks, or one that all blocks
- * share loc_k   = [A_km h_km]_m                            [K d] std_k   = [softplus(B_km h_km) +
- * 1e-7]_m           [K d] u_k     = loc_k + std_k eps,  v_k = u_k / |u_k| l_k     = ReLU(counts_k
- * W_k + c_k)                 [K] a library size for each target p       = layers([block k of v;
- * b]), b appended again after every layer: one-hot of the batch a       = D_k p;  eta =
- * softplus(s_kb) a + t_kb    s, t, log theta: a number a feature and batch nb        mean = l
- * softmax(eta) + 1e-7, shape theta_kb bernoulli P(x > 0) = 1 / (1 + exp(-eta)) normal    mean = a
+ *   layer   = Linear -> LeakyReLU(0.2) -> BatchNorm -> Dropout; the discriminator has no BatchNorm
+ *   h_km    = layers(input_k)                   K trunks, or one that all blocks share
+ *   loc_k   = [A_km h_km]_m + S_k input_k       [K d]; S fitted beforehand, or there is none
+ *   std_k   = [softplus(B_km h_km) + floor]_m   [K d]; floor 1e-7 as published
+ *   u_k     = loc_k + std_k eps,  v_k = u_k / |u_k|; at evaluation loc_k / sqrt(|loc_k|^2 + |std_k|^2)
+ *   l_k     = ReLU(counts_k W_k + c_k)          [K] a library size for each target
+ *   p       = layers([block k of v; b])         b, the batch's one-hot, again after every layer
+ *   a       = D_k p;  eta = softplus(s_kb) a + t_kb      s, t, log theta: a number a feature and batch
+ *   nb        mean = l softmax(eta) + 1e-7, shape theta_kb
+ *   bernoulli P(x > 0) = 1 / (1 + exp(-eta))
+ *   normal    mean = a
  *
- * Losses, P_k the rows that have modality k, w_k weights of mean 1, means over rows and features:
- *
- *   nll   = sum_k w_k mean(-log p(x_k | v_k))          every row: who stands in has the modality
- *   kl    = sum_k w_k mean_i KL(N(loc_k, std_k) || N(0, 1)) / F_k
- *   joint = sum_k w_k mean_{P_k}(-log p(x_k | v)),     v the mean of the v_k that are there, made
- * unit cross = sum_t w_t sum_{s != t} mean_{P_s and P_t}(-log p(x_t | v_s, l_s)) cos   = sum_k
- * mean_{P_k}(1 - v_k . v) align = sum_k mean(-log D(e_k + a noise, b)_k) / K e_k = loc_k
- * (published), or loc_k / |loc_k| label = mean over labelled rows of the cross-entropy of a linear
- * head on the same loss  = lam_data (nll + lam_kl kl) + lam_joint joint + lam_cross cross + lam_cos
- * cos
- *         + lam_label label - lam_align align
- *
- * The discriminator minimises lam_align align on a pass of its own. Noise on the sphere has the
- * length of the embedding, 1 on average, and not that of K d normals.
- *
- * Deviations from the authors' code, each with its measured effect: docs/models/clue.md. */
+ * The losses stand in clue_losses.c. Deviations from the authors' code, each with its measured
+ * effect: docs/models/clue.md. */
 #include "models/clue.h"
 
 #include <math.h>
@@ -35,6 +24,7 @@
 #include <string.h>
 
 #include "models/batch_columns.h"
+#include "models/clue_parts.h"
 
 #define SLOPE 0.2
 
@@ -46,8 +36,6 @@ enum { GROUP_WEIGHT = 0, GROUP_VECTOR };
 #define STREAM_DECODER STREAM_ENCODER(MODEL_MAX_MODALITIES, 0)
 #define STREAM_USE (uint32_t)(MODEL_MAX_MODALITIES * CLUE_MAX_DEPTH)
 #define STREAM_CRITIC (STREAM_DECODER + (MODEL_MAX_MODALITIES + 2) * STREAM_USE)
-
-enum { USE_SELF = 0, USE_JOINT, USE_CROSS /* + source */ };
 
 static int n_trunks(const clue_config *c)
 {
@@ -111,6 +99,18 @@ static scw_status add_encoder(clue_net *net, int k, int trunk)
     TRY(nn_linear_add(&e->std, &net->p, full, n_last, width, true, GROUP_WEIGHT, GROUP_VECTOR));
 done:
     return st;
+}
+
+static scw_status add_path(clue_net *net, int k)
+{
+    const clue_config *c = &net->config;
+    const int64_t shape[2] = {c->n_modalities * c->z_dim, c->modality[k].n_in};
+    char name[128];
+
+    net->path[k] = -1;
+    if (!c->path) return SCW_OK;
+    (void)snprintf(name, sizeof name, "encoder.%s.path", c->modality[k].name);
+    return params_add(&net->p, &net->path[k], name, 2, shape, PARAM_ZERO, 0, 0, false, GROUP_WEIGHT);
 }
 
 /* Library sizes are of use where a target is negative binomial. Their weights start above zero: counts
@@ -224,6 +224,7 @@ scw_status clue_net_init(clue_net *net, const clue_config *config, uint64_t seed
     for (int k = 0; k < c->n_modalities; k++) {
         for (int q = 0; q < n_trunks(c); q++)
             TRY(add_encoder(net, k, q));
+        TRY(add_path(net, k));
         TRY(add_library(net, k));
         TRY(add_decoder(net, k));
     }
@@ -257,7 +258,7 @@ params clue_frozen(const params *p)
 /* ----------------------------------------------------------------------------- embedding */
 
 /* Given normals, or random ones at an address; NULL after a failure, which the tape remembers. */
-static tensor *normals(const nn_pass *pass, const real *given, int64_t rows, int64_t cols,
+tensor *clue_normals(const nn_pass *pass, const real *given, int64_t rows, int64_t cols,
                        uint32_t stream)
 {
     real *drawn = given ? NULL : tape_alloc(pass->t, rows * cols, sizeof *drawn);
@@ -284,16 +285,26 @@ static void encode_trunk(const clue_net *net, const nn_pass *pass, const clue_sl
                                         nn_block_linear_sparse(pass, &e->layer[0], slot->x, -1))
                 : nn_block_apply(pass, &e->layer[l], h);
     *loc = nn_linear_apply(pass, &e->loc, h);
-    *std = op_softplus(pass->t, nn_linear_apply(pass, &e->std, h), CLUE_FLOOR);
+    const double floor = net->config.floor > 0.0 ? net->config.floor : CLUE_FLOOR;
+    *std = op_softplus(pass->t, nn_linear_apply(pass, &e->std, h), floor);
 }
 
 static tensor *library_sizes(const clue_net *net, const nn_pass *pass, const clue_slot *slot, int k)
 {
     tape *t = pass->t;
 
-    if (net->library[k] < 0) return NULL;
+    if (net->library[k] < 0 || !slot->counts.indptr) return NULL;
     tensor *sums = op_affine_linear(t, &slot->counts, op_param(t, pass->p, net->library[k]), NULL);
     return op_relu(t, op_add_bias(t, sums, op_param(t, pass->p, net->library_bias[k])));
+}
+
+/* About the mean of u / |u|: loc / sqrt(|loc|^2 + |std|^2). Decoders have seen samples, whose signal is
+ * that much shorter than one, and would overshoot on loc / |loc|. */
+static tensor *mean_of_samples(tape *t, tensor *loc, tensor *std)
+{
+    tensor *both = op_normalise_rows(t, op_concat(t, (tensor *[]){loc, std}, 2));
+
+    return both ? op_slice(t, both, 0, both->dim[1] / 2) : NULL;
 }
 
 void clue_encode(const clue_net *net, const nn_pass *pass, const clue_batch *batch, int k,
@@ -307,13 +318,20 @@ void clue_encode(const clue_net *net, const nn_pass *pass, const clue_batch *bat
     for (int q = 0; q < n_trunks(c); q++)
         encode_trunk(net, pass, slot, batch->n, k, q, &loc[q], &std[q]);
     out->loc[k] = op_concat(t, loc, n_trunks(c));
+    if (net->path[k] >= 0) {
+        tensor *x =
+            op_input(t, (real *)(uintptr_t)slot->dense, batch->n, c->modality[k].n_in, false);
+        out->loc[k] =
+            op_add(t, out->loc[k], op_linear(t, x, op_param(t, pass->p, net->path[k]), NULL));
+    }
     out->std[k] = op_concat(t, std, n_trunks(c));
     tensor *u = out->loc[k];
-    if (tape_get_mode(t) == TAPE_TRAIN || slot->eps) {
-        tensor *eps = normals(pass, slot->eps, batch->n, c->n_modalities * c->z_dim, (uint32_t)k);
+    const bool sampled = tape_get_mode(t) == TAPE_TRAIN || slot->eps;
+    if (sampled) {
+        tensor *eps = clue_normals(pass, slot->eps, batch->n, c->n_modalities * c->z_dim, (uint32_t)k);
         u = op_add(t, u, op_multiply(t, out->std[k], eps));
     }
-    out->unit[k] = op_normalise_rows(t, u);
+    out->unit[k] = sampled ? op_normalise_rows(t, u) : mean_of_samples(t, u, out->std[k]);
     out->library[k] = library_sizes(net, pass, slot, k);
 }
 
@@ -343,7 +361,7 @@ void clue_forward(const clue_net *net, const nn_pass *pass, const clue_batch *ba
 /* ------------------------------------------------------------------------------ decoders */
 
 /* One-hot columns of the batch, or NULL where there are none. */
-static tensor *batch_input(const clue_net *net, tape *t, const int32_t *batch, int64_t n)
+tensor *clue_batch_input(const clue_net *net, tape *t, const int32_t *batch, int64_t n)
 {
     const int64_t width = n_batch_columns(&net->config);
     real *columns = width ? tape_alloc(t, n * width, sizeof *columns) : NULL;
@@ -353,7 +371,7 @@ static tensor *batch_input(const clue_net *net, tape *t, const int32_t *batch, i
     return op_input(t, columns, n, width, false);
 }
 
-static tensor *beside(tape *t, tensor *x, tensor *columns)
+tensor *clue_beside(tape *t, tensor *x, tensor *columns)
 {
     return columns ? op_concat(t, (tensor *[]){x, columns}, 2) : x;
 }
@@ -366,12 +384,12 @@ tensor *clue_decode(const clue_net *net, const nn_pass *pass, int k, tensor *uni
     const clue_decoder *d = &net->decoder[k];
 
     if (!unit) return NULL;
-    tensor *columns = batch_input(net, t, batch, unit->dim[0]);
-    tensor *p = beside(t, op_slice(t, unit, k * c->z_dim, (k + 1) * c->z_dim), columns);
+    tensor *columns = clue_batch_input(net, t, batch, unit->dim[0]);
+    tensor *p = clue_beside(t, op_slice(t, unit, k * c->z_dim, (k + 1) * c->z_dim), columns);
     for (int l = 0; l < c->decoder_depth; l++) {
         nn_block layer = d->layer[l];
         layer.stream += (uint32_t)use * STREAM_USE;
-        p = beside(t, nn_block_apply(pass, &layer, p), columns);
+        p = clue_beside(t, nn_block_apply(pass, &layer, p), columns);
     }
     tensor *a = nn_linear_apply(pass, &d->loc, p);
     if (c->modality[k].likelihood == CLUE_NORMAL) return a;
@@ -379,245 +397,4 @@ tensor *clue_decode(const clue_net *net, const nn_pass *pass, int k, tensor *uni
                                   op_param(t, pass->p, d->shift), batch);
     if (c->modality[k].likelihood == CLUE_BERNOULLI) return eta;
     return op_row_multiply(t, op_softmax(t, eta), library, CLUE_FLOOR);
-}
-
-/* -------------------------------------------------------------------------------- losses */
-
-/* The rows that a loss looks at. */
-typedef struct rows {
-    const real *weight; /* [n] 1 or 0; NULL: all */
-    int64_t n;
-} rows;
-
-/* Rows that have all of the given modalities; n is 0 after a failure too. */
-static rows rows_with(tape *t, const clue_batch *batch, int a, int b)
-{
-    const real *first = batch->slot[a].present, *second = batch->slot[b].present;
-    rows out = {.n = batch->n};
-
-    if (!first && !second) return out;
-    real *weight = tape_alloc(t, batch->n, sizeof *weight);
-    out = (rows){weight, 0};
-    for (int64_t i = 0; weight && i < batch->n; i++) {
-        weight[i] = (!first || first[i] != 0) && (!second || second[i] != 0);
-        out.n += weight[i] != 0;
-    }
-    return out;
-}
-
-/* Mean over the rows and features of -log p(x_k | decoded); NULL when there are no rows. */
-static tensor *mean_nll(const clue_net *net, const nn_pass *pass, const clue_batch *batch, int k,
-                        tensor *decoded, rows of)
-{
-    tape *t = pass->t;
-    const clue_modality *m = &net->config.modality[k];
-    const clue_slot *slot = &batch->slot[k];
-    affine_sparse *x = tape_alloc(t, 1, sizeof *x);
-    tensor *sum = NULL;
-
-    if (!x) return NULL;
-    *x = slot->counts;
-    x->row_weight = of.weight;
-    if (m->likelihood == CLUE_NB)
-        sum = op_negative_binomial(t, decoded, op_param(t, pass->p, net->decoder[k].log_shape), x,
-                                   slot->batch);
-    if (m->likelihood == CLUE_BERNOULLI) sum = op_bernoulli(t, decoded, x, NULL);
-    if (m->likelihood == CLUE_NORMAL) sum = op_affine_squared_error(t, decoded, x);
-    return op_scale(t, sum, 1.0 / ((double)of.n * (double)m->n_vars));
-}
-
-static tensor *add_to(tape *t, tensor *sum, tensor *term, double weight)
-{
-    term = op_scale(t, term, weight);
-    return sum ? op_add(t, sum, term) : term;
-}
-
-static tensor *column(tape *t, tensor *library, int k)
-{
-    return library ? op_slice(t, library, k, k + 1) : NULL;
-}
-
-/* What the other modalities predict of modality k's library size, on average over those that are
- * there; of a cell that has none of them, its own. */
-static tensor *others_library(const clue_net *net, tape *t, const clue_batch *batch,
-                              const clue_outputs *out, int k)
-{
-    const int n = net->config.n_modalities;
-    tensor *sum = NULL;
-
-    for (int s = 0; s < n && out->library[k]; s++) {
-        real *share = tape_alloc(t, batch->n, sizeof *share);
-        for (int64_t i = 0; share && i < batch->n; i++) {
-            int others = 0;
-            for (int q = 0; q < n; q++)
-                others += q != k && (!batch->slot[q].present || batch->slot[q].present[i] != 0);
-            const bool there = !batch->slot[s].present || batch->slot[s].present[i] != 0;
-            share[i] = others == 0 ? s == k : s != k && there ? 1 / (real)others : 0;
-        }
-        tensor *one = share ? op_row_scale(t, column(t, out->library[s], k), share) : NULL;
-        sum = sum ? op_add(t, sum, one) : one;
-    }
-    return sum;
-}
-
-static tensor *joint_loss(const clue_net *net, const nn_pass *pass, const clue_batch *batch,
-                          const clue_outputs *out)
-{
-    tape *t = pass->t;
-    const clue_config *c = &net->config;
-    tensor *sum = NULL;
-
-    for (int k = 0; k < c->n_modalities; k++) {
-        const rows of = rows_with(t, batch, k, k);
-        if (of.n == 0) continue;
-        tensor *library = c->target_library ? column(t, out->library[k], k)
-                                            : others_library(net, t, batch, out, k);
-        tensor *decoded =
-            clue_decode(net, pass, k, out->joint, library, batch->slot[k].batch, USE_JOINT);
-        sum = add_to(t, sum, mean_nll(net, pass, batch, k, decoded, of), c->modality[k].weight);
-    }
-    return sum;
-}
-
-static tensor *cross_loss(const clue_net *net, const nn_pass *pass, const clue_batch *batch,
-                          const clue_outputs *out)
-{
-    tape *t = pass->t;
-    const clue_config *c = &net->config;
-    tensor *sum = NULL;
-
-    for (int k = 0; k < c->n_modalities; k++)
-        for (int s = 0; s < c->n_modalities; s++) {
-            const rows of = rows_with(t, batch, s, k);
-            if (s == k || of.n == 0) continue;
-            tensor *decoded = clue_decode(net, pass, k, out->unit[s], column(t, out->library[s], k),
-                                          batch->slot[k].batch, USE_CROSS + s);
-            sum = add_to(t, sum, mean_nll(net, pass, batch, k, decoded, of), c->modality[k].weight);
-        }
-    return sum;
-}
-
-/* 1 - v_k . v = |v_k - v|^2 / 2 between vectors of length one. */
-static tensor *cosine_loss(const clue_net *net, tape *t, const clue_batch *batch,
-                           const clue_outputs *out)
-{
-    tensor *sum = NULL;
-
-    for (int k = 0; k < net->config.n_modalities; k++) {
-        const rows of = rows_with(t, batch, k, k);
-        if (of.n == 0) continue;
-        tensor *apart = op_add(t, out->unit[k], op_scale(t, out->joint, -1.0));
-        if (of.weight) apart = op_row_scale(t, apart, of.weight);
-        sum = add_to(t, sum, op_sum_squares(t, apart), 0.5 / (double)of.n);
-    }
-    return sum;
-}
-
-/* What discriminator and label head see of modality k. */
-static tensor *noisy(const clue_net *net, const nn_pass *pass, const clue_batch *batch,
-                     const clue_outputs *out, int k)
-{
-    tape *t = pass->t;
-    const int64_t width = net->config.n_modalities * net->config.z_dim;
-    tensor *e = net->config.sphere ? op_normalise_rows(t, out->loc[k]) : out->loc[k];
-
-    if (batch->noise <= 0.0) return e;
-    const double size = net->config.sphere ? batch->noise / sqrt((double)width) : batch->noise;
-    tensor *noise =
-        normals(pass, batch->slot[k].noise, batch->n, width, (uint32_t)(MODEL_MAX_MODALITIES + k));
-    return op_add(t, e, op_scale(t, noise, size));
-}
-
-static tensor *align_loss(const clue_net *net, const clue_pass *pass, const clue_batch *batch,
-                          tensor *const *seen)
-{
-    tape *t = pass->vae.t;
-    const clue_config *c = &net->config;
-    tensor *sum = NULL;
-
-    for (int k = 0; k < c->n_modalities; k++) {
-        int32_t *which = tape_alloc(t, batch->n, sizeof *which);
-        for (int64_t i = 0; which && i < batch->n; i++)
-            which[i] = k;
-        tensor *h = beside(t, seen[k], batch_input(net, t, batch->slot[k].batch, batch->n));
-        for (int l = 0; l < c->discriminator_depth; l++) {
-            nn_block layer = net->critic[l];
-            layer.stream += (uint32_t)(k * CLUE_MAX_DEPTH);
-            h = nn_block_apply(&pass->adversary, &layer, h);
-        }
-        tensor *logits = nn_linear_apply(&pass->adversary, &net->critic_answer, h);
-        tensor *loss = which ? op_cross_entropy(t, logits, which, 0.0, 1.0, NULL) : NULL;
-        sum = add_to(t, sum, loss, 1.0 / (double)c->n_modalities);
-    }
-    return sum;
-}
-
-tensor *clue_adversary_loss(const clue_net *net, const clue_pass *pass, const clue_batch *batch,
-                            const clue_outputs *out)
-{
-    tensor *seen[MODEL_MAX_MODALITIES];
-
-    for (int k = 0; k < net->config.n_modalities; k++)
-        seen[k] = noisy(net, &pass->vae, batch, out, k);
-    return op_scale(pass->vae.t, align_loss(net, pass, batch, seen), net->config.lam_align);
-}
-
-/* NULL where no row has a label. */
-static tensor *label_loss(const clue_net *net, const nn_pass *pass, const clue_batch *batch,
-                          tensor *const *seen)
-{
-    int64_t n[MODEL_MAX_MODALITIES], total = 0;
-    tensor *sum = NULL;
-
-    for (int k = 0; k < net->config.n_modalities; k++) {
-        const int32_t *labels = batch->slot[k].labels;
-        n[k] = 0;
-        for (int64_t i = 0; labels && i < batch->n; i++)
-            n[k] += labels[i] >= 0;
-        total += n[k];
-    }
-    for (int k = 0; k < net->config.n_modalities && net->config.n_classes > 0; k++) {
-        if (n[k] == 0) continue;
-        tensor *logits = nn_linear_apply(pass, &net->label, seen[k]);
-        tensor *loss = op_cross_entropy(pass->t, logits, batch->slot[k].labels, 0.0, 1.0, NULL);
-        sum = add_to(pass->t, sum, loss, (double)n[k] / (double)total);
-    }
-    return sum;
-}
-
-/* A named part; one without rows is left out. */
-static void put(model_losses *losses, tape *t, const char *name, tensor *part, double weight)
-{
-    if (!part) return;
-    losses->name[losses->n] = name;
-    losses->part[losses->n++] = part;
-    losses->total = add_to(t, losses->total, part, weight);
-}
-
-void clue_loss(const clue_net *net, const clue_pass *pass, const clue_batch *batch,
-               const clue_outputs *out, model_losses *losses)
-{
-    const nn_pass *vae = &pass->vae;
-    tape *t = vae->t;
-    const clue_config *c = &net->config;
-    tensor *nll = NULL, *kl = NULL, *seen[MODEL_MAX_MODALITIES];
-
-    for (int k = 0; k < c->n_modalities; k++) {
-        const clue_modality *m = &c->modality[k];
-        tensor *decoded = clue_decode(net, vae, k, out->unit[k], column(t, out->library[k], k),
-                                      batch->slot[k].batch, USE_SELF);
-        nll = add_to(t, nll, mean_nll(net, vae, batch, k, decoded, (rows){NULL, batch->n}),
-                     m->weight);
-        kl = add_to(t, kl, op_normal_kl(t, out->loc[k], out->std[k]),
-                    m->weight * (double)(c->n_modalities * c->z_dim) / (double)m->n_vars);
-        seen[k] = noisy(net, vae, batch, out, k);
-    }
-    *losses = (model_losses){0};
-    put(losses, t, "nll", nll, c->lam_data);
-    put(losses, t, "kl", kl, c->lam_data * c->lam_kl);
-    put(losses, t, "joint", joint_loss(net, vae, batch, out), c->lam_joint);
-    put(losses, t, "cross", cross_loss(net, vae, batch, out), c->lam_cross);
-    put(losses, t, "cos", cosine_loss(net, t, batch, out), c->lam_cos);
-    put(losses, t, "align", align_loss(net, pass, batch, seen), -c->lam_align);
-    put(losses, t, "label", label_loss(net, vae, batch, seen), c->lam_label);
 }

@@ -34,10 +34,13 @@ typedef struct clue_config {
     double drop;
     bool share_encoders; /* one trunk a modality with a head a block: cost linear in K; else K
                             trunks */
+    bool path;           /* a fitted linear map of the input is added to loc; inputs are dense then */
     bool sphere;         /* the discriminator sees embeddings of length one, as the decoders do */
     bool target_library; /* `joint` uses the target's own library size, a leak (published); else the
                           * mean of what the other modalities that are there predict */
-    double lam_data, lam_kl, lam_align, lam_joint, lam_cross, lam_cos, lam_label;
+    double floor;     /* of deviations; 0: CLUE_FLOOR */
+    double sharpness; /* of `match`: one over its temperature */
+    double lam_data, lam_kl, lam_align, lam_joint, lam_cross, lam_cos, lam_label, lam_match;
 } clue_config;
 
 typedef struct clue_encoder {
@@ -56,6 +59,7 @@ typedef struct clue_net {
     params p;         /* encoders, decoders, label head */
     params adversary; /* the discriminator, which has an optimizer of its own */
     clue_encoder encoder[MODEL_MAX_MODALITIES][MODEL_MAX_MODALITIES];      /* [modality][trunk] */
+    int path[MODEL_MAX_MODALITIES]; /* S [K d, n_in], which training leaves alone; -1: none */
     int library[MODEL_MAX_MODALITIES], library_bias[MODEL_MAX_MODALITIES]; /* [F, K], [K], or -1 */
     clue_decoder decoder[MODEL_MAX_MODALITIES];
     nn_linear label;
@@ -72,7 +76,8 @@ void clue_net_clear(clue_net *net);
 typedef struct clue_slot {
     const affine_sparse *x; /* [n, n_in] the encoders' input, where it is sparse */
     const real *dense;      /* [n, n_in] where it is dense */
-    affine_sparse counts;   /* [n, F_k] what the decoder explains; without row weights */
+    affine_sparse counts;   /* [n, F_k] what the decoder explains; without row weights. Of zeros:
+                             * nothing is to be decoded, and no library sizes are predicted */
     const real *present;    /* [n] 1 or 0; NULL: all 1 */
     const int32_t *batch;   /* [n] of the slot's cells, in 0..B-1; -1: none of them; NULL: all 0 */
     const int32_t *labels;  /* [n] class or -1; NULL: none */
@@ -96,12 +101,12 @@ params clue_frozen(const params *p);
 
 typedef struct clue_outputs {
     tensor *loc[MODEL_MAX_MODALITIES], *std[MODEL_MAX_MODALITIES]; /* [n, K d] posterior */
-    tensor *unit[MODEL_MAX_MODALITIES];    /* [n, K d] the sample, of length one */
+    tensor *unit[MODEL_MAX_MODALITIES];    /* [n, K d] the sample, of length one; its mean at evaluation */
     tensor *library[MODEL_MAX_MODALITIES]; /* [n, K] library sizes predicted from it; NULL: no nb */
     tensor *joint;                         /* [n, K d] mean over what is there, of length one */
 } clue_outputs;
 
-/* Posterior and sample of every slot; at evaluation the sample is the mean. */
+/* Posterior and sample of every slot; at evaluation the samples' mean, which is shorter than one. */
 void clue_forward(const clue_net *net, const nn_pass *pass, const clue_batch *batch,
                   clue_outputs *out);
 /* The same for one modality: out->joint is left alone. */
@@ -116,7 +121,8 @@ tensor *clue_decode(const clue_net *net, const nn_pass *pass, int k, tensor *uni
 /* What the discriminator minimises: its cross-entropy times lam_align. */
 tensor *clue_adversary_loss(const clue_net *net, const clue_pass *pass, const clue_batch *batch,
                             const clue_outputs *out);
-/* What everything else minimises: nll, kl, joint, cross, cos, align, label. */
+/* What everything else minimises: nll, kl, joint, cross, cos, align, label, match. A part of weight 0 or
+ * without cells is left out; align also where pass->adversary has no parameters. */
 void clue_loss(const clue_net *net, const clue_pass *pass, const clue_batch *batch,
                const clue_outputs *out, model_losses *losses);
 

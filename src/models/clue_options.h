@@ -6,17 +6,32 @@
 #include "models/clue.h"
 #include "scweave/options.h"
 
+#define CLUE_LIKELIHOODS "nb|bernoulli|normal" /* in the order of clue_likelihood */
+
 typedef struct clue_options {
+    /* input */
+    int rna_likelihood, adt_likelihood, atac_likelihood;
+    int64_t components, max_dense;
+    int standardise;
+    double library;
+    int fractional;
+    double min_coverage;
     /* architecture */
     int64_t z_dim;
     int64_t encoder_depth, encoder_width, decoder_depth, decoder_width;
     int64_t discriminator_depth, discriminator_width;
     double dropout;
     int share_encoders;
+    int path;
+    double path_ridge, path_power, path_gain, start_deviation, least_deviation;
+    int start_means;
     /* losses */
     double kl_weight, align_weight, joint_weight, cross_weight, cos_weight, label_weight;
+    double match_weight, match_sharpness;
     /* schedule */
-    double lr, validation;
+    int optimizer;
+    double lr, lr_end, validation, modality_dropout, average;
+    int refit;
     int64_t batch_size, burn_in, epochs, patience, lr_patience;
     /* authors' behaviour */
     int sphere, target_library;

@@ -47,6 +47,8 @@ struct scw_model_ops {
                                  const scw_hooks *hooks);
     scw_status (*apply)(scw_results **out, const scw_model *model, const scw_dataset *query,
                         const scw_task_request *request, const scw_hooks *hooks);
+    scw_status (*translate)(scw_results **out, const scw_model *model, const scw_dataset *query,
+                            const scw_translate_request *request, const scw_hooks *hooks);
     scw_status (*simulate)(const scw_model *model, const scw_dataset *reference,
                            const scw_simulate_request *request, const char *path,
                            const scw_hooks *hooks);

@@ -164,6 +164,13 @@ static const modality *find_modality(const scw_model *m, int k, const scw_datase
     return found;
 }
 
+const modality *model_find_modality(const scw_model *m, int k, const scw_dataset *query)
+{
+    bool by_kind;
+
+    return find_modality(m, k, query, &by_kind);
+}
+
 /* A modality that the query lacks altogether: empty rows, nowhere present. */
 static scw_status prepare_absent(prepared *out, const model_modality *x, int64_t n)
 {
@@ -218,23 +225,38 @@ done:
     return st;
 }
 
-scw_status model_counts(matrix *counts, uint8_t **present, const scw_model *m, int k,
-                        const scw_dataset *query)
+/* The modality as a part of the cells has it: the matrix and its rows are shared. */
+static modality part_of(const modality *whole, int64_t from)
+{
+    modality part = *whole;
+
+    part.row_of_obs = whole->row_of_obs + from;
+    return part;
+}
+
+scw_status model_counts_part(matrix *counts, uint8_t **present, const scw_model *m, int k,
+                             const scw_dataset *query, int64_t from, int64_t n)
 {
     scw_status st = SCW_OK;
     alignment a = {0};
-    bool by_kind;
-    const modality *from = find_modality(m, k, query, &by_kind);
+    const modality *whole = model_find_modality(m, k, query);
 
-    if (from) {
-        TRY(align_counts(counts, &a, present, m, k, from, query->n_obs));
+    if (whole) {
+        const modality part = part_of(whole, from);
+        TRY(align_counts(counts, &a, present, m, k, &part, n));
     } else {
-        TRY(matrix_init_csr(counts, query->n_obs, m->modality[k].features.n, 0));
-        TRY(mem_new(present, query->n_obs));
+        TRY(matrix_init_csr(counts, n, m->modality[k].features.n, 0));
+        TRY(mem_new(present, n));
     }
 done:
     alignment_clear(&a);
     return st;
+}
+
+scw_status model_counts(matrix *counts, uint8_t **present, const scw_model *m, int k,
+                        const scw_dataset *query)
+{
+    return model_counts_part(counts, present, m, k, query, 0, query->n_obs);
 }
 
 static scw_status prepare_present(prepared *out, model_coverage *coverage, const scw_model *m,
@@ -291,15 +313,6 @@ static void report_coverage(const scw_model *m, int k, const model_coverage *c,
                     "modality '%s': %lld cells have no counts of the model's features and "
                     "are treated as lacking it",
                     name, (long long)c->n_empty);
-}
-
-/* The modality as a part of the cells has it: the matrix and its rows are shared. */
-static modality part_of(const modality *whole, int64_t from)
-{
-    modality part = *whole;
-
-    part.row_of_obs = whole->row_of_obs + from;
-    return part;
 }
 
 scw_status model_prepare_part(cells *out, model_coverage *coverage, const scw_model *m,

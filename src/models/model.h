@@ -71,6 +71,12 @@ void model_report(const scw_model *m, const model_coverage *coverage, const scw_
  * absent everywhere. Errors as model_prepare. */
 SCW_CHECKED scw_status model_counts(matrix *counts, uint8_t **present, const scw_model *m, int k,
                                     const scw_dataset *query);
+/* The same of cells [from, from + n). */
+SCW_CHECKED scw_status model_counts_part(matrix *counts, uint8_t **present, const scw_model *m, int k,
+                                         const scw_dataset *query, int64_t from, int64_t n);
+/* The query's modality that is the model's k-th: of its name, or the only one of its kind; NULL: there is
+ * none. */
+const modality *model_find_modality(const scw_model *m, int k, const scw_dataset *query);
 
 /* The class with the largest of n scores or probabilities; the first of equals. */
 int64_t model_best_class(const float *scores, int64_t n);

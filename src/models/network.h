@@ -21,6 +21,7 @@ typedef struct model_batch {
     const real *weight; /* [n] weight of a cell in the classification loss, or NULL */
     const real *eps;    /* given latent noise [n, z], or NULL: random */
     const real *latent; /* given latent [n, z], for heads on a frozen network; else NULL */
+    const void *more;   /* what only a kind's own source and network know; else NULL */
 } model_batch;
 
 typedef struct model_outputs {
@@ -30,6 +31,7 @@ typedef struct model_outputs {
     tensor *mean_logits; /* [n, C] of the posterior mean; NULL where not asked */
     tensor *recon[MODEL_MAX_MODALITIES]; /* [n, F_m]; only where asked */
     tensor *decoder_input; /* [n, z + B] what they are decoded from; in training always */
+    const void *more;    /* what only a kind's own forward and loss know; else NULL */
 } model_outputs;
 
 /* Named parts of the loss, and their weighted total. */

@@ -22,6 +22,8 @@ static const scw_option table[] = {
      "Correlation", "columns of the result, fewer where a modality has fewer"},
     {"ridge", SCW_OPTION_REAL, offsetof(scw_cca_options, ridge), "0.1", 0, 1e6, NULL, "X",
      "Correlation", "share of the mean variance added to each variance; larger: smoother"},
+    {"library", SCW_OPTION_REAL, offsetof(scw_cca_options, library), "10000", 0, 1e9, NULL, "N",
+     "Correlation", "library size that RNA counts are scaled to before the logarithm; 0: the median cell's"},
     {.type = SCW_OPTION_END},
 };
 
@@ -105,7 +107,7 @@ done:
     return st;
 }
 
-static scw_status learn_side(side *s, const job *j)
+static scw_status learn_side(side *s, const job *j, double library)
 {
     scw_status st = SCW_OK;
     int64_t *rows = NULL;
@@ -115,7 +117,7 @@ static scw_status learn_side(side *s, const job *j)
     for (int64_t i = 0; i < j->n_learned; i++) rows[i] = s->m->row_of_obs[j->learned[i]];
     TRY(modality_take(&counts, s->m, rows, j->n_learned));
     TRY(transform_check_counts(&counts, s->m->name, true));
-    TRY(linear_inputs_fit(&s->inputs, modality_guess_kind(s->m), &counts));
+    TRY(linear_inputs_fit(&s->inputs, modality_guess_kind(s->m), &counts, library));
     TRY(mem_new(&s->learned, j->n_learned * s->inputs.width));
     TRY(linear_inputs_apply(s->learned, s->inputs.width, 0, &s->inputs, &counts));
 done:
@@ -159,9 +161,9 @@ static scw_status set_record(scw_results *r, const job *j, const scw_cca_request
 {
     scw_status st = SCW_OK;
     json_t *record =
-        json_pack("{s:s, s:s, s:s, s:I, s:f, s:I, s:f, s:s*, s:s*}", "version", scw_version(),
+        json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:I, s:f, s:s*, s:s*}", "version", scw_version(),
                   "first", j->side[FIRST].m->name, "second", j->side[SECOND].m->name, "components",
-                  (json_int_t)j->fit.k, "ridge", o->ridge, "n_learned", (json_int_t)j->n_learned,
+                  (json_int_t)j->fit.k, "ridge", o->ridge, "library", o->library, "n_learned", (json_int_t)j->n_learned,
                   "first_correlation", j->fit.correlations[0], "fold", q->fold, "command",
                   q->command);
 
@@ -194,7 +196,7 @@ scw_status scw_dataset_cca(scw_results **out, const scw_dataset *dataset,
     TRY(choose_cells(&j, request));
     for (int s = 0; s < SIDES; s++) {
         TRY(log_check_cancel(hooks));
-        TRY(learn_side(&j.side[s], &j));
+        TRY(learn_side(&j.side[s], &j, o.library));
     }
     TRY(cca_fit(&j.fit, j.side[FIRST].learned, j.side[FIRST].inputs.width, j.side[SECOND].learned,
                 j.side[SECOND].inputs.width, j.n_learned, o.components, o.ridge));

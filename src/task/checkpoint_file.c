@@ -113,7 +113,7 @@ static scw_status identify(checkpoint_file *f)
     TRY(put_text(to, "format", FORMAT));
     TRY(put_text(to, "version", scw_version()));
     TRY(put_text(to, "model", f->kind->name));
-    TRY(put_text(to, "label", f->request->label_key));
+    TRY(put_text(to, "label", f->request->label_key ? f->request->label_key : ""));
     TRY(put_number(to, "seed", f->request->seed));
     TRY(put_number(to, "threads", (uint64_t)threads_get()));
     TRY(hash_data(&data, f->ref));

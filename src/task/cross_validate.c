@@ -237,7 +237,7 @@ static scw_status add_features(features *x, int64_t at, const fold *f, int k)
 
     TRY(row_list_take(&train, &listed));
     TRY(row_list_take(&test, &asked));
-    TRY(linear_inputs_fit(&inputs, from->kind, &train));
+    TRY(linear_inputs_fit(&inputs, from->kind, &train, 1e4));
     TRY(linear_inputs_apply(x->train, x->width, at, &inputs, &train));
     TRY(linear_inputs_apply(x->test, x->width, at, &inputs, &test));
 done:

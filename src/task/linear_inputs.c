@@ -29,14 +29,15 @@ void linear_inputs_clear(linear_inputs *l)
     *l = (linear_inputs){0};
 }
 
-scw_status linear_inputs_fit(linear_inputs *out, modality_kind kind, const matrix *counts)
+scw_status linear_inputs_fit(linear_inputs *out, modality_kind kind, const matrix *counts,
+                             double library)
 {
     scw_status st = SCW_OK;
     prepared p = {0};
     transform_options options = {.kind = kind == MODALITY_ADT    ? TRANSFORM_CLR
                                          : kind == MODALITY_ATAC ? TRANSFORM_TFIDF
                                                                  : TRANSFORM_LOG,
-                                 .target = 1e4};
+                                 .target = library};
 
     *out = (linear_inputs){.whole = is_whole(kind, counts->n_cols),
                            .width = linear_inputs_width(kind, counts->n_cols, counts->n_rows)};

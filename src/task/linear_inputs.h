@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What simple methods read of a modality: 50 principal components of log1p(counts per 10,000) (RNA) or
+/* What simple methods read of a modality: 50 principal components of log1p of counts scaled to one library size (RNA) or
  * of TF-IDF (chromatin), CLR of protein (whole up to 300 features), fitted on training cells. */
 #ifndef TASK_LINEAR_INPUTS_H
 #define TASK_LINEAR_INPUTS_H
@@ -18,9 +18,9 @@ typedef struct linear_inputs {
 /* How many columns there will be of n_vars features and n_train cells. */
 int64_t linear_inputs_width(modality_kind kind, int64_t n_vars, int64_t n_train);
 
-/* counts: CSR training cells. */
+/* counts: CSR training cells. library: that RNA counts are scaled to, 0: the median. */
 SCW_CHECKED scw_status linear_inputs_fit(linear_inputs *out, modality_kind kind,
-                                         const matrix *counts);
+                                         const matrix *counts, double library);
 void linear_inputs_clear(linear_inputs *l);
 
 /* Columns at .. at + width of the rows of `to`, which are ld numbers apart, from any cells' counts. */

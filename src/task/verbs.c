@@ -45,6 +45,15 @@ scw_status scw_model_apply(scw_results **out, const scw_model *m, const scw_data
     return m->kind->ops->apply(out, m, query, request, hooks);
 }
 
+scw_status scw_model_translate(scw_results **out, const scw_model *m, const scw_dataset *query,
+                               const scw_translate_request *request, const scw_hooks *hooks)
+{
+    *out = NULL;
+    if (!m->kind->ops->translate) return not_offered(m->kind, "translate modalities");
+    threads_set(request->threads);
+    return m->kind->ops->translate(out, m, query, request, hooks);
+}
+
 scw_status scw_model_simulate(const scw_model *m, const scw_dataset *reference,
                               const scw_simulate_request *request, const char *path,
                               const scw_hooks *hooks)

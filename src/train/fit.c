@@ -176,29 +176,6 @@ done:
     return st;
 }
 
-/* The listed cells of a modality under a fitted transform, which packed ones refer to, as to rows. */
-static scw_status transform_rows(prepared *out, const transform *t, const reference_modality *x,
-                                 const int64_t *rows, int64_t n, bool file_target)
-{
-    scw_status st = SCW_OK;
-    const row_list listed = reference_rows(x, rows, n);
-    matrix counts = {0};
-    uint8_t *present = NULL;
-
-    TRY(mem_new(&present, n));
-    for (int64_t i = 0; i < n; i++) present[i] = x->present[rows[i]];
-    if (x->packed && !file_target) {
-        TRY(transform_apply_packed(out, t, &listed, present, NULL));
-    } else {
-        TRY(row_list_take(&counts, &listed));
-        TRY(transform_apply(out, t, &counts, NULL, present, file_target));
-    }
-done:
-    matrix_clear(&counts);
-    mem_free(present);
-    return st;
-}
-
 /* Fit modality k's transform on the training cells and apply it to all. `library`: what counts are
  * scaled to, 0: the median cell. */
 static scw_status transform_modality(fit_job *j, int k, double library)
@@ -222,7 +199,7 @@ static scw_status transform_modality(fit_job *j, int k, double library)
         st = status_prefix(st, "modality '%s'", x->name);
         goto done;
     }
-    TRY(transform_rows(&j->all.x[k], &to->prep, x, j->rows, j->n, false));
+    TRY(reference_prepare(&j->all.x[k], &to->prep, x, j->rows, j->n, false));
 done:
     block_reader_free(training);
     mem_free(rows);
@@ -248,7 +225,7 @@ scw_status fit_prepare(cells *out, const matilda_model *m, const reference *ref,
     for (int64_t i = 0; i < n; i++)
         out->labels[i] = (int32_t)name_index_find(&classes, ref->classes.at[ref->labels[rows[i]]]);
     for (int k = 0; k < m->base.n_modalities; k++)
-        TRY(transform_rows(&out->x[k], &m->base.modality[k].prep, &ref->modality[k], rows, n,
+        TRY(reference_prepare(&out->x[k], &m->base.modality[k].prep, &ref->modality[k], rows, n,
                            m->options.file_library != 0));
 done:
     name_index_clear(&classes);
@@ -601,34 +578,6 @@ done:
     return st;
 }
 
-static scw_status record_history(const fit_job *j, const trainer *t)
-{
-    scw_status st = SCW_OK;
-    json_t *history = json_array(), *record = j->model->base.record;
-
-    for (int64_t k = 0; k < t->at.n_history; k++) {
-        const train_epoch *e = &t->history[k];
-        json_t *row = json_pack("{s:s, s:I, s:f, s:f}", "phase", e->phase, "epoch",
-                                (json_int_t)e->epoch, "lr", e->lr, "loss", e->total);
-        for (int l = 0; l < e->n_losses; l++)
-            json_object_set_new(row, e->loss_name[l], json_real(e->loss[l]));
-        if (isfinite(e->score)) json_object_set_new(row, "validation", json_real(e->score));
-        json_array_append_new(history, row);
-    }
-    int failed = json_object_set_new(record, "history", history);
-    failed |= json_object_set_new(record, "seed", json_integer((json_int_t)j->seed));
-    failed |= json_object_set_new(record, "n_train", json_integer(j->n_train));
-    failed |= json_object_set_new(record, "n_validation", json_integer(j->n_validation));
-    failed |= json_object_set_new(record, "n_steps", json_integer(t->at.step));
-    if (t->best && isfinite(t->best_score)) {
-        failed |= json_object_set_new(record, "best_epoch", json_integer(t->best_epoch));
-        failed |= json_object_set_new(record, "best_validation", json_real(t->best_score));
-    }
-    if (failed) FAIL(SCW_ENOMEM, "out of memory in the training record");
-done:
-    return st;
-}
-
 scw_status fit_job_train(fit_job *j, bool twin)
 {
     scw_status st = SCW_OK;
@@ -657,7 +606,7 @@ scw_status fit_job_train(fit_job *j, bool twin)
     TRY(run_stage1(j, &t, epochs));
     if (stage2) TRY(run_stage2(j, &t));
     trainer_finish(&t);
-    if (!twin) TRY(record_history(j, &t));
+    if (!twin) TRY(trainer_record(j->model->base.record, &t, j->n_train, j->n_validation));
 done:
     fit_state_detach(&j->state);
     trainer_clear(&t);

@@ -63,17 +63,54 @@ static bool has_any(const scw_dataset *d, const char *list, int64_t i)
     return false;
 }
 
-/* Cells with a label and a modality; classes that are left without a cell are dropped. */
-static scw_status choose_cells(reference *r, const scw_dataset *d, const char *label_key,
-                               const char *list, const scw_hooks *hooks)
+/* Codes of the label column; all -1 without one. */
+static scw_status read_labels(int32_t **codes, strings *classes, const scw_dataset *d,
+                              const char *label_key)
 {
     scw_status st = SCW_OK;
     const column *c;
+
+    if (label_key) {
+        TRY(dataset_obs_column(&c, d, label_key));
+        TRY(column_classes(c, codes, classes));
+        goto done;
+    }
+    TRY(mem_new(codes, d->n_obs));
+    for (int64_t i = 0; i < d->n_obs; i++) (*codes)[i] = -1;
+done:
+    return st;
+}
+
+/* Cells with a modality that have no label too, if there are labels at all. */
+static scw_status choose_any(reference *r, const scw_dataset *d, const char *label_key,
+                             const char *list)
+{
+    scw_status st = SCW_OK;
+    int32_t *codes = NULL;
+
+    TRY(read_labels(&codes, &r->classes, d, label_key));
+    TRY(mem_new(&r->obs, d->n_obs));
+    TRY(mem_new(&r->labels, d->n_obs));
+    for (int64_t i = 0; i < d->n_obs; i++) {
+        if (!has_any(d, list, i)) continue;
+        r->obs[r->n] = i;
+        r->labels[r->n++] = codes[i];
+    }
+    if (r->n == 0) FAIL(SCW_EDATA, "no cell has any of the modalities");
+done:
+    mem_free(codes);
+    return st;
+}
+
+/* Cells with a label and a modality; classes that are left without a cell are dropped. */
+static scw_status choose_labelled(reference *r, const scw_dataset *d, const char *label_key,
+                                  const char *list, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
     int32_t *codes = NULL;
     int64_t unlabelled = 0;
 
-    TRY(dataset_obs_column(&c, d, label_key));
-    TRY(column_classes(c, &codes, &r->classes));
+    TRY(read_labels(&codes, &r->classes, d, label_key));
     TRY(mem_new(&r->obs, d->n_obs));
     TRY(mem_new(&r->labels, d->n_obs));
     for (int64_t i = 0; i < d->n_obs; i++) {
@@ -97,6 +134,28 @@ done:
 row_list reference_rows(const reference_modality *x, const int64_t *rows, int64_t n)
 {
     return (row_list){&x->counts, x->packed, rows, n};
+}
+
+scw_status reference_prepare(prepared *out, const transform *t, const reference_modality *x,
+                             const int64_t *rows, int64_t n, bool file_target)
+{
+    scw_status st = SCW_OK;
+    const row_list listed = reference_rows(x, rows, n);
+    matrix counts = {0};
+    uint8_t *present = NULL;
+
+    TRY(mem_new(&present, n));
+    for (int64_t i = 0; i < n; i++) present[i] = x->present[rows[i]];
+    if (x->packed && !file_target) {
+        TRY(transform_apply_packed(out, t, &listed, present, NULL));
+    } else {
+        TRY(row_list_take(&counts, &listed));
+        TRY(transform_apply(out, t, &counts, NULL, present, file_target));
+    }
+done:
+    matrix_clear(&counts);
+    mem_free(present);
+    return st;
 }
 
 /* How many rows are taken at a time: a share of what there is. */
@@ -218,7 +277,7 @@ static scw_status sample_cells(reference *r, int64_t n_cells, uint64_t seed, con
     if (n_cells <= 0 || n_cells >= r->n) return SCW_OK;
     TRY(mem_new(&keep, r->n));
     TRY(mem_new(&tickets, r->n));
-    for (int64_t c = 0; c < r->classes.n; c++)
+    for (int64_t c = -1; c < r->classes.n; c++)
         draw_class(keep, tickets, r, (int32_t)c, n_cells, seed);
     for (int64_t i = 0; i < r->n; i++) {
         if (!keep[i]) continue;
@@ -239,6 +298,21 @@ scw_status reference_build(reference *out, const scw_dataset *d, const char *lab
     return reference_build_sample(out, d, label_key, modalities, allow_fractional, 0, 0, hooks);
 }
 
+/* The counts of the chosen cells. */
+static scw_status take_cells(reference *r, const scw_dataset *d, const char *modalities,
+                             bool allow_fractional, int64_t n_cells, uint64_t seed,
+                             const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+
+    TRY(sample_cells(r, n_cells, seed, hooks));
+    for (int k = 0; k < d->n_modalities; k++)
+        if (!modalities || listed(modalities, d->modalities[k].name))
+            TRY(add_modality(r, &d->modalities[k], allow_fractional, hooks));
+done:
+    return st;
+}
+
 scw_status reference_build_sample(reference *out, const scw_dataset *d, const char *label_key,
                                   const char *modalities, bool allow_fractional, int64_t n_cells,
                                   uint64_t seed, const scw_hooks *hooks)
@@ -250,11 +324,23 @@ scw_status reference_build_sample(reference *out, const scw_dataset *d, const ch
         FAIL(SCW_EINVAL,
              "no label column given: name the obs column with the cell types (--label)");
     if (modalities) TRY(check_list(d, modalities));
-    TRY(choose_cells(out, d, label_key, modalities, hooks));
-    TRY(sample_cells(out, n_cells, seed, hooks));
-    for (int k = 0; k < d->n_modalities; k++)
-        if (!modalities || listed(modalities, d->modalities[k].name))
-            TRY(add_modality(out, &d->modalities[k], allow_fractional, hooks));
+    TRY(choose_labelled(out, d, label_key, modalities, hooks));
+    TRY(take_cells(out, d, modalities, allow_fractional, n_cells, seed, hooks));
+done:
+    if (st != SCW_OK) reference_clear(out);
+    return st;
+}
+
+scw_status reference_build_cells(reference *out, const scw_dataset *d, const char *label_key,
+                                 const char *modalities, bool allow_fractional, int64_t n_cells,
+                                 uint64_t seed, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+
+    *out = (reference){0};
+    if (modalities) TRY(check_list(d, modalities));
+    TRY(choose_any(out, d, label_key, modalities));
+    TRY(take_cells(out, d, modalities, allow_fractional, n_cells, seed, hooks));
 done:
     if (st != SCW_OK) reference_clear(out);
     return st;

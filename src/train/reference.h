@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The labelled cells of a data set, as counts: what a model is fitted on. */
+/* The cells of a data set, as counts: what a model is fitted on. */
 #ifndef TRAIN_REFERENCE_H
 #define TRAIN_REFERENCE_H
 
@@ -17,9 +17,9 @@ typedef struct reference_modality {
 } reference_modality;
 
 typedef struct reference {
-    int64_t n;       /* cells with a label and at least one modality */
+    int64_t n;       /* cells with at least one modality, and a label where one is asked for */
     int64_t *obs;    /* [n] their positions in the data set */
-    int32_t *labels; /* [n] */
+    int32_t *labels; /* [n]; -1: none */
     strings classes; /* in code-point order */
     int32_t *batches;    /* [n] batch of each cell; NULL: not told apart */
     strings batch_names; /* in code-point order */
@@ -41,9 +41,19 @@ SCW_CHECKED scw_status reference_build_sample(reference *out, const scw_dataset 
                                               const char *label_key, const char *modalities,
                                               bool allow_fractional, int64_t n_cells, uint64_t seed,
                                               const scw_hooks *hooks);
+/* The same of cells that need no label: label_key may be NULL, and cells without one stay. */
+SCW_CHECKED scw_status reference_build_cells(reference *out, const scw_dataset *d,
+                                             const char *label_key, const char *modalities,
+                                             bool allow_fractional, int64_t n_cells, uint64_t seed,
+                                             const scw_hooks *hooks);
 void reference_clear(reference *r);
 
 /* The listed cells of a modality, wherever their counts are. */
 row_list reference_rows(const reference_modality *x, const int64_t *rows, int64_t n);
+/* The same under a fitted transform, which packed ones refer to, as to rows. file_target: as for
+ * transform_apply. */
+SCW_CHECKED scw_status reference_prepare(prepared *out, const transform *t,
+                                         const reference_modality *x, const int64_t *rows, int64_t n,
+                                         bool file_target);
 
 #endif

@@ -12,6 +12,9 @@
 #define AHEAD 8           /* batches that are asked for before they are needed */
 #define MOST_RETURNS 3    /* to a kept state, in a whole run */
 #define RETURN_FACTOR 0.3 /* of the learning rate, each time */
+#define RIVAL_SEED 0x9e3779b97f4a7c15u /* added to the seed in the rival's turn */
+#define PLATEAU_GAIN 1e-4  /* relative: what counts as a better score */
+#define PLATEAU_FACTOR 0.1 /* of the learning rate, where there was none */
 
 scw_status trainer_init(trainer *t, const network *net, const train_options *options,
                         int64_t n_epochs, const train_validator *validator, const scw_hooks *hooks)
@@ -20,15 +23,20 @@ scw_status trainer_init(trainer *t, const network *net, const train_options *opt
     const size_t bytes = (size_t)net->p->n_values * sizeof(real);
 
     *t = (trainer){.options = *options,
-                   .net = *net,
+                   .player[TRAIN_NETWORK].net = *net,
+                   .n_players = options->rival ? 2 : 1,
                    .validator = validator,
                    .hooks = hooks,
                    .n_epochs_total = n_epochs,
                    .started = clock_wall(),
                    .best_score = -INFINITY,
-                   .at.rate = 1.0};
+                   .at.rate = 1.0,
+                   .at.plateau = 1.0,
+                   .at.plateau_best = -INFINITY};
+    if (options->rival) t->player[TRAIN_RIVAL].net = *options->rival;
     TRY(tape_new(&t->tape));
-    TRY(optimizer_init(&t->optimizer, &options->optimizer, net->p));
+    for (int k = 0; k < t->n_players; k++)
+        TRY(optimizer_init(&t->player[k].optimizer, &options->optimizer, t->player[k].net.p));
     if (options->average > 0.0) {
         TRY(mem_new(&t->average, net->p->n_values));
         memcpy(t->average, net->p->value, bytes);
@@ -42,7 +50,8 @@ done:
 void trainer_clear(trainer *t)
 {
     tape_free(t->tape);
-    optimizer_clear(&t->optimizer);
+    for (int k = 0; k < TRAIN_PLAYERS; k++)
+        optimizer_clear(&t->player[k].optimizer);
     mem_free(t->average);
     mem_free(t->best);
     mem_free(t->history);
@@ -71,58 +80,120 @@ static double average_keep(const trainer *t)
     return fmin(t->options.average, grown);
 }
 
-/* One step. When it shows that training has blown up, `why` says so and nothing is updated. */
+/* What a turn has computed, on the tape until its next reset. */
+typedef struct turn {
+    nn_pass pass;
+    model_batch batch;
+    model_outputs out;
+    model_losses losses;
+} turn;
+
+/* The loss of one player on the listed cells. Random numbers of the two have different addresses. */
+static scw_status play(turn *out, trainer *t, int player, const train_phase *phase,
+                       const int64_t *entries, int64_t n)
+{
+    scw_status st = SCW_OK;
+    const network *net = &t->player[player].net;
+
+    tape_reset(t->tape, TAPE_TRAIN);
+    phase->source.gather(phase->source.self, t->tape, entries, n, &out->batch);
+    if (out->batch.n != n) {
+        TRY(tape_status(t->tape));
+        FAIL(SCW_ENOMEM, "%s: out of memory while gathering a batch", phase->name);
+    }
+    out->pass = (nn_pass){.t = t->tape,
+                          .p = net->p,
+                          .seed = t->options.seed + (uint64_t)player * RIVAL_SEED,
+                          .step = t->at.step};
+    net->forward(net->self, &out->pass, &out->batch, false, &out->out);
+    net->loss(net->self, &out->pass, &out->batch, &out->out, &out->losses);
+    TRY(tape_status(t->tape));
+done:
+    return st;
+}
+
+/* Sums over the epoch, by name: a part that no cell of a batch has is not in all of them. */
+static void add_losses(train_epoch *sums, const model_losses *losses, int64_t n)
+{
+    for (int k = 0; k < losses->n; k++) {
+        int at = 0;
+        while (at < sums->n_losses && strcmp(sums->loss_name[at], losses->name[k]) != 0) at++;
+        if (at == MODEL_MAX_LOSSES) continue;
+        if (at == sums->n_losses) sums->loss_name[sums->n_losses++] = losses->name[k];
+        sums->loss[at] += (double)losses->part[k]->value[0] * (double)n;
+    }
+    sums->total += (double)losses->total->value[0] * (double)n;
+}
+
+/* The rival's turn. What is wrong with it shows in the network's loss next. */
+static scw_status move_rival(trainer *t, const train_phase *phase, const int64_t *entries, int64_t n,
+                             double lr)
+{
+    scw_status st = SCW_OK;
+    train_player *rival = &t->player[TRAIN_RIVAL];
+    turn now;
+
+    TRY(play(&now, t, TRAIN_RIVAL, phase, entries, n));
+    TRY(tape_backward(t->tape, now.losses.total));
+    optimizer_step(&rival->optimizer, rival->net.p, lr, NULL);
+done:
+    return st;
+}
+
+/* One step. When it shows that training has blown up, `why` says so and the network is not updated. */
 static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *entries, int64_t n,
                            double lr, textbuf *why)
 {
     scw_status st = SCW_OK;
-    train_epoch *sums = &t->at.sums;
-    model_batch batch;
-    model_outputs out;
-    model_losses losses;
-    const kernel_taker taker = optimizer_taker(&t->optimizer);
+    train_player *own = &t->player[TRAIN_NETWORK];
+    turn now;
 
-    t->net.p->taker = &taker;
-    tape_reset(t->tape, TAPE_TRAIN);
-    phase->source.gather(phase->source.self, t->tape, entries, n, &batch);
-    if (batch.n != n) {
-        TRY(tape_status(t->tape));
-        FAIL(SCW_ENOMEM, "%s: out of memory while gathering a batch", phase->name);
-    }
-    nn_pass pass = {.t = t->tape, .p = t->net.p, .seed = t->options.seed, .step = t->at.step};
-    t->net.forward(t->net.self, &pass, &batch, false, &out);
-    t->net.loss(t->net.self, &pass, &batch, &out, &losses);
-    TRY(tape_status(t->tape));
-    divergence_step seen = {&batch, &out, &losses, t->net.p, t->names, &t->net, &pass};
+    if (t->n_players > TRAIN_RIVAL) TRY(move_rival(t, phase, entries, n, lr));
+    const kernel_taker taker = optimizer_taker(&own->optimizer);
+    own->net.p->taker = &taker;
+    TRY(play(&now, t, TRAIN_NETWORK, phase, entries, n));
+    divergence_step seen = {&now.batch, &now.out,  &now.losses, own->net.p,
+                            t->names,   &own->net, &now.pass};
     TRY(divergence_follow(&t->at.watch, &seen, why));
     if (why->length > 0) goto done;
-    for (int k = 0; k < losses.n; k++) {
-        sums->loss_name[k] = losses.name[k];
-        sums->loss[k] += (double)losses.part[k]->value[0] * (double)n;
-    }
-    sums->n_losses = losses.n;
-    sums->total += (double)losses.total->value[0] * (double)n;
+    add_losses(&t->at.sums, &now.losses, n);
     const optimizer_average average = {t->average, average_keep(t)};
-    optimizer_begin(&t->optimizer, t->net.p, lr, &average);
-    TRY(tape_backward(t->tape, losses.total));
-    optimizer_finish(&t->optimizer);
+    optimizer_begin(&own->optimizer, own->net.p, lr, &average);
+    TRY(tape_backward(t->tape, now.losses.total));
+    optimizer_finish(&own->optimizer);
     t->at.step++;
     t->at.batch++;
 done:
-    t->net.p->taker = NULL;
+    own->net.p->taker = NULL;
     return st;
 }
 
+/* Lower the rate where scores no longer rise (ReduceLROnPlateau, specs section 1). */
+static void watch_plateau(train_position *at, const train_phase *phase, double score)
+{
+    if (phase->lr_patience == 0) return;
+    const double least = at->plateau_best + PLATEAU_GAIN * fabs(at->plateau_best);
+    if (isinf(at->plateau_best) || score > least) {
+        at->plateau_best = score;
+        at->n_flat = 0;
+    } else if (++at->n_flat > phase->lr_patience) {
+        at->plateau *= PLATEAU_FACTOR;
+        at->n_flat = 0;
+    }
+}
+
 /* Validation looks at the averaged weights when there are any: they are what is kept. */
-static scw_status validate(trainer *t, train_epoch *e)
+static scw_status validate(trainer *t, const train_phase *phase, train_epoch *e)
 {
     scw_status st = SCW_OK;
-    params view = *t->net.p;
+    params view = *t->player[TRAIN_NETWORK].net.p;
 
     e->score = NAN;
     if (!t->validator) return SCW_OK;
     if (t->average) view.value = t->average;
     TRY(t->validator->score(t->validator->self, &view, &e->score));
+    if (t->at.epoch < phase->burn_in) goto done;
+    watch_plateau(&t->at, phase, e->score);
     if (e->score > t->best_score) {
         t->best_score = e->score;
         t->best_epoch = t->at.epochs_done;
@@ -192,12 +263,13 @@ static void write_kept(trainer *t)
 /* What is wrong with the parameters or their second moments, if anything is. */
 static scw_status inspect(const trainer *t, textbuf *why)
 {
-    const params *p = t->net.p;
-    const char *bad = divergence_bad_parameter(p, p->value, p->n_values);
-
-    if (bad) return text_add(why, "parameter '%s' is not finite", bad);
-    bad = divergence_bad_parameter(p, t->optimizer.v, p->n_trainable);
-    if (bad) return text_add(why, "the gradients of parameter '%s' are out of range", bad);
+    for (int k = 0; k < t->n_players; k++) {
+        const params *p = t->player[k].net.p;
+        const char *bad = divergence_bad_parameter(p, p->value, p->n_values);
+        if (bad) return text_add(why, "parameter '%s' is not finite", bad);
+        bad = divergence_bad_parameter(p, t->player[k].optimizer.v, p->n_trainable);
+        if (bad) return text_add(why, "the gradients of parameter '%s' are out of range", bad);
+    }
     return SCW_OK;
 }
 
@@ -268,7 +340,7 @@ static scw_status finish_epoch(trainer *t, const train_phase *phase)
         e->loss[k] /= (double)phase->source.n;
     e->total /= (double)phase->source.n;
     t->at.epochs_done++;
-    TRY(validate(t, e));
+    TRY(validate(t, phase, e));
     TRY(record(t, e));
     report(t, e);
     t->at.epoch++;
@@ -297,7 +369,7 @@ static scw_status run_epoch(trainer *t, const train_phase *phase, int64_t *order
     t->at.sums.epoch = t->at.epoch + 1;
     while (t->at.batch < per_epoch) {
         int64_t k = t->at.batch, size = k + 1 < per_epoch ? b : n - k * b;
-        double lr = t->at.rate * learning_rate(phase, t->at.epoch * per_epoch + k,
+        double lr = t->at.rate * t->at.plateau * learning_rate(phase, t->at.epoch * per_epoch + k,
                                                phase->n_epochs * per_epoch);
         t->at.sums.lr = lr;
         TRY(check_cancel(t));
@@ -317,7 +389,7 @@ done:
 /* No better validation score for too long? */
 static bool out_of_patience(const trainer *t, const train_phase *phase)
 {
-    int64_t start = t->at.epochs_done - t->at.epoch;
+    int64_t start = t->at.epochs_done - t->at.epoch + phase->burn_in;
     int64_t since = t->best_epoch > start ? t->best_epoch : start;
 
     if (!t->validator || phase->patience == 0 || t->at.epochs_done - since < phase->patience)
@@ -333,12 +405,16 @@ static scw_status enter_phase(trainer *t, bool fresh_optimizer)
     scw_status st = SCW_OK;
 
     if (t->at.epoch > 0 || t->at.batch > 0) goto done; /* continued from a checkpoint */
-    if (fresh_optimizer) {
-        optimizer_options options = t->optimizer.options;
-        optimizer_clear(&t->optimizer);
-        TRY(optimizer_init(&t->optimizer, &options, t->net.p));
+    for (int k = 0; fresh_optimizer && k < t->n_players; k++) {
+        train_player *p = &t->player[k];
+        optimizer_options options = p->optimizer.options;
+        optimizer_clear(&p->optimizer);
+        TRY(optimizer_init(&p->optimizer, &options, p->net.p));
     }
     t->at.watch = (divergence_watch){0};
+    t->at.plateau = 1.0;
+    t->at.plateau_best = -INFINITY;
+    t->at.n_flat = 0;
     TRY(trainer_keep(t));
 done:
     return st;
@@ -368,8 +444,9 @@ done:
 
 void trainer_finish(trainer *t)
 {
-    const size_t bytes = (size_t)t->net.p->n_values * sizeof(real);
+    const params *p = t->player[TRAIN_NETWORK].net.p;
+    const size_t bytes = (size_t)p->n_values * sizeof(real);
 
-    if (t->average) memcpy(t->net.p->value, t->average, bytes);
-    if (t->best && isfinite(t->best_score)) memcpy(t->net.p->value, t->best, bytes);
+    if (t->average) memcpy(p->value, t->average, bytes);
+    if (t->best && isfinite(t->best_score)) memcpy(p->value, t->best, bytes);
 }

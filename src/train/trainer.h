@@ -3,7 +3,8 @@
  * averaging of weights, early stopping, progress and cancellation.
  *
  * One step: gather -> forward -> loss -> backward -> optimizer, all on one tape whose arena is
- * reset, so that nothing is allocated after the first step.
+ * reset, so that nothing is allocated after the first step. A rival, say a discriminator, has
+ * parameters, a loss and an optimizer of its own: it takes such a turn first, on the same cells.
  *
  * Every KEEP_STEPS steps the whole state is kept in memory, if it is sound. There training goes back to,
  * with a lower rate, when it blows up (train/divergence.h), and that is what a checkpoint holds. When
@@ -21,8 +22,9 @@
 typedef struct train_options {
     uint64_t seed;
     int64_t batch_size;
-    optimizer_options optimizer;
-    double average; /* decay of the running average of weights, 0: off */
+    optimizer_options optimizer; /* of the rival too */
+    double average;       /* decay of the running average of weights, 0: off */
+    const network *rival; /* takes its turn before the network's; NULL: none */
 } train_options;
 
 typedef struct train_phase {
@@ -33,6 +35,9 @@ typedef struct train_phase {
     double lr_end;    /* at the end; cosine in between when it differs from lr */
     double warmup;    /* share of the steps over which lr rises from zero */
     int64_t patience; /* stop after so many epochs without a better validation score; 0: never */
+    int64_t burn_in;  /* epochs whose validation scores do not count */
+    int64_t lr_patience; /* a tenth of the rate when that many epochs after them, and then again that
+                            many, pass without a better score; 0: never */
 } train_phase;
 
 /* Score on validation cells, larger is better. */
@@ -64,6 +69,9 @@ typedef struct train_position {
     double rate; /* the learning rate is multiplied by it: below 1 when training had to go back */
     int n_returns;
     divergence_watch watch;
+    double plateau;      /* the rate is multiplied by it too: below 1 when validation got no better */
+    double plateau_best; /* score that is to be beaten */
+    int64_t n_flat;      /* epochs since it was, or since the rate fell */
 } train_position;
 
 /* Writes the kept state, as trainer_collect gives it. A failure is a warning: training goes on. */
@@ -78,15 +86,23 @@ typedef struct train_saver {
     bool warned;       /* a writing has failed */
 } train_saver;
 
+/* One set of parameters and what moves it. */
+typedef struct train_player {
+    network net;
+    optimizer optimizer;
+} train_player;
+
+enum { TRAIN_NETWORK = 0, TRAIN_RIVAL, TRAIN_PLAYERS };
+
 typedef struct trainer {
     train_options options;
-    network net;
+    train_player player[TRAIN_PLAYERS];
+    int n_players; /* 1, or 2 with a rival, which moves first */
     const train_validator *validator; /* NULL: none */
     const divergence_names *names;    /* NULL: features go by number */
     train_saver *saver;               /* NULL: nothing is written */
     const scw_hooks *hooks;
     tape *tape;
-    optimizer optimizer;
     train_position at;
     int n_runs; /* calls of trainer_run */
     int64_t n_epochs_total;
@@ -116,6 +132,10 @@ SCW_CHECKED scw_status trainer_run(trainer *t, const train_phase *phase, bool fr
  */
 void trainer_finish(trainer *t);
 void trainer_clear(trainer *t);
+
+/* History, seed, numbers of cells and the best epoch, for the model file. */
+SCW_CHECKED scw_status trainer_record(json_t *record, const trainer *t, int64_t n_train,
+                                      int64_t n_validation);
 
 /* The kept state: c->state must be an object already, the blocks stay the trainer's. */
 SCW_CHECKED scw_status trainer_collect(const trainer *t, checkpoint *c);

@@ -16,16 +16,23 @@ typedef struct block {
     int64_t n;
 } block;
 
-enum { N_BLOCKS = 4 };
+enum { PER_PLAYER = 3, AVERAGE = PER_PLAYER * TRAIN_PLAYERS, N_BLOCKS };
 
 static void list_blocks(block out[N_BLOCKS], const trainer *t)
 {
-    const params *p = t->net.p;
+    static const char *const names[TRAIN_PLAYERS][PER_PLAYER] = {
+        {"values", "first_moment", "second_moment"},
+        {"rival_values", "rival_first_moment", "rival_second_moment"}};
 
-    out[0] = (block){"values", p->value, p->n_values};
-    out[1] = (block){"first_moment", t->optimizer.m, p->n_trainable};
-    out[2] = (block){"second_moment", t->optimizer.v, p->n_trainable};
-    out[3] = (block){"average", t->average, p->n_values};
+    for (int k = 0; k < TRAIN_PLAYERS; k++) {
+        const train_player *of = &t->player[k];
+        const params *p = of->net.p;
+        block *b = out + PER_PLAYER * k;
+        b[0] = (block){names[k][0], p ? p->value : NULL, p ? p->n_values : 0};
+        b[1] = (block){names[k][1], of->optimizer.m, p ? p->n_trainable : 0};
+        b[2] = (block){names[k][2], of->optimizer.v, p ? p->n_trainable : 0};
+    }
+    out[AVERAGE] = (block){"average", t->average, t->player[TRAIN_NETWORK].net.p->n_values};
 }
 
 static void copy(real *to, const real *from, int64_t n)
@@ -50,7 +57,7 @@ scw_status trainer_keep(trainer *t)
         if (!t->kept_block[k]) TRY(mem_new(&t->kept_block[k], b[k].n));
         copy(t->kept_block[k], b[k].live, b[k].n);
     }
-    t->at.optimizer_step = t->optimizer.n_steps;
+    t->at.optimizer_step = t->player[TRAIN_NETWORK].optimizer.n_steps;
     t->kept = t->at;
     t->written = false;
 done:
@@ -65,9 +72,12 @@ void trainer_go_back(trainer *t)
     list_blocks(b, t);
     for (int k = 0; k < N_BLOCKS; k++)
         if (b[k].live) copy(b[k].live, t->kept_block[k], b[k].n);
-    memset(t->net.p->grad, 0, (size_t)t->net.p->n_trainable * sizeof(real));
     t->at = t->kept;
-    t->optimizer.n_steps = t->kept.optimizer_step;
+    for (int k = 0; k < t->n_players; k++) {
+        const params *p = t->player[k].net.p;
+        memset(p->grad, 0, (size_t)p->n_trainable * sizeof(real));
+        t->player[k].optimizer.n_steps = t->kept.optimizer_step;
+    }
 }
 
 /* ------------------------------------------------------------------------------------- write */
@@ -145,7 +155,8 @@ scw_status trainer_collect(const trainer *t, checkpoint *c)
     list_blocks(b, t);
     for (int k = 0; k < N_BLOCKS; k++)
         if (b[k].live) checkpoint_add(c, b[k].name, t->kept_block[k], b[k].n);
-    if (t->best && isfinite(t->best_score)) checkpoint_add(c, "best", t->best, t->net.p->n_values);
+    if (t->best && isfinite(t->best_score))
+        checkpoint_add(c, "best", t->best, t->player[TRAIN_NETWORK].net.p->n_values);
     TRY(checkpoint_put_int(c->state, "phase", at->phase));
     TRY(checkpoint_put_int(c->state, "epoch", at->epoch));
     TRY(checkpoint_put_int(c->state, "batch", at->batch));
@@ -156,9 +167,40 @@ scw_status trainer_collect(const trainer *t, checkpoint *c)
     TRY(checkpoint_put_int(c->state, "best_epoch", t->best_epoch));
     TRY(checkpoint_put_real(c->state, "rate", at->rate));
     TRY(checkpoint_put_real(c->state, "best_score", t->best_score));
+    TRY(checkpoint_put_real(c->state, "plateau", at->plateau));
+    TRY(checkpoint_put_real(c->state, "plateau_best", at->plateau_best));
+    TRY(checkpoint_put_int(c->state, "flat", at->n_flat));
     TRY(put_epoch(c->state, "sums", &at->sums));
     TRY(put_watch(c->state, &at->watch));
     TRY(put_history(c->state, t));
+done:
+    return st;
+}
+
+scw_status trainer_record(json_t *record, const trainer *t, int64_t n_train, int64_t n_validation)
+{
+    scw_status st = SCW_OK;
+    json_t *history = json_array();
+
+    for (int64_t k = 0; k < t->at.n_history; k++) {
+        const train_epoch *e = &t->history[k];
+        json_t *row = json_pack("{s:s, s:I, s:f, s:f}", "phase", e->phase, "epoch",
+                                (json_int_t)e->epoch, "lr", e->lr, "loss", e->total);
+        for (int l = 0; l < e->n_losses; l++)
+            json_object_set_new(row, e->loss_name[l], json_real(e->loss[l]));
+        if (isfinite(e->score)) json_object_set_new(row, "validation", json_real(e->score));
+        json_array_append_new(history, row);
+    }
+    int failed = json_object_set_new(record, "history", history);
+    failed |= json_object_set_new(record, "seed", json_integer((json_int_t)t->options.seed));
+    failed |= json_object_set_new(record, "n_train", json_integer(n_train));
+    failed |= json_object_set_new(record, "n_validation", json_integer(n_validation));
+    failed |= json_object_set_new(record, "n_steps", json_integer(t->at.step));
+    if (t->best && isfinite(t->best_score)) {
+        failed |= json_object_set_new(record, "best_epoch", json_integer(t->best_epoch));
+        failed |= json_object_set_new(record, "best_validation", json_real(t->best_score));
+    }
+    if (failed) FAIL(SCW_ENOMEM, "out of memory in the training record");
 done:
     return st;
 }
@@ -247,6 +289,9 @@ static scw_status read_position(trainer *t, const json_t *state)
     TRY(checkpoint_get_int(&t->best_epoch, state, "best_epoch"));
     TRY(checkpoint_get_real(&at->rate, state, "rate"));
     TRY(checkpoint_get_real(&t->best_score, state, "best_score"));
+    TRY(checkpoint_get_real(&at->plateau, state, "plateau"));
+    TRY(checkpoint_get_real(&at->plateau_best, state, "plateau_best"));
+    TRY(checkpoint_get_int(&at->n_flat, state, "flat"));
     TRY(epoch_from_json(&at->sums, &t->restored, json_object_get(state, "sums")));
     TRY(read_watch(&at->watch, state));
     TRY(read_history(t, state));
@@ -267,8 +312,9 @@ scw_status trainer_restore(trainer *t, const checkpoint *c)
     for (int k = 0; k < N_BLOCKS; k++)
         if (b[k].live) TRY(checkpoint_copy(b[k].live, c, b[k].name, b[k].n));
     if (t->best && isfinite(t->best_score))
-        TRY(checkpoint_copy(t->best, c, "best", t->net.p->n_values));
-    t->optimizer.n_steps = t->at.optimizer_step;
+        TRY(checkpoint_copy(t->best, c, "best", t->player[TRAIN_NETWORK].net.p->n_values));
+    for (int k = 0; k < t->n_players; k++)
+        t->player[k].optimizer.n_steps = t->at.optimizer_step;
     t->started_at = t->at.epochs_done;
     TRY(trainer_keep(t));
     t->written = true;

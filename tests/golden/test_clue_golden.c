@@ -18,7 +18,9 @@
 
 #include "golden.h"
 #include "models/clue.h"
+#include "train/clue_source.h"
 #include "train/optimizer.h"
+#include "train/trainer.h"
 
 #ifdef SCW_REAL_DOUBLE
 #define FIRST_TOLERANCE 1e-9
@@ -356,6 +358,65 @@ static void run_case(const char *name)
     assert_int_equal(n_wrong, 0);
 }
 
+#ifndef SCW_REAL_DOUBLE
+/* The same ten steps by the trainer, in which the discriminator is the network's rival. */
+typedef struct trained_case {
+    golden_case c;
+    int n_gathered; /* twice a step: the rival first */
+} trained_case;
+
+static void gather(const void *self, tape *t, const int64_t *entries, int64_t n, model_batch *batch)
+{
+    trained_case *x = (trained_case *)(uintptr_t)self;
+    const json_t *step = json_array_get(json_object_get(x->c.json, "steps"),
+                                        (size_t)x->n_gathered / 2);
+    (void)t;
+    (void)entries;
+
+    take_turn(&x->c, json_object_get(step, x->n_gathered++ % 2 ? "vae" : "adversary"));
+    *batch = (model_batch){.n = n, .more = &x->c.batch};
+}
+
+static void run_trainer(const char *name)
+{
+    trained_case x = {.n_gathered = 0};
+    trainer t;
+
+    n_wrong = 0;
+    open_case(&x.c, name);
+    const clue_learner learner = {.net = &x.c.net, .schedule = {.burn_in = 6}, .steps_per_epoch = 1};
+    const network net = clue_as_network(&learner), rival = clue_as_rival(&learner);
+    const train_options options = {.seed = 1,
+                                   .batch_size = x.c.batch.n,
+                                   .optimizer = optimizer_defaults(OPTIMIZER_RMSPROP),
+                                   .rival = &rival};
+    const train_phase phase = {.name = "golden",
+                               .source = {.n = x.c.batch.n, .self = &x, .gather = gather},
+                               .n_epochs = 10,
+                               .lr = 2e-3,
+                               .lr_end = 2e-3};
+    assert_int_equal(trainer_init(&t, &net, &options, 10, NULL, NULL), SCW_OK);
+    assert_int_equal(trainer_run(&t, &phase, false), SCW_OK);
+    assert_int_equal(x.n_gathered, 20);
+    for (size_t k = 0; k < 10; k++) {
+        const json_t *step = json_array_get(json_object_get(x.c.json, "steps"), k);
+        const real want = (real)json_number_value(json_object_get(json_object_get(step, "vae"), "loss"));
+        const real got = (real)t.history[k].total;
+        expect_within("loss", &got, &want, 1, k == 0 ? GRADIENT_TOLERANCE : LAST_TOLERANCE, 1e-12);
+    }
+    trainer_clear(&t);
+    close_case(&x.c);
+    assert_int_equal(n_wrong, 0);
+}
+
+static void test_trainer(void **state)
+{
+    (void)state;
+    run_trainer("published");
+    run_trainer("corrected");
+}
+#endif
+
 static void test_published(void **state)
 {
     (void)state;
@@ -371,6 +432,9 @@ static void test_corrected(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_published),
+#ifndef SCW_REAL_DOUBLE
+                                       cmocka_unit_test(test_trainer),
+#endif
                                        cmocka_unit_test(test_corrected)};
     json_error_t error;
 

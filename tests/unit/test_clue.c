@@ -43,7 +43,9 @@ static void set_up(fixture *x, double drop)
     memset(x, 0, sizeof *x);
     o.z_dim = BLOCK;
     o.encoder_width = o.decoder_width = o.discriminator_width = 8;
+    o.encoder_depth = 2;
     o.dropout = drop;
+    o.joint_weight = o.cos_weight = o.align_weight = 0.02; /* off by default */
     clue_options_config(&c, &o);
     c.n_modalities = 2;
     c.n_batches = 2;
@@ -152,10 +154,10 @@ static void test_evaluation(void **state)
     clue_forward(&x.net, &pass, &x.batch, &out);
     memcpy(first, out.unit[0]->value, sizeof first);
     for (int i = 0; i < N; i++) {
-        const real *loc = out.loc[0]->value + i * 2 * BLOCK;
+        const real *loc = out.loc[0]->value + i * 2 * BLOCK, *std = out.std[0]->value + i * 2 * BLOCK;
         double length = 0.0;
         for (int j = 0; j < 2 * BLOCK; j++)
-            length += (double)(loc[j] * loc[j]);
+            length += (double)(loc[j] * loc[j] + std[j] * std[j]);
         for (int j = 0; j < 2 * BLOCK; j++)
             assert_true(fabs((double)loc[j] / sqrt(length) - (double)first[i * 2 * BLOCK + j]) <
                         1e-6);
@@ -240,6 +242,7 @@ static void test_schedule(void **state)
     clue_schedule s;
     (void)state;
 
+    assert_int_equal(clue_options_preset(&o, "compat"), SCW_OK);
     for (size_t k = 0; k < sizeof expected / sizeof *expected; k++) {
         clue_schedule_of(&s, &o, expected[k][0]);
         assert_int_equal(s.burn_in, expected[k][1]);

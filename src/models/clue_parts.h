@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What clue.c and clue_losses.c share. */
+#ifndef MODELS_CLUE_PARTS_H
+#define MODELS_CLUE_PARTS_H
+
+#include "models/clue.h"
+
+/* Given normals, or random ones at an address; NULL after a failure, which the tape remembers. */
+tensor *clue_normals(const nn_pass *pass, const real *given, int64_t rows, int64_t cols,
+                     uint32_t stream);
+/* One-hot columns of the batch, or NULL where there are none. */
+tensor *clue_batch_input(const clue_net *net, tape *t, const int32_t *batch, int64_t n);
+/* x with these columns beside it, if there are any. */
+tensor *clue_beside(tape *t, tensor *x, tensor *columns);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What CLUE's model file has beside that of every kind (task/model_file.c). Tensors: both sets of
+ * parameters, "input.<modality>.loadings", ".offset", ".ceiling" (models/clue_input.h) and
+ * "interval.<from>.<to>" (models/clue_translation.h), the last not in all. Metadata:
+ *
+ *   modalities  each with n_inputs, how many scores its encoders read */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "task/clue.h"
+#include "task/input_file.h"
+
+scw_status clue_describe(json_t *facts, const scw_model *base)
+{
+    return input_file_describe(facts, base, ((const clue_model *)base)->input);
+}
+
+scw_status clue_write(model_writer *w, const scw_model *base)
+{
+    scw_status st = SCW_OK;
+    const clue_model *m = (const clue_model *)base;
+
+    TRY(model_writer_params(w, &m->net.p));
+    TRY(model_writer_params(w, &m->net.adversary));
+    TRY(model_writer_prep(w, base));
+    TRY(input_file_write(w, base, m->input));
+    for (int k = 0; k < base->n_modalities; k++) {
+        const char *name = base->modality[k].name;
+        for (int q = 0; q < base->n_modalities; q++)
+            TRY(input_file_add(w, m->spread[k][q], CLUE_LEVELS, base->modality[q].features.n, "interval", name,
+                    base->modality[q].name));
+    }
+done:
+    return st;
+}
+
+/* ------------------------------------------------------------------------------------- load */
+
+/* The file must hold every parameter before memory is asked for them. */
+static scw_status check_size(const clue_config *c, const safetensors_file *f, const char *path)
+{
+    double have = 0.0, want = 0.0;
+    const double trunks = c->share_encoders ? 1.0 : c->n_modalities;
+
+    for (int64_t k = 0; k < f->n; k++) have += (double)f->tensors[k].size;
+    for (int k = 0; k < c->n_modalities; k++) {
+        const double deep = c->encoder_depth > 0, hidden = (double)c->encoder_width;
+        want += trunks * deep * hidden * ((double)c->modality[k].n_in + hidden * (c->encoder_depth - 1));
+        want += (double)c->modality[k].n_vars *
+                (double)(c->decoder_depth > 0 ? c->decoder_width : c->z_dim);
+    }
+    if (want <= have) return SCW_OK;
+    return status_fail(SCW_EFORMAT, "%s: the tensors are smaller than the options say", path);
+}
+
+scw_status clue_read(scw_model *base, const model_reader *from)
+{
+    scw_status st = SCW_OK;
+    clue_model *m = (clue_model *)base;
+    clue_config config;
+
+    TRY(input_file_read(m->input, base, from));
+    clue_config_of(&config, m);
+    TRY(check_size(&config, from->file, from->path));
+    st = clue_net_init(&m->net, &config, 1);
+    if (st == SCW_EINVAL) st = status_prefix(SCW_EFORMAT, "%s", from->path);
+    TRY(st);
+    TRY(model_file_params(&m->net.p, from->file, from->path));
+    TRY(model_file_params(&m->net.adversary, from->file, from->path));
+    for (int k = 0; k < base->n_modalities; k++)
+        for (int q = 0; q < base->n_modalities; q++)
+            TRY(input_file_load(&m->spread[k][q], from, CLUE_LEVELS * base->modality[q].features.n, false,
+                     "interval", base->modality[k].name, base->modality[q].name));
+done:
+    return st;
+}

@@ -620,6 +620,8 @@ static scw_status record_history(const fit_job *j, const trainer *t)
     failed |= json_object_set_new(record, "n_train", json_integer(j->n_train));
     failed |= json_object_set_new(record, "n_validation", json_integer(j->n_validation));
     failed |= json_object_set_new(record, "n_steps", json_integer(t->at.step));
+    failed |= json_object_set_new(record, "precision",
+                                  json_string(j->model->net.config.bf16 ? "bf16" : "fp32"));
     if (t->best && isfinite(t->best_score)) {
         failed |= json_object_set_new(record, "best_epoch", json_integer(t->best_epoch));
         failed |= json_object_set_new(record, "best_validation", json_real(t->best_score));

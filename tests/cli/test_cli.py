@@ -192,6 +192,9 @@ class Files(job.Job):
         report = json.loads(out)
         self.assertEqual(report["machine"]["threads"], 1)
         self.assertGreater(report["limits"]["fp32_gflops"], 0)
+        self.assertGreater(report["limits"]["bf16_gflops"], 0)
+        self.assertIn(report["limits"]["bf16_emulated"], (True, False))
+        self.assertEqual([r["settings"] for r in report["products"]], 10 * ["fp32"] + 10 * ["bf16"])
         self.assertNotIn("ops", report)
         both = [("reference.h5mu", N_CELLS), ("made", 300)]
         self.assertEqual([(r["what"], r["settings"], r["batch_size"], r["cells"]) for r in report["steps"]],

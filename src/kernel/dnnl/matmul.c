@@ -13,7 +13,7 @@
 #include "kernel/dnnl/dnnl.h"
 #include "kernel/split.h"
 
-#define MOST_SHAPES 512 /* then all are forgotten; training on ever new shapes is slow, but ends */
+#define MOST_SHAPES 256 /* then all are forgotten: so many are made, but not ever more are held */
 #define SCRATCH_ALIGN 64
 
 typedef struct matmul_part {

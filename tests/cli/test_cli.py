@@ -61,6 +61,9 @@ class Manners(job.harness.Case):
             out, _ = self.succeeds("fit", "matilda", *words, "--help")
             self.assertRegex(out, r"--smoothing P[^\[]*\[0.25\]")
             self.assertRegex(out, r"--smoothing-classes N[^\[]*\[17\]")
+        for words, precision in ([], "auto"), (["--compat"], "fp32"), (["--precision", "bf16", "--compat"], "bf16"):
+            out, _ = self.succeeds("fit", "matilda", *words, "--help")
+            self.assertRegex(out, rf"--precision auto\|fp32\|bf16[^\[]*\[{precision}\]")
 
     def test_nothing_is_misuse(self):
         status, out, err = self.run_it()
@@ -87,6 +90,7 @@ class Manners(job.harness.Case):
         self.refuses("'maybe' is not on or off", "inspect", "x.h5mu", "--json=maybe")
         self.refuses("--no-json takes no value", "inspect", "x.h5mu", "--no-json=on")
         self.refuses("'red' is not one of adam", "fit", "matilda", "x.h5mu", "--optimizer", "red")
+        self.refuses(r"'half' is not one of auto\|fp32\|bf16", "fit", "matilda", "x.h5mu", "--precision", "half")
 
     def test_manual_page(self):
         out, _ = self.succeeds("help", "--man")

@@ -3,8 +3,8 @@
  *
  * kernel_* are the dispatching front (dispatch.c); the implementations are in ref/ (the readable
  * specification), cpu/, dnnl/ and blas/. For a product the list is tried in order (oneDNN, CBLAS, our
- * own) and an implementation may decline a case. Every kernel but kernel_gemm gives the same bits for
- * any number of threads; a product gives the same bits for the same number.
+ * own) and an implementation may decline a case. Every kernel but the products gives the same bits
+ * for any number of threads; a product gives the same bits for the same number.
  * "+=" kernels accumulate, "=" kernels overwrite; the comment says which. */
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H

@@ -149,7 +149,7 @@ const scw_option matilda_option_table[] = {
      "number of classes in label smoothing; 0: the real one, the authors: 17"},
     {0}};
 
-/* auto is fp32: equal quality is measured (docs/models/matilda.md), a gain in time is not, on any processor
+/* auto is fp32: equal quality is measured (docs/models/matilda.md); a gain in time is not, on any processor
  * that has bf16, and the decoders would lose their fused kernel. */
 bool matilda_options_bf16(const matilda_options *o)
 {

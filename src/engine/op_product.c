@@ -29,8 +29,7 @@ static void linear_forward(tape *t, op_record *r)
     const tensor *x = r->in[0], *w = r->in[1], *bias = r->in[2];
     tensor *y = r->out;
 
-    (void)t;
-    kernel_gemm(false, true, y->dim[0], y->dim[1], x->dim[1], x->value, w->value, 0, y->value);
+    op_product(t, false, true, y->dim[0], y->dim[1], x->dim[1], x->value, w->value, 0, y->value);
     if (bias) kernel_add_bias(y->dim[0], y->dim[1], y->value, bias->value, y->value);
 }
 
@@ -40,11 +39,10 @@ static void linear_backward(tape *t, op_record *r)
     const real *g = r->out->grad;
     int64_t rows = x->dim[0], n_in = w->dim[1], n_out = w->dim[0];
 
-    (void)t;
     if (x->grad)
-        kernel_gemm(false, false, rows, n_in, n_out, g, w->value, op_is_fresh(r, 0) ? 0 : 1, x->grad);
+        op_product(t, false, false, rows, n_in, n_out, g, w->value, op_is_fresh(r, 0) ? 0 : 1, x->grad);
     if (w->grad)
-        kernel_gemm(true, false, n_out, n_in, rows, g, x->value, op_is_fresh(r, 1) ? 0 : 1, w->grad);
+        op_product(t, true, false, n_out, n_in, rows, g, x->value, op_is_fresh(r, 1) ? 0 : 1, w->grad);
     if (bias && bias->grad && op_is_fresh(r, 2))
         memset(bias->grad, 0, (size_t)n_out * sizeof(real));
     if (bias && bias->grad) kernel_column_sums(rows, n_out, g, bias->grad);

@@ -75,6 +75,9 @@ tensor *tape_apply(tape *t, const op_spec *op, tensor *const *in, int n_in,
 void tape_fail(tape *t, scw_status code, const char *format, ...) SCW_PRINTF(3, 4);
 /* Arena memory of n values, contents undefined; NULL after a failure, kept on the tape. */
 real *op_memory(tape *t, int64_t n);
+/* kernel_gemm, or kernel_gemm_bf16 where the tape uses that; a failure is kept on the tape. */
+void op_product(tape *t, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const real *a,
+                const real *b, real beta, real *c);
 /* Does the tensor want a gradient? */
 static inline bool op_wants(const tensor *x)
 {

@@ -16,6 +16,8 @@ struct tape {
     op_record *records; /* [n], of this step */
     int64_t n, capacity;
     int64_t pass; /* number of the backward pass, never reset */
+    kernel_bf16 *bf16; /* made when first asked for, kept from step to step */
+    bool uses_bf16;
     scw_status status;
     char message[512];
 };
@@ -32,6 +34,7 @@ void tape_free(tape *t)
     if (!t) return;
     arena_clear(&t->arena);
     mem_free(t->records);
+    kernel_bf16_free(t->bf16);
     mem_free(t);
 }
 
@@ -39,6 +42,7 @@ void tape_reset(tape *t, tape_mode mode)
 {
     arena_reset(&t->arena);
     t->mode = mode;
+    t->uses_bf16 = false;
     t->n = 0;
     t->status = SCW_OK;
     t->message[0] = '\0';
@@ -63,6 +67,30 @@ void tape_fail(tape *t, scw_status code, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(t->message, sizeof t->message, format, args);
     va_end(args);
+}
+
+void tape_use_bf16(tape *t)
+{
+    if (t->status != SCW_OK) return;
+    if (!t->bf16 && kernel_bf16_new(&t->bf16) != SCW_OK) {
+        tape_fail(t, SCW_ENOMEM, "%s", scw_error_message());
+        return;
+    }
+    t->uses_bf16 = true;
+}
+
+bool tape_uses_bf16(const tape *t)
+{
+    return t->uses_bf16;
+}
+
+void op_product(tape *t, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const real *a,
+                const real *b, real beta, real *c)
+{
+    if (!t->uses_bf16)
+        kernel_gemm(trans_a, trans_b, m, n, k, a, b, beta, c);
+    else if (kernel_gemm_bf16(t->bf16, trans_a, trans_b, m, n, k, a, b, beta, c) != SCW_OK)
+        tape_fail(t, SCW_ENOMEM, "%s", scw_error_message());
 }
 
 void *tape_alloc(tape *t, int64_t count, size_t size)

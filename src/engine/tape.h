@@ -47,6 +47,10 @@ void tape_free(tape *t);
 /* Forget all tensors and records and any failure; the next ops run in `mode`. */
 void tape_reset(tape *t, tape_mode mode);
 tape_mode tape_get_mode(const tape *t);
+/* Products of op_linear in bf16 with sums in fp32 (kernel_gemm_bf16), forward and backward, until the next
+ * reset. Everything else stays as it is. */
+void tape_use_bf16(tape *t);
+bool tape_uses_bf16(const tape *t);
 SCW_CHECKED scw_status tape_status(const tape *t);
 /* Gradients of the scalar `loss` into every tensor and parameter that led to it. Parameter gradients
  * accumulate over calls. */

@@ -130,16 +130,6 @@ const char *kernel_gemm_name(void)
     return gemm_rows[0].name ? gemm_rows[0].name : "own";
 }
 
-bool kernel_use_bf16(bool on)
-{
-    return !on; /* a request for fp32 is always met */
-}
-
-bool kernel_get_bf16(void)
-{
-    return false;
-}
-
 void kernel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const real *a,
                  const real *b, real beta, real *c)
 {
@@ -190,6 +180,16 @@ void kernel_lists_scatter(const kernel_lists *s, int64_t first, int64_t last, co
                           int64_t l, double *out)
 {
     table()->lists_scatter(s, first, last, b, l, out);
+}
+
+void kernel_to_bf16(int64_t n, const real *x, uint16_t *out)
+{
+    table()->to_bf16(n, x, out);
+}
+
+void kernel_round_bf16(int64_t n, const real *x, real *out)
+{
+    table()->round_bf16(n, x, out);
 }
 
 void kernel_relu(int64_t n, const real *x, real *y)

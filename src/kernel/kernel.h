@@ -3,8 +3,8 @@
  *
  * kernel_* are the dispatching front (dispatch.c); the implementations are in ref/ (the readable
  * specification), cpu/, dnnl/ and blas/. For a product the list is tried in order (oneDNN, CBLAS, our
- * own) and an implementation may decline a case. Every kernel but kernel_gemm gives the same bits for
- * any number of threads; a product gives the same bits for the same number.
+ * own) and an implementation may decline a case. Every kernel but the products gives the same bits
+ * for any number of threads; a product gives the same bits for the same number.
  * "+=" kernels accumulate, "=" kernels overwrite; the comment says which. */
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
@@ -40,10 +40,27 @@ typedef struct affine_sparse {
 void kernel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const real *a,
                  const real *b, real beta, real *c);
 
-/* Choose bf16 inputs with fp32 accumulation for products from now on. Returns false, and stays with
- * fp32, where there is no such implementation: at present everywhere. */
-bool kernel_use_bf16(bool on);
-bool kernel_get_bf16(void);
+/* bf16 is the upper half of a float: its exponent, and 8 bits of its mantissa. To the nearest, ties to
+ * even; past the largest is infinity; NaN stays NaN. As 16 bits, and as the float that they stand for. */
+void kernel_to_bf16(int64_t n, const real *x, uint16_t *out);
+void kernel_round_bf16(int64_t n, const real *x, real *out);
+
+/* Does this processor multiply bf16, and this build make use of it? Elsewhere the kernel below rounds and
+ * multiplies in fp32: the same products, exact in fp32, added up in another order, and not faster. */
+bool kernel_bf16_is_native(void);
+
+/* Below so many multiplications a product is in fp32 everywhere: rounding would take longer than it saves. */
+#define KERNEL_BF16_LEAST 1000000
+
+/* What bf16 products need from one call to the next: memory for the rounded matrices, and what the
+ * library prepared for each shape. For one caller at a time. */
+typedef struct kernel_bf16 kernel_bf16;
+SCW_CHECKED scw_status kernel_bf16_new(kernel_bf16 **out);
+void kernel_bf16_free(kernel_bf16 *w);
+/* kernel_gemm of A and B rounded to bf16, added up in fp32. C is undefined after a failure. */
+SCW_CHECKED scw_status kernel_gemm_bf16(kernel_bf16 *w, bool trans_a, bool trans_b, int64_t m,
+                                        int64_t n, int64_t k, const real *a, const real *b,
+                                        real beta, real *c);
 
 /* ------------------------------------------------------------- finished gradients
  * The gradient of a large weight is written to memory only to be read once, by the optimizer. A kernel

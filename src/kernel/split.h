@@ -18,39 +18,59 @@ typedef struct gemm_part {
     real *c;
 } gemm_part;
 
+/* Part p of `parts`: its shape, and where it starts in the arrays. */
+typedef struct gemm_cut {
+    int64_t m, n;    /* k is the whole's */
+    int64_t a, b, c; /* elements */
+} gemm_cut;
+
 /* May not fail: other parts have been added to C by then. */
 typedef void gemm_serial(const gemm_part *part);
 
 #define SPLIT_WORK 400000 /* multiplications from which a second thread pays */
 #define SPLIT_UNIT 16     /* rows or columns: a cut falls between cache lines */
 
+static inline int64_t gemm_n_parts(const gemm_part *whole)
+{
+    const int64_t side = whole->m > whole->n ? whole->m : whole->n;
+    const int64_t units = (side + SPLIT_UNIT - 1) / SPLIT_UNIT;
+    const int64_t parts = whole->m * whole->n >= SPLIT_WORK / whole->k ? threads_get() : 1;
+
+    return parts < units ? parts : units;
+}
+
+static inline gemm_cut gemm_cut_at(const gemm_part *whole, int64_t p, int64_t parts)
+{
+    const bool by_rows = whole->m > whole->n;
+    const int64_t side = by_rows ? whole->m : whole->n;
+    const int64_t units = (side + SPLIT_UNIT - 1) / SPLIT_UNIT;
+    const int64_t from = SPLIT_UNIT * (units * p / parts);
+    const int64_t end = SPLIT_UNIT * (units * (p + 1) / parts);
+    const int64_t size = (end < side ? end : side) - from;
+
+    if (by_rows)
+        return (gemm_cut){size, whole->n, whole->trans_a ? from : from * whole->lda, 0,
+                          from * whole->ldc};
+    return (gemm_cut){whole->m, size, 0, whole->trans_b ? from * whole->ldb : from, from};
+}
+
 static inline void gemm_split(gemm_serial *serial, const gemm_part *whole)
 {
-    bool by_rows = whole->m > whole->n;
-    int64_t side = by_rows ? whole->m : whole->n;
-    int64_t units = (side + SPLIT_UNIT - 1) / SPLIT_UNIT;
-    int64_t parts = whole->m * whole->n >= SPLIT_WORK / whole->k ? threads_get() : 1;
+    const int64_t parts = gemm_n_parts(whole);
 
-    if (parts > units) parts = units;
     if (parts <= 1) {
         serial(whole);
         return;
     }
     PARALLEL_FOR
     for (int64_t p = 0; p < parts; p++) {
-        int64_t from = SPLIT_UNIT * (units * p / parts);
-        int64_t to = SPLIT_UNIT * (units * (p + 1) / parts);
+        const gemm_cut cut = gemm_cut_at(whole, p, parts);
         gemm_part part = *whole;
-        if (to > side) to = side;
-        if (by_rows) {
-            part.m = to - from;
-            part.a += whole->trans_a ? from : from * whole->lda;
-            part.c += from * whole->ldc;
-        } else {
-            part.n = to - from;
-            part.b += whole->trans_b ? from * whole->ldb : from;
-            part.c += from;
-        }
+        part.m = cut.m;
+        part.n = cut.n;
+        part.a += cut.a;
+        part.b += cut.b;
+        part.c += cut.c;
         serial(&part);
     }
 }

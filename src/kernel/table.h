@@ -33,6 +33,8 @@ typedef struct kernel_table {
     void (*lists_scatter)(const kernel_lists *s, int64_t first, int64_t last, const double *b,
                           int64_t l, double *out);
 
+    void (*to_bf16)(int64_t n, const real *x, uint16_t *out);
+    void (*round_bf16)(int64_t n, const real *x, real *out);
     void (*relu)(int64_t n, const real *x, real *y);
     void (*relu_backward)(int64_t n, const real *y, const real *g, real *d_x);
     void (*add)(int64_t n, const real *x, const real *y, real *out);
@@ -103,5 +105,10 @@ typedef struct kernel_gemm_row {
 
 /* The ordered list of this build, without ref; ends with a NULL name. For tests. */
 const kernel_gemm_row *kernel_gemm_rows(void);
+
+/* kernel_bf16_new, with the oneDNN of this build even where it has to emulate. For tests. */
+SCW_CHECKED scw_status kernel_bf16_new_onednn(kernel_bf16 **out);
+/* How many products of it a library computed. */
+int64_t kernel_bf16_n_onednn(const kernel_bf16 *w);
 
 #endif

@@ -409,7 +409,10 @@ void matilda_loss(const matilda_net *net, const nn_pass *pass, const model_batch
 static void network_forward(const void *self, const nn_pass *pass, const model_batch *batch,
                             bool decode, model_outputs *out)
 {
-    matilda_forward(self, pass, batch, decode, out);
+    const matilda_net *net = self;
+
+    if (net->config.bf16 && tape_get_mode(pass->t) == TAPE_TRAIN) tape_use_bf16(pass->t);
+    matilda_forward(net, pass, batch, decode, out);
 }
 
 static void network_loss(const void *self, const nn_pass *pass, const model_batch *batch,

@@ -28,6 +28,7 @@ typedef struct matilda_config {
     double smoothing, smoothing_classes;
     bool variance_error; /* reconstruction: squared error a cell, a modality; else mean a value */
     double rec_weight, kl_weight, cls_weight;
+    bool bf16; /* its products in training, of dense matrices: the operands are rounded */
 } matilda_config;
 
 typedef struct matilda_net {

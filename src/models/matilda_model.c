@@ -84,7 +84,8 @@ void matilda_config_of(const matilda_model *m, const int64_t *components, matild
         .variance_error = o->rec_error == 1,
         .rec_weight = o->rec_weight,
         .kl_weight = o->kl_weight,
-        .cls_weight = o->cls_weight};
+        .cls_weight = o->cls_weight,
+        .bf16 = matilda_options_bf16(o)};
     for (int k = 0; k < m->base.n_modalities; k++) {
         matilda_modality *x = &out->modality[k];
         (void)snprintf(x->name, sizeof x->name, "%s", m->base.modality[k].name);

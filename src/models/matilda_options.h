@@ -4,6 +4,8 @@
 #ifndef MODELS_MATILDA_OPTIONS_H
 #define MODELS_MATILDA_OPTIONS_H
 
+#include <stdbool.h>
+
 #include "scweave/options.h"
 
 typedef enum augmentation { AUGMENT_OFF = 0, AUGMENT_ADD, AUGMENT_REPLACE } augmentation;
@@ -14,6 +16,8 @@ typedef enum likelihood_choice {
     LIKELIHOOD_BERNOULLI, /* presence for all */
     LIKELIHOOD_GAUSSIAN   /* no count decoders */
 } likelihood_choice;
+
+typedef enum precision_choice { PRECISION_AUTO = 0, PRECISION_FP32, PRECISION_BF16 } precision_choice;
 
 typedef struct matilda_options {
     /* input */
@@ -43,6 +47,7 @@ typedef struct matilda_options {
     int64_t epochs, min_steps, max_steps, batch_size;
     double lr, lr_end, warmup, weight_decay, average;
     int optimizer;
+    int precision; /* precision_choice */
     double validation;
     int64_t patience;
     int64_t calibration_folds;
@@ -57,6 +62,9 @@ typedef struct matilda_options {
 } matilda_options;
 
 extern const scw_option matilda_option_table[];
+
+/* Do the products of training round to bf16? */
+bool matilda_options_bf16(const matilda_options *o);
 
 /* Set the options that together give the authors' published behaviour. */
 SCW_CHECKED scw_status matilda_options_preset(void *options, const char *preset);

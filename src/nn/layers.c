@@ -117,12 +117,18 @@ tensor *nn_block_linear_sparse(const nn_pass *pass, const nn_block *b, const aff
     return b->bias >= 0 ? op_add_bias(t, h, op_param(t, pass->p, b->bias)) : h;
 }
 
+/* The fused decoder is a training kernel in fp32. */
+static bool can_fuse(const tape *t)
+{
+    return tape_get_mode(t) == TAPE_TRAIN && !tape_uses_bf16(t);
+}
+
 tensor *nn_linear_error(const nn_pass *pass, const nn_linear *layer, tensor *z,
                         const affine_sparse *x)
 {
     tape *t = pass->t;
 
-    if (tape_get_mode(t) != TAPE_TRAIN)
+    if (!can_fuse(t))
         return op_affine_squared_error(t, nn_linear_apply(pass, layer, z), x);
     tensor *bias = layer->bias >= 0 ? op_param(t, pass->p, layer->bias) : NULL;
     return op_decoder_error(t, z, op_param(t, pass->p, layer->weight), bias, x);
@@ -133,7 +139,7 @@ tensor *nn_block_error(const nn_pass *pass, const nn_block *b, tensor *z, const 
     tape *t = pass->t;
     const bool plain_norm = b->relu && !b->plain && b->bias < 0 && b->drop == 0.0 && b->slope == 0.0;
 
-    if (!plain_norm || tape_get_mode(t) != TAPE_TRAIN || x->n_rows < 2)
+    if (!plain_norm || !can_fuse(t) || x->n_rows < 2)
         return op_affine_squared_error(t, nn_block_apply(pass, b, z), x);
     op_batch_norm_options o = norm_options(pass->p, b);
     return op_decoder_norm_error(t, z, op_param(t, pass->p, b->weight),

@@ -299,8 +299,9 @@ done:
 static scw_status add_limits(bench *b)
 {
     const bench_limits *l = &b->limits;
-    json_t *o = json_pack("{s:f, s:f, s:f, s:f}", "fp32_gflops", 1e-9 * l->fp32, "bf16_gflops",
-                          1e-9 * l->bf16, "memory_gb_per_s", 1e-9 * l->rate[BENCH_N_SIZES - 1],
+    json_t *o = json_pack("{s:f, s:f, s:b, s:f, s:f}", "fp32_gflops", 1e-9 * l->fp32, "bf16_gflops",
+                          1e-9 * l->bf16, "bf16_emulated", !kernel_bf16_is_native(),
+                          "memory_gb_per_s", 1e-9 * l->rate[BENCH_N_SIZES - 1],
                           "decompression_gb_per_s", 1e-9 * l->inflate);
 
     if (!o || json_object_set_new(b->report, "limits", o) != 0)
@@ -317,8 +318,10 @@ static scw_status run_parts(bench *b)
 
     TRY(bench_machine(b));
     TRY(add_limits(b));
-    log_info(b->hooks, "this machine: %.0f GFLOP/s in fp32, %.1f GB/s from memory",
-             1e-9 * b->limits.fp32, 1e-9 * b->limits.rate[BENCH_N_SIZES - 1]);
+    log_info(b->hooks, "this machine: %.0f GFLOP/s in fp32, %.0f in bf16%s, %.1f GB/s from memory",
+             1e-9 * b->limits.fp32, 1e-9 * b->limits.bf16,
+             kernel_bf16_is_native() ? "" : " (emulated: the processor has none)",
+             1e-9 * b->limits.rate[BENCH_N_SIZES - 1]);
     for (int k = 0; k < q->n_paths; k++)
         TRY(bench_file(b, q->paths[k], b->hooks));
     if (q->n_paths == 0 || sizes) TRY(bench_sets(b));

@@ -23,7 +23,7 @@
 
 /* What this machine can do, as measured. */
 typedef struct bench_limits {
-    double fp32, bf16;           /* flops a second; bf16 0: none */
+    double fp32, bf16;           /* flops a second; bf16 may be emulated */
     double bytes[BENCH_N_SIZES]; /* working sets, rising */
     double rate[BENCH_N_SIZES];  /* bytes a second over a working set of that size, falling */
     double inflate;              /* bytes of result a second */

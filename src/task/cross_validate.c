@@ -398,6 +398,7 @@ scw_status matilda_cross_validate(char **out_json, const scw_model_kind *kind,
     const matilda_options *o = options;
 
     TRY(reference_build(&ref, data, request->label_key, request->modalities, o->fractional, hooks));
+    matilda_report_precision(o, hooks);
     if (request->batch_key) TRY(reference_set_batches(&ref, data, request->batch_key));
     TRY(splits_read(&s, splits_path, data));
     TRY(mem_new(&folds, s.names.n));

@@ -31,6 +31,13 @@ static void report_classes(const reference *r, const scw_hooks *hooks)
                     (long long)single);
 }
 
+void matilda_report_precision(const matilda_options *o, const scw_hooks *hooks)
+{
+    if (matilda_options_bf16(o) && !kernel_bf16_is_native())
+        log_warning(hooks, "precision bf16: this processor has no instructions for it, so that it is "
+                           "emulated, which is slower than fp32");
+}
+
 static scw_status fit(scw_model **out, const scw_model_kind *kind, const scw_dataset *data,
                       const scw_fit_request *request, const void *options, const scw_hooks *hooks)
 {
@@ -45,6 +52,7 @@ static scw_status fit(scw_model **out, const scw_model_kind *kind, const scw_dat
     TRY(reference_build_sample(&ref, data, request->label_key, request->modalities, o->fractional,
                                request->n_cells, request->seed, hooks));
     report_classes(&ref, hooks);
+    matilda_report_precision(o, hooks);
     if (request->batch_key) TRY(reference_set_batches(&ref, data, request->batch_key));
     TRY(mem_new(&rows, ref.n));
     for (int64_t i = 0; i < ref.n; i++)

@@ -17,6 +17,8 @@ SCW_CHECKED scw_status matilda_read(scw_model *m, const model_reader *from);
 SCW_CHECKED scw_status matilda_apply(scw_results **out, const scw_model *model,
                                      const scw_dataset *query, const scw_task_request *request,
                                      const scw_hooks *hooks);
+/* matilda.c: a warning where what was asked for only costs time. */
+void matilda_report_precision(const matilda_options *o, const scw_hooks *hooks);
 /* cross_validate.c */
 SCW_CHECKED scw_status matilda_cross_validate(char **out_json, const scw_model_kind *kind,
                                               const scw_dataset *data, const char *splits_path,

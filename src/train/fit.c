@@ -578,6 +578,15 @@ done:
     return st;
 }
 
+static scw_status record_precision(const fit_job *j)
+{
+    const char *name = j->model->net.config.bf16 ? "bf16" : "fp32";
+
+    if (json_object_set_new(j->model->base.record, "precision", json_string(name)) != 0)
+        return status_fail(SCW_ENOMEM, "out of memory in the training record");
+    return SCW_OK;
+}
+
 scw_status fit_job_train(fit_job *j, bool twin)
 {
     scw_status st = SCW_OK;
@@ -606,7 +615,10 @@ scw_status fit_job_train(fit_job *j, bool twin)
     TRY(run_stage1(j, &t, epochs));
     if (stage2) TRY(run_stage2(j, &t));
     trainer_finish(&t);
-    if (!twin) TRY(trainer_record(j->model->base.record, &t, j->n_train, j->n_validation));
+    if (!twin) {
+        TRY(trainer_record(j->model->base.record, &t, j->n_train, j->n_validation));
+        TRY(record_precision(j));
+    }
 done:
     fit_state_detach(&j->state);
     trainer_clear(&t);

@@ -61,6 +61,9 @@ class Manners(job.harness.Case):
             out, _ = self.succeeds("fit", "matilda", *words, "--help")
             self.assertRegex(out, r"--smoothing P[^\[]*\[0.25\]")
             self.assertRegex(out, r"--smoothing-classes N[^\[]*\[17\]")
+        for words, precision in ([], "auto"), (["--compat"], "fp32"), (["--precision", "bf16", "--compat"], "bf16"):
+            out, _ = self.succeeds("fit", "matilda", *words, "--help")
+            self.assertRegex(out, rf"--precision auto\|fp32\|bf16[^\[]*\[{precision}\]")
 
     def test_nothing_is_misuse(self):
         status, out, err = self.run_it()
@@ -87,6 +90,7 @@ class Manners(job.harness.Case):
         self.refuses("'maybe' is not on or off", "inspect", "x.h5mu", "--json=maybe")
         self.refuses("--no-json takes no value", "inspect", "x.h5mu", "--no-json=on")
         self.refuses("'red' is not one of adam", "fit", "matilda", "x.h5mu", "--optimizer", "red")
+        self.refuses(r"'half' is not one of auto\|fp32\|bf16", "fit", "matilda", "x.h5mu", "--precision", "half")
 
     def test_manual_page(self):
         out, _ = self.succeeds("help", "--man")
@@ -192,6 +196,9 @@ class Files(job.Job):
         report = json.loads(out)
         self.assertEqual(report["machine"]["threads"], 1)
         self.assertGreater(report["limits"]["fp32_gflops"], 0)
+        self.assertGreater(report["limits"]["bf16_gflops"], 0)
+        self.assertIn(report["limits"]["bf16_emulated"], (True, False))
+        self.assertEqual([r["settings"] for r in report["products"]], 10 * ["fp32"] + 10 * ["bf16"])
         self.assertNotIn("ops", report)
         both = [("reference.h5mu", N_CELLS), ("made", 300)]
         self.assertEqual([(r["what"], r["settings"], r["batch_size"], r["cells"]) for r in report["steps"]],

@@ -636,16 +636,23 @@ static void signals_find_a_stack(void **state)
     threads_set(1);
     results_reset(&memory);
     real *a = random_values(&memory, 64 * 1009, 1), *b = random_values(&memory, 64 * 1009, 2);
-    real *c = new_values(&memory, 100 * 1009);
+    real *c = new_values(&memory, 100 * 1009), *wide = new_values(&memory, 64 * 1009);
+    kernel_bf16 *bf16 = NULL;
+
+    assert_int_equal(kernel_bf16_new_onednn(&bf16), SCW_OK);
     assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
     assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
     for (int k = 0; n_signals < 300 && k < 200000; k++)
         for (int way = 0; way < 3; way++)
             kernel_gemm(way == 1, way == 2, 64, 100, 64 + way * 200, a, b, way ? 1.0f : 0.0f, c);
+    for (int k = 0; n_signals < 600 && k < 200000; k++)
+        assert_int_equal(kernel_gemm_bf16(bf16, false, true, 64, 1009, 64, a, b, 0, wide), SCW_OK);
+    assert_true(kernel_bf16_n_onednn(bf16) > 0 || strcmp(kernel_gemm_name(), "onednn") != 0);
     assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
     assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
     threads_set(0);
-    assert_true(n_signals >= 300);
+    kernel_bf16_free(bf16);
+    assert_true(n_signals >= 600);
 }
 
 /* ------------------------------------------------------------- the test itself */

@@ -16,6 +16,7 @@
 #include "data/example.h"
 #include "data/results.h"
 #include "models/matilda_options.h"
+#include "kernel/kernel.h"
 #include "models/model.h"
 #include "scweave/scweave.h"
 
@@ -179,6 +180,24 @@ static void test_settings(void **state)
     scw_model_free(m);
 }
 
+static char *fit_bytes(const char *precision, size_t *size, const scw_hooks *hooks)
+{
+    const setting settings[] = {{"precision", precision}, {"batch-size", "128"}, {NULL, NULL}};
+    char path[] = "/tmp/scw-test-p-XXXXXX";
+    scw_model *m = NULL;
+
+    close(mkstemp(path));
+    assert_int_equal(fit_with(&m, data, "cell_type", "rna,adt", 1, NULL, settings, hooks), SCW_OK);
+    assert_int_equal(scw_model_save(m, path), SCW_OK);
+    scw_results *r = apply(m, data, NULL);
+    assert_true(accuracy(r, data) > 0.5);
+    scw_results_free(r);
+    scw_model_free(m);
+    char *bytes = read_all(path, size);
+    unlink(path);
+    return bytes;
+}
+
 typedef struct log_catch {
     char text[8192];
     int cancel_after;
@@ -196,6 +215,48 @@ static int cancel_soon(void *user)
 {
     log_catch *c = user;
     return c->cancel_after-- <= 0;
+}
+
+static int64_t count(const char *text, const char *what)
+{
+    int64_t n = 0;
+    for (const char *at = text; (at = strstr(at, what)); at++) n++;
+    return n;
+}
+
+/* As the header of a model file has it: JSON in JSON. */
+#define QUOTED(value_) "\\\"precision\\\":\\\"" value_ "\\\""
+
+static bool holds(const char *bytes, size_t size, const char *what)
+{
+    return memmem(bytes, size, what, strlen(what)) != NULL;
+}
+
+/* bf16 is another model, the same each time, and leaves later fits alone; who asks for it where it is
+ * emulated hears so once. */
+static void test_precision(void **state)
+{
+    static const char *const order[] = {"fp32", "bf16", "bf16", "fp32", "auto"};
+    log_catch c = {{0}, 0};
+    scw_hooks hooks = {.log = catch_log, .user = &c};
+    char *bytes[5];
+    size_t size[5];
+    (void)state;
+
+    for (int k = 0; k < 5; k++) {
+        c.text[0] = '\0';
+        bytes[k] = fit_bytes(order[k], &size[k], &hooks);
+        const bool bf16 = strcmp(order[k], "bf16") == 0;
+        assert_int_equal(count(c.text, "precision bf16"), bf16 && !kernel_bf16_is_native());
+        assert_int_equal(holds(bytes[k], size[k], QUOTED("bf16")), bf16);
+        assert_int_equal(holds(bytes[k], size[k], QUOTED("fp32")), !bf16);
+    }
+    assert_int_equal(size[0], size[3]);
+    assert_memory_equal(bytes[0], bytes[3], size[0]);
+    assert_int_equal(size[1], size[2]);
+    assert_memory_equal(bytes[1], bytes[2], size[1]);
+    assert_true(size[0] != size[1] || memcmp(bytes[0], bytes[1], size[0]) != 0);
+    for (int k = 0; k < 5; k++) free(bytes[k]);
 }
 
 /* A query without a modality, or with 70 % of the features, is answered with a warning. */
@@ -275,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bytes_and_round_trip),
         cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_precision),
         cmocka_unit_test(test_partial_query),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_allocation_failures)};

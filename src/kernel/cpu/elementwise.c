@@ -2,6 +2,36 @@
 /* Fast kernels, element by element and along rows and columns. */
 #include "kernel/cpu/cpu.h"
 
+/* As ref's, without a branch: 0x7FFF carries into the upper half above the tie, 1 more at one that is odd. */
+static inline uint32_t bf16_bits(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    const uint32_t nearest = bits + 0x7FFFu + (bits >> 16 & 1u);
+    const uint32_t nan = bits | 0x400000u;
+    return (bits & 0x7FFFFFFFu) > 0x7F800000u ? nan : nearest;
+}
+
+static inline float bf16_value(float x)
+{
+    const uint32_t bits = bf16_bits(x) & 0xFFFF0000u;
+    float value;
+
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static void to_bf16(int64_t n, const real *x, uint16_t *out)
+{
+    FLAT_LOOP(n, out[i] = (uint16_t)(bf16_bits(x[i]) >> 16));
+}
+
+static void round_bf16(int64_t n, const real *x, real *out)
+{
+    FLAT_LOOP(n, out[i] = bf16_value(x[i]));
+}
+
 static void relu(int64_t n, const real *x, real *y)
 {
     FLAT_LOOP(n, y[i] = x[i] < 0 ? 0 : x[i]);
@@ -162,6 +192,8 @@ static void log_softmax(int64_t rows, int64_t cols, const real *x, real *y)
 
 void CPU_NAME(cpu_fill_elementwise)(kernel_table *t)
 {
+    t->to_bf16 = to_bf16;
+    t->round_bf16 = round_bf16;
     t->relu = relu;
     t->relu_backward = relu_backward;
     t->add = add;

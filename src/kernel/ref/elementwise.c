@@ -1,6 +1,36 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reference kernels, element by element and along rows and columns. */
+#include <string.h>
+
 #include "kernel/table.h"
+
+/* The two neighbours of x differ by one in the upper half of its bits. Of equally near ones the even is taken;
+ * the carry out of the largest mantissa is right: it is the next exponent, or infinity. */
+static uint16_t bf16_of(real x)
+{
+    const float value = (float)x;
+    uint32_t bits;
+
+    memcpy(&bits, &value, sizeof bits);
+    const uint32_t below = bits >> 16, rest = bits & 0xFFFFu;
+    if (isnan(value)) return (uint16_t)(below | 0x40u); /* its upper half alone may be infinity's */
+    return (uint16_t)(rest > 0x8000u || (rest == 0x8000u && below % 2 == 1) ? below + 1 : below);
+}
+
+static void to_bf16(int64_t n, const real *x, uint16_t *out)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = bf16_of(x[i]);
+}
+
+static void round_bf16(int64_t n, const real *x, real *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t bits = (uint32_t)bf16_of(x[i]) << 16;
+        float value;
+        memcpy(&value, &bits, sizeof value);
+        out[i] = (real)value;
+    }
+}
 
 static void relu(int64_t n, const real *x, real *y)
 {
@@ -103,6 +133,8 @@ static void log_softmax(int64_t rows, int64_t cols, const real *x, real *y)
 
 void ref_fill_elementwise(kernel_table *t)
 {
+    t->to_bf16 = to_bf16;
+    t->round_bf16 = round_bf16;
     t->relu = relu;
     t->relu_backward = relu_backward;
     t->add = add;

@@ -36,6 +36,32 @@ typedef struct scw_evaluate_request {
 SCW_API SCW_CHECKED scw_status scw_evaluate(char **out_json, const scw_evaluate_request *request,
                                             const scw_hooks *hooks);
 
+typedef struct scw_translation_request {
+    const char *path;          /* .h5ad or .h5mu with predicted values */
+    const char *predicted;     /* where they are: a modality, a layer ("MODALITY:LAYER", in an .h5ad also
+                                * "LAYER"), or an obsm array ("KEY", "MODALITY:KEY") with a column for each
+                                * measured feature in their order */
+    const char *measured;      /* modality that holds the measured values */
+    const char *measured_path; /* the file it is in, cells of the same name being the same; NULL: path */
+    const char *source;        /* modality or obsm array of that file from which neighbours are found for
+                                * the regression; NULL: none. Needs splits */
+    const char *splits, *fold; /* table with the columns cell and fold: cells of this fold are judged, those
+                                * of the others train the predictors to compare with. NULL: all are judged */
+    int64_t neighbors;         /* of the regression, 1 or more */
+    int log;                   /* 1: log1p of both sides; 0: both as they are */
+    int threads;
+} scw_translation_request;
+
+/* One modality predicted from another. JSON: {"n_obs", "translation": {"n", "n_features", "prediction":
+ * {"pearson_feature", "auroc_feature", "pearson_cell", "auroc_cell", "rmse", "mae", ...}, "features":
+ * [{"name", "pearson", "auroc"}], "mean", "neighbors"}}: docs/evaluate.md. The last two, the mean of the
+ * training cells and the mean of the nearest of them, are there with splits and with a source. Features
+ * of a modality or layer are told by name. Memory: 4 bytes a judged cell and feature, and the measured
+ * rows. Errors: SCW_ENOTFOUND (array, modality, fold), SCW_EDATA (no cell or feature on both sides). */
+SCW_API SCW_CHECKED scw_status scw_evaluate_translation(char **out_json,
+                                                        const scw_translation_request *request,
+                                                        const scw_hooks *hooks);
+
 typedef struct scw_bench_request {
     const char *const *paths;     /* reference files with an obs column cell_type */
     int n_paths;

@@ -23,7 +23,8 @@ typedef enum rng_purpose {
     RNG_TEST,
     RNG_SAMPLE,
     RNG_UMAP,
-    RNG_STAND_IN
+    RNG_STAND_IN,
+    RNG_MIXUP
 } rng_purpose;
 
 typedef struct rng_key {

@@ -8,8 +8,9 @@
 typedef struct options {
     char *label, *prediction, *embedding, *batch_key, *before, *partner, *partner_file, *splits,
         *fold;
-    int64_t seed, threads;
-    int integration, metric, json;
+    char *translation, *measured, *measured_file, *source;
+    int64_t seed, threads, neighbors;
+    int integration, metric, json, scale;
 } options;
 
 static const scw_option table[] = {
@@ -37,6 +38,19 @@ static const scw_option table[] = {
      "judge the cells of this fold only"},
     {"metric", SCW_OPTION_CHOICE, offsetof(options, metric), "euclidean", 0, 0, "euclidean|cosine",
      NULL, "Evaluation", "distance between the partners"},
+    {"translation", SCW_OPTION_TEXT, offsetof(options, translation), NULL, 0, 0, NULL, "KEY",
+     "Translation", "predicted values of a modality: a modality, a layer (MODALITY:LAYER) or an obsm "
+                    "array; compared with --measured, and needs no --label"},
+    {"measured", SCW_OPTION_TEXT, offsetof(options, measured), NULL, 0, 0, NULL, "NAME",
+     "Translation", "modality with the measured values"},
+    {"measured-file", SCW_OPTION_TEXT, offsetof(options, measured_file), NULL, 0, 0, NULL, "FILE",
+     "Translation", "where it is, cells of the same name being the same; FILE unless said"},
+    {"source", SCW_OPTION_TEXT, offsetof(options, source), NULL, 0, 0, NULL, "NAME", "Translation",
+     "modality or obsm array of that file to regress from, for comparison; with --splits and --fold"},
+    {"neighbors", SCW_OPTION_INT, offsetof(options, neighbors), "15", 1, 10000, NULL, "N",
+     "Translation", "training cells whose mean is the regression"},
+    {"scale", SCW_OPTION_CHOICE, offsetof(options, scale), "raw", 0, 0, "raw|log", NULL,
+     "Translation", "compare values as they are, or log1p of both sides"},
     {"seed", SCW_OPTION_INT, offsetof(options, seed), "1", 0, 9e15, NULL, "N", "Evaluation",
      "of the k-means starts and of Leiden"},
     {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Evaluation",
@@ -125,6 +139,58 @@ static void print_pairing(const json_t *p, const options *o)
     print_numbers(json_object_get(p, "mixing"));
 }
 
+/* A row for each predictor. */
+static int print_translation(const char *text, const options *o)
+{
+    static const char *const keys[] = {"prediction", "mean", "neighbors"};
+    static const char *const figures[] = {"pearson_feature", "pearson_cell", "auroc_feature",
+                                          "auroc_cell", "rmse", "mae"};
+    char n[32], p[32];
+    json_t *root = print_parse(text);
+
+    if (!root) return CLI_FAILURE;
+    const json_t *part = json_object_get(root, "translation");
+    (void)printf("%s beside %s: %s cells, %s features\n\n", o->translation, o->measured,
+                 print_count(n, print_number(part, "n")),
+                 print_count(p, print_number(part, "n_features")));
+    print_table *t = print_table_new(7);
+    print_table_cell(t, " ");
+    for (int f = 0; f < 6; f++) print_table_cell(t, "%s", figures[f]);
+    for (int k = 0; k < 3; k++) {
+        const json_t *row = json_object_get(part, keys[k]);
+        if (!json_is_object(row)) continue;
+        print_table_cell(t, "%s", keys[k]);
+        for (int f = 0; f < 6; f++) {
+            if (json_is_number(json_object_get(row, figures[f])))
+                print_table_cell(t, "%.4f", print_number(row, figures[f]));
+            else
+                print_table_cell(t, "-");
+        }
+    }
+    print_table_end(t, 2);
+    json_decref(root);
+    return CLI_OK;
+}
+
+static int run_translation(cli_run *r, const options *o)
+{
+    char *text = NULL;
+
+    if (o->label || o->prediction || o->embedding || o->partner)
+        return cli_misuse(r, "--translation is judged by itself, without --label and what goes with it");
+    if (!o->measured) return cli_misuse(r, "--measured is missing: the modality that was measured");
+    if (o->source && !o->splits)
+        return cli_misuse(r, "--source needs --splits and --fold: cells to learn the regression from");
+    const scw_translation_request request = {r->arguments[0], o->translation, o->measured,
+                                             o->measured_file, o->source, o->splits, o->fold,
+                                             o->neighbors, o->scale, (int)o->threads};
+    int result = cli_finish(r, scw_evaluate_translation(&text, &request, r->hooks));
+    if (result == CLI_OK && o->json) (void)puts(text);
+    if (result == CLI_OK && !o->json) result = print_translation(text, o);
+    scw_free(text);
+    return result;
+}
+
 static int print_figures(const char *text, const char *path, const options *o)
 {
     char n_obs[32], n_labelled[32];
@@ -155,6 +221,10 @@ static int run(cli_run *r)
     char *text = NULL;
 
     if (r->n_arguments != 1) return cli_misuse(r, "name one file with results");
+    if (!o->splits != !o->fold) return cli_misuse(r, "--splits and --fold go together");
+    if (o->translation) return run_translation(r, o);
+    if (o->measured || o->measured_file || o->source)
+        return cli_misuse(r, "--translation is missing: the predicted values to compare with");
     if (!o->label) return cli_misuse(r, "--label is missing: the obs column with the true labels");
     if (!o->prediction && !o->embedding)
         return cli_misuse(r, "say what to judge: --prediction KEY, --embedding KEY, or both");
@@ -162,7 +232,6 @@ static int run(cli_run *r)
         return cli_misuse(r, "--embedding is missing: the obsm array that is judged");
     if (o->before && !o->batch_key)
         return cli_misuse(r, "--before needs --batch-key: the obs column with the batches");
-    if (!o->splits != !o->fold) return cli_misuse(r, "--splits and --fold go together");
     if (o->partner_file && !o->partner)
         return cli_misuse(r, "--partner-file needs --partner: the obsm array in it");
     const scw_evaluate_request request = {r->arguments[0], o->label, o->prediction, o->embedding,
@@ -180,17 +249,21 @@ static int run(cli_run *r)
 const cli_command cli_cmd_evaluate = {
     "evaluate",
     run,
-    "compare predicted labels and an embedding with the true labels",
-    "FILE --label KEY [--prediction KEY] [--embedding KEY] [options]",
+    "compare labels, an embedding or predicted values with what is true",
+    "FILE {--label KEY [--prediction KEY] [--embedding KEY] | --translation KEY --measured NAME} [options]",
     "Prints accuracy, macro-F1 and each class's precision, recall and size for predicted labels, and "
     "how well k-means clusters of an embedding agree with the labels. With --batch-key how well batches "
     "are mixed and types kept apart (the figures of scIB, BRAS, CiLISI), with --partner whether two "
     "modalities put a cell in the same place (FOSCTTM, match probability, label transfer). "
+    "With --translation how well one modality is predicted from another: correlations and areas under "
+    "the curve by feature and by cell, beside the mean of training cells and regression on neighbours. "
     "docs/evaluate.md defines every figure.",
     "scweave evaluate annotated.h5mu --label cell_type --prediction matilda_label "
     "--embedding X_matilda\n"
     "scweave evaluate c.h5mu --label cell_type --embedding rna:X_cca --partner adt:X_cca\n"
-    "scweave evaluate a.h5ad --label cell_type --embedding X_matilda --batch-key donor",
+    "scweave evaluate a.h5ad --label cell_type --embedding X_matilda --batch-key donor\n"
+    "scweave evaluate t.h5mu --translation adt_from_rna --measured adt --source rna --splits folds.tsv "
+    "--fold 0",
     table,
     sizeof(options),
     0,

@@ -112,6 +112,21 @@ done:
     return st;
 }
 
+/* From neighbourhoods to the graph. */
+static scw_status weave(cell_graph *out, const neighbors *nn, const scw_graph_options *options,
+                        double began, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+
+    TRY(fuzzy_graph_build(&out->graph, nn, options->local_connectivity));
+    TRY(fuzzy_graph_count_pieces(&out->n_pieces, &out->graph));
+    log_detail(hooks, "graph: %lld edges, %lld pieces, %.2f s in all",
+               (long long)out->graph.indptr[out->n] / 2, (long long)out->n_pieces,
+               clock_wall() - began);
+done:
+    return st;
+}
+
 scw_status cell_graph_build(cell_graph *out, const float *x, int64_t n, int64_t d,
                             const scw_graph_options *options, const scw_hooks *hooks)
 {
@@ -133,13 +148,18 @@ scw_status cell_graph_build(cell_graph *out, const float *x, int64_t n, int64_t 
     TRY(neighbors_find(&nn, &search));
     TRY(log_check_cancel(hooks));
     log_detail(hooks, "neighbours: %.2f s", clock_wall() - began);
-    TRY(fuzzy_graph_build(&out->graph, &nn, options->local_connectivity));
-    TRY(fuzzy_graph_count_pieces(&out->n_pieces, &out->graph));
-    log_detail(hooks, "graph: %lld edges, %lld pieces, %.2f s in all",
-               (long long)out->graph.indptr[out->n] / 2, (long long)out->n_pieces,
-               clock_wall() - began);
+    TRY(weave(out, &nn, options, began, hooks));
 done:
     neighbors_clear(&nn);
+    if (st != SCW_OK) cell_graph_clear(out);
+    return st;
+}
+
+scw_status cell_graph_build_from(cell_graph *out, const neighbors *nn,
+                                 const scw_graph_options *options, const scw_hooks *hooks)
+{
+    *out = (cell_graph){.n = nn->n};
+    scw_status st = weave(out, nn, options, clock_wall(), hooks);
     if (st != SCW_OK) cell_graph_clear(out);
     return st;
 }

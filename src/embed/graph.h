@@ -17,6 +17,11 @@ typedef struct cell_graph {
 /* SCW_EDATA: no finite row. */
 SCW_CHECKED scw_status cell_graph_build(cell_graph *out, const float *x, int64_t n, int64_t d,
                                         const scw_graph_options *options, const scw_hooks *hooks);
+/* The same of neighbourhoods that are known, of rows that are all finite; rows and from stay NULL. Of the
+ * options the local connectivity alone is read. */
+SCW_CHECKED scw_status cell_graph_build_from(cell_graph *out, const neighbors *nn,
+                                             const scw_graph_options *options,
+                                             const scw_hooks *hooks);
 void cell_graph_clear(cell_graph *c);
 
 /* Leiden clusters of the graph, cluster [c->n], numbered as scw_cluster does. The graph's own options

@@ -10,6 +10,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/dense.h"
@@ -17,7 +18,7 @@
 
 #define QUERY_BLOCK 128
 #define ROW_BLOCK 512
-#define GLANCE 16 /* pairs looked at together */
+#define GLANCE 16 /* pairs looked at together; divides ROW_BLOCK */
 
 typedef struct plan {
     const neighbors_search *s;
@@ -25,7 +26,7 @@ typedef struct plan {
     const float *queries;
     double *mean;      /* [d] of the rows that can be found; zeros for the cosine */
     double *row_scale; /* [n_rows] 1, or 1 / length for the cosine */
-    double *row_low;   /* [n_rows] lower bound of |t|^2; INFINITY: never found */
+    double *row_low;   /* [n_rows + GLANCE] lower bound of |t|^2; INFINITY: never found, or past the end */
     double tolerance;  /* relative error of |q|^2 + |t|^2 - 2 q.t against |q|^2 + |t|^2 */
     const int64_t *than; /* [n_queries] counting: the row to compare with, or -1; NULL: searching */
     int64_t *closer;     /* [n_queries] how many rows are nearer than that one */
@@ -96,24 +97,35 @@ static double measure(const float *q, double q_scale, const float *t, double t_s
 /* Insert into the ascending list. Rows arrive in order, so an equal distance goes behind. */
 static void offer(int32_t *row, double *distance, int64_t k, double value, int64_t candidate)
 {
-    int64_t at = k - 1;
+    int64_t low = 0, high = k - 1;
 
-    if (!(value < distance[at])) return;
-    for (; at > 0 && value < distance[at - 1]; at--) {
-        distance[at] = distance[at - 1];
-        row[at] = row[at - 1];
+    if (!(value < distance[high])) return;
+    while (low < high) { /* the first that is farther */
+        int64_t middle = low + (high - low) / 2;
+        if (value < distance[middle])
+            high = middle;
+        else
+            low = middle + 1;
     }
-    distance[at] = value;
-    row[at] = (int32_t)candidate;
+    memmove(distance + low + 1, distance + low, (size_t)(k - 1 - low) * sizeof *distance);
+    memmove(row + low + 1, row + low, (size_t)(k - 1 - low) * sizeof *row);
+    distance[low] = value;
+    row[low] = (int32_t)candidate;
 }
 
-/* Is one of `count` pairs near enough for a closer look? Without a branch, for the compiler. */
-static bool any_near(const double *product, const double *low, double limit, int64_t count)
+/* Is one of GLANCE pairs near enough for a closer look? Summed as doubles, in lanes: so written, the
+ * comparison becomes vector instructions. */
+static bool any_near(const double *product, const double *low, double limit)
 {
-    int64_t near = 0;
-    for (int64_t r = 0; r < count; r++)
-        near += product[r] + low[r] < limit;
-    return near > 0;
+    double near[GLANCE], some[2] = {0.0};
+
+    for (int r = 0; r < GLANCE; r++)
+        near[r] = product[r] + low[r] < limit ? 1.0 : 0.0;
+    for (int r = 0; r < GLANCE; r += 2) {
+        some[0] += near[r];
+        some[1] += near[r + 1];
+    }
+    return some[0] + some[1] > 0.0;
 }
 
 /* One query against one block of rows, whose products are at hand. A comparison with NaN is false,
@@ -131,7 +143,7 @@ static void compare(const plan *p, const desk *d, int64_t query, int64_t in_bloc
 
     for (int64_t at = 0; at < count; at += GLANCE) {
         int64_t end = at + GLANCE < count ? at + GLANCE : count;
-        if (!any_near(product + at, low + at, limit, end - at)) continue;
+        if (!any_near(product + at, low + at, limit)) continue;
         for (int64_t r = at; r < end; r++) {
             if (!(product[r] + low[r] < limit)) continue;
             if (!s->queries && first + r == query) continue;
@@ -143,6 +155,23 @@ static void compare(const plan *p, const desk *d, int64_t query, int64_t in_bloc
     }
 }
 
+/* How many pairs may be, and how many must be, nearer than the target: numbers up to ROW_BLOCK, in lanes
+ * as in any_near. GLANCE divides the length; what lies past the end has low INFINITY. */
+static void count_bounds(double *may, double *must, const double *product, const double *low,
+                         double may_limit, double must_limit, double wide, int64_t count)
+{
+    double may_lane[4] = {0.0}, must_lane[4] = {0.0};
+
+    for (int64_t r = 0; r < count; r += 4)
+        for (int l = 0; l < 4; l++) {
+            double least = product[r + l] + low[r + l], most = least + wide * low[r + l];
+            may_lane[l] += least < may_limit ? 1.0 : 0.0;
+            must_lane[l] += most < must_limit ? 1.0 : 0.0;
+        }
+    *may = (may_lane[0] + may_lane[1]) + (may_lane[2] + may_lane[3]);
+    *must = (must_lane[0] + must_lane[1]) + (must_lane[2] + must_lane[3]);
+}
+
 /* The same when rows nearer than a given one are counted: nearly all are decided by the bounds. */
 static void count_closer(const plan *p, const desk *d, int64_t query, int64_t in_block,
                          int64_t first, int64_t count)
@@ -151,12 +180,19 @@ static void count_closer(const plan *p, const desk *d, int64_t query, int64_t in
     const double *product = d->products + in_block * ROW_BLOCK, *low = p->row_low + first;
     const float *q = p->queries + query * s->d;
     double target = d->target[in_block], q_low = d->low[in_block], wide = 3.0 * p->tolerance;
+    double may_limit = target - q_low, must_limit = target - q_low * (1.0 + wide), may, must;
     int64_t closer = 0;
 
+    count_bounds(&may, &must, product, low, may_limit, must_limit, wide,
+                 (count + GLANCE - 1) / GLANCE * GLANCE);
+    if (may == must) {
+        p->closer[query] += (int64_t)must;
+        return;
+    }
     for (int64_t r = 0; r < count; r++) {
-        double least = product[r] + low[r] + q_low;
-        if (!(least < target)) continue; /* NaN too */
-        closer += least + wide * (low[r] + q_low) < target ||
+        double least = product[r] + low[r];
+        if (!(least < may_limit)) continue; /* NaN too */
+        closer += least + wide * low[r] < must_limit ||
                   measure(q, d->scale[in_block], s->rows + (first + r) * s->d,
                           p->row_scale[first + r], s->d) < target;
     }
@@ -251,8 +287,9 @@ static scw_status prepare(plan *p, int64_t *n_found)
     p->tolerance = 8.0 * (double)(s->d + 8) * DBL_EPSILON;
     TRY(mem_new(&p->mean, s->d));
     TRY(mem_new(&p->row_scale, s->n_rows));
-    TRY(mem_new(&p->row_low, s->n_rows));
+    TRY(mem_new(&p->row_low, s->n_rows + GLANCE));
     TRY(mem_new(&centred, s->d));
+    for (int64_t i = s->n_rows; i < s->n_rows + GLANCE; i++) p->row_low[i] = INFINITY;
     for (int64_t i = 0; i < s->n_rows; i++) {
         bool found = can_be_found(s, i);
         p->row_low[i] = found ? 0.0 : INFINITY;

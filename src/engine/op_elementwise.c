@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Ops on elements: relu, leaky relu, softplus, exp, add, multiply, scale, and scaling by row or column. */
+/* Ops on elements: relu, leaky relu, elu, softplus, exp, add, multiply, scale, and scaling by row or column. */
+#include <math.h>
 #include <stdio.h>
 
 #include "engine/ops.h"
@@ -75,6 +76,40 @@ const op_spec spec_leaky_relu = {"leaky_relu", 1, op_shape_same, leaky_relu_forw
 tensor *op_leaky_relu(tape *t, tensor *x, double slope)
 {
     return tape_apply(t, &spec_leaky_relu, &x, 1, &(op_attributes){.number = {slope}});
+}
+
+/* ------------------------------------------------------------- elu: x, or exp(x) - 1 below zero */
+
+static void elu_forward(tape *t, op_record *r)
+{
+    const real *x = r->in[0]->value;
+    real *y = r->out->value;
+
+    (void)t;
+    for (int64_t e = 0; e < r->out->size; e++)
+        y[e] = x[e] > 0 ? x[e] : (real)expm1((double)x[e]);
+}
+
+static void elu_backward(tape *t, op_record *r)
+{
+    const real *y = r->out->value, *g = r->out->grad;
+    real *d = r->in[0]->grad;
+
+    (void)t;
+    for (int64_t e = 0; d && e < r->out->size; e++) d[e] += y[e] > 0 ? g[e] : g[e] * (y[e] + 1);
+}
+
+static tensor *elu_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
+{
+    tensor *x = sample_one(t, variant, wrt, n_wrt);
+    return x ? op_elu(t, x) : NULL;
+}
+
+const op_spec spec_elu = {"elu", 1, op_shape_same, elu_forward, elu_backward, elu_sample, false};
+
+tensor *op_elu(tape *t, tensor *x)
+{
+    return tape_apply(t, &spec_elu, &x, 1, NULL);
 }
 
 /* ------------------------------------------------------------- softplus: log(1 + exp(x)) + number[0]

@@ -10,6 +10,7 @@ const op_spec *const op_table[] = {
     &spec_affine_linear,
     &spec_relu,
     &spec_leaky_relu,
+    &spec_elu,
     &spec_softplus,
     &spec_exp,
     &spec_add,
@@ -36,6 +37,7 @@ const op_spec *const op_table[] = {
     &spec_cross_entropy,
     &spec_negative_binomial,
     &spec_bernoulli,
+    &spec_contrast,
     NULL,
 };
 

@@ -54,14 +54,14 @@ extern const op_spec *const op_table[]; /* every op; ends with NULL */
 
 extern const op_spec spec_linear, spec_affine_linear;
 extern const op_spec spec_relu, spec_exp, spec_add, spec_multiply, spec_scale;
-extern const op_spec spec_leaky_relu, spec_softplus;
+extern const op_spec spec_leaky_relu, spec_elu, spec_softplus;
 extern const op_spec spec_row_scale, spec_col_scale;
 extern const op_spec spec_add_bias, spec_row_multiply, spec_normalise_rows, spec_batch_affine;
 extern const op_spec spec_concat, spec_slice;
 extern const op_spec spec_batch_norm, spec_dropout, spec_softmax, spec_reparameterise;
 extern const op_spec spec_sum, spec_mean, spec_sum_squares, spec_gaussian_kl, spec_normal_kl;
 extern const op_spec spec_affine_squared_error, spec_cross_entropy;
-extern const op_spec spec_negative_binomial, spec_bernoulli;
+extern const op_spec spec_negative_binomial, spec_bernoulli, spec_contrast;
 
 /* ---- for the functions of a row */
 

@@ -67,6 +67,8 @@ tensor *op_affine_linear(tape *t, const affine_sparse *x, tensor *w, tensor *fea
 tensor *op_relu(tape *t, tensor *x);
 /* x where it is above zero, else slope * x */
 tensor *op_leaky_relu(tape *t, tensor *x, double slope);
+/* x where it is above zero, else exp(x) - 1 */
+tensor *op_elu(tape *t, tensor *x);
 /* log(1 + exp(x)) + add */
 tensor *op_softplus(tape *t, tensor *x, double add);
 typedef struct op_batch_norm_options {
@@ -130,5 +132,9 @@ tensor *op_negative_binomial(tape *t, tensor *mu, tensor *log_shape, const affin
 /* scalar: sum over present rows and all columns of -log Bernoulli(x > 0; logits + offset_i).
  * offset [B] or NULL. */
 tensor *op_bernoulli(tape *t, tensor *logits, const affine_sparse *x, const real *offset);
+/* scalar: the contrastive loss of x and y [B, d], row i of one belonging to row i of the other, both ways:
+ * 1/2 mean over rows of -log softmax(exp(t) x_i y^T)_i + the same of y. t: one value. present [B] borrowed,
+ * 1 or 0, NULL: all; what is absent is no candidate either. No row: 0. */
+tensor *op_contrast(tape *t, tensor *x, tensor *y, tensor *temperature, const real *present);
 
 #endif

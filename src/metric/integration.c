@@ -12,7 +12,7 @@
 #include "metric/mixing.h"
 #include "metric/silhouette.h"
 
-#define GRAPH_NEIGHBORS 15 /* of connectivity, the cell itself counted */
+#define GRAPH_NEIGHBORS 15 /* of connectivity and Leiden, the cell itself counted */
 #define RESOLUTIONS 10
 #define RESOLUTION_STEP 0.2
 #define FEW_CELLS 10 /* labels with fewer are left out of kBET and CiLISI */
@@ -117,31 +117,37 @@ static scw_status nearest_of(neighbors *out, const neighbors *nn, int64_t k)
 
     *out = (neighbors){.n = nn->n, .k = k < nn->k ? k : nn->k};
     TRY(mem_new(&out->row, out->n * out->k));
-    for (int64_t e = 0; e < out->n * out->k; e++)
+    TRY(mem_new(&out->distance, out->n * out->k));
+    for (int64_t e = 0; e < out->n * out->k; e++) {
         out->row[e] = nn->row[e / out->k * nn->k + e % out->k];
+        out->distance[e] = nn->distance[e / out->k * nn->k + e % out->k];
+    }
 done:
     return st;
 }
 
-static scw_status measure_neighborhoods(integration *out, work *w)
+/* `narrow`: what the graphs want, of the same search. */
+static scw_status measure_neighborhoods(integration *out, neighbors *narrow, work *w)
 {
     scw_status st = SCW_OK;
     const integration_input *in = w->in;
-    neighbors wide = {0}, narrow = {0};
+    neighbors wide = {0};
+    double *weights = NULL;
     neighbors_search search = {.rows = in->x, .n_rows = in->n, .d = in->d, .k = LISI_NEIGHBORS};
 
     TRY(neighbors_find(&wide, &search));
-    TRY(nearest_of(&narrow, &wide, GRAPH_NEIGHBORS - 1));
-    TRY(mixing_lisi(w->value, &wide, in->label, in->n_labels));
+    TRY(nearest_of(narrow, &wide, GRAPH_NEIGHBORS - 1));
+    TRY(mixing_weights(&weights, &wide));
+    TRY(mixing_lisi(w->value, &wide, weights, in->label, in->n_labels));
     out->clisi = 1.0 - (median(w->value, in->n) - 1.0) / (double)(out->n_labels - 1);
-    TRY(mixing_connectivity(&out->connectivity, &narrow, in->label, in->n_labels));
+    TRY(mixing_connectivity(&out->connectivity, narrow, in->label, in->n_labels));
     if (out->n_batches > 1) {
-        TRY(mixing_lisi(w->value, &wide, in->batch, in->n_batches));
+        TRY(mixing_lisi(w->value, &wide, weights, in->batch, in->n_batches));
         out->ilisi = (median(w->value, in->n) - 1.0) / (double)(out->n_batches - 1);
     }
 done:
     neighbors_clear(&wide);
-    neighbors_clear(&narrow);
+    mem_free(weights);
     return st;
 }
 
@@ -158,13 +164,14 @@ static scw_status measure_neighbors_within(within *sum, double *value, const sil
 {
     scw_status st = SCW_OK;
     neighbors nn = {0}, near = {0};
-    double accepted;
+    double accepted, *weights = NULL;
     int64_t k0 = s->n / n_batches / 4;
     neighbors_search search = {.rows = s->x, .n_rows = s->n, .d = s->d, .k = LISI_NEIGHBORS};
 
     k0 = k0 < 10 ? 10 : k0 > 70 ? 70 : k0;
     TRY(neighbors_find(&nn, &search));
-    TRY(mixing_lisi(value, &nn, s->group, s->n_groups));
+    TRY(mixing_weights(&weights, &nn));
+    TRY(mixing_lisi(value, &nn, weights, s->group, s->n_groups));
     for (int64_t i = 0; i < s->n; i++)
         sum->cilisi += (value[i] - 1.0) / (double)(n_batches - 1);
     sum->n_cells += s->n;
@@ -175,6 +182,7 @@ static scw_status measure_neighbors_within(within *sum, double *value, const sil
 done:
     neighbors_clear(&nn);
     neighbors_clear(&near);
+    mem_free(weights);
     return st;
 }
 
@@ -261,7 +269,8 @@ done:
     return st;
 }
 
-static scw_status measure_clusters(integration *out, const work *w, const scw_hooks *hooks)
+static scw_status measure_clusters(integration *out, const work *w, const neighbors *nn,
+                                   const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     const integration_input *in = w->in;
@@ -274,10 +283,9 @@ static scw_status measure_clusters(integration *out, const work *w, const scw_ho
 
     TRY(scw_options_init(scw_cluster_option_table(), &o));
     o.seed = (int64_t)in->seed;
-    if (o.graph.neighbors > in->n) o.graph.neighbors = in->n;
     TRY(mem_new(&cluster, in->n));
     TRY(mem_new(&best, in->n_labels));
-    TRY(cell_graph_build(&graph, in->x, in->n, in->d, &o.graph, hooks));
+    TRY(cell_graph_build_from(&graph, nn, &o.graph, hooks));
     for (int k = 1; k <= RESOLUTIONS; k++) {
         o.resolution = RESOLUTION_STEP * k;
         st = cell_graph_cluster(cluster, &facts, &graph, &o, hooks);
@@ -360,6 +368,7 @@ scw_status integration_measure(integration *out, const integration_input *in,
 {
     scw_status st = SCW_OK;
     work w = {.in = in};
+    neighbors near = {0};
 
     *out = (integration){.n = in->n,
                          .asw_label = NAN, .isolated_asw = NAN, .clisi = NAN,
@@ -373,12 +382,13 @@ scw_status integration_measure(integration *out, const integration_input *in,
              (long long)in->n, (long long)out->n_labels);
     TRY(measure_labels(out, &w));
     TRY(log_check_cancel(hooks));
-    TRY(measure_neighborhoods(out, &w));
-    TRY(measure_clusters(out, &w, hooks));
+    TRY(measure_neighborhoods(out, &near, &w));
+    TRY(measure_clusters(out, &w, &near, hooks));
     if (out->n_batches < 2) goto done;
     TRY(measure_within(out, &w, hooks));
     TRY(measure_variance(out, in));
 done:
+    neighbors_clear(&near);
     work_clear(&w);
     return st;
 }

@@ -6,22 +6,26 @@
 
 #include "base/alloc.h"
 #include "base/distribution.h"
+#include "base/threads.h"
 
 #define STEPS 50
 #define ENTROPY_TOLERANCE 1e-5
 #define KBET_LEVEL 0.05
 
-/* p [k] for one beta; returns the entropy. Distances are taken from the least, which cancels. */
+/* p [k] for one beta; returns their entropy, of which log p_e = -beta d_e - log sum leaves a sum.
+ * Distances are taken from the least, which cancels. */
 static double weigh(double *p, const double *distance, int64_t k, double beta)
 {
-    double sum = 0.0, entropy = 0.0;
+    double sum = 0.0, moment = 0.0;
 
-    for (int64_t e = 0; e < k; e++) sum += p[e] = exp(-beta * (distance[e] - distance[0]));
     for (int64_t e = 0; e < k; e++) {
-        p[e] /= sum;
-        if (p[e] > 0.0) entropy -= p[e] * log(p[e]);
+        double farther = distance[e] - distance[0];
+        p[e] = exp(-beta * farther);
+        sum += p[e];
+        moment += p[e] * farther;
     }
-    return entropy;
+    for (int64_t e = 0; e < k; e++) p[e] /= sum;
+    return log(sum) + beta * moment / sum;
 }
 
 /* From beta 1, doubled or halved until the entropy is passed, then between the two. */
@@ -43,27 +47,40 @@ static void find_weights(double *p, const double *distance, int64_t k, double pe
     weigh(p, distance, k, beta);
 }
 
-scw_status mixing_lisi(double *lisi, const neighbors *nn, const int32_t *group, int32_t n_groups)
+scw_status mixing_weights(double **out, const neighbors *nn)
 {
     scw_status st = SCW_OK;
-    double *p = NULL, *mass = NULL, perplexity = (double)nn->k / 3.0;
+    double perplexity = (double)nn->k / 3.0;
 
     if (perplexity < 1.0) perplexity = 1.0;
-    TRY(mem_new(&p, nn->k));
+    TRY(mem_new(out, nn->n * nn->k));
+    if (nn->k == 0) goto done;
+    PARALLEL_FOR
+    for (int64_t i = 0; i < nn->n; i++)
+        find_weights(*out + i * nn->k, nn->distance + i * nn->k, nn->k, perplexity);
+done:
+    return st;
+}
+
+scw_status mixing_lisi(double *lisi, const neighbors *nn, const double *weights,
+                       const int32_t *group, int32_t n_groups)
+{
+    scw_status st = SCW_OK;
+    double *mass = NULL;
+
     TRY(mem_new(&mass, n_groups));
     for (int64_t i = 0; i < nn->n; i++) {
         const int32_t *row = nn->row + i * nn->k;
+        const double *p = weights + i * nn->k;
         double square = 0.0;
         lisi[i] = 1.0;
         if (nn->k == 0) continue;
-        find_weights(p, nn->distance + i * nn->k, nn->k, perplexity);
         memset(mass, 0, (size_t)n_groups * sizeof *mass);
         for (int64_t e = 0; e < nn->k; e++) mass[group[row[e]]] += p[e];
         for (int32_t g = 0; g < n_groups; g++) square += mass[g] * mass[g];
         lisi[i] = 1.0 / square;
     }
 done:
-    mem_free(p);
     mem_free(mass);
     return st;
 }

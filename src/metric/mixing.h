@@ -18,10 +18,14 @@
 
 #define LISI_NEIGHBORS 90
 
-/* lisi [nn->n] from neighbourhoods without the cell itself; perplexity is nn->k / 3 (at least 1).
- * group [n] codes of n_groups; every cell has all its neighbours. Rows without neighbours: 1. */
-SCW_CHECKED scw_status mixing_lisi(double *lisi, const neighbors *nn, const int32_t *group,
-                                   int32_t n_groups);
+/* *out [n, k]: the p_j of every neighbourhood (without the cell itself), new; perplexity is nn->k / 3, at
+ * least 1. The same bits for any number of threads. */
+SCW_CHECKED scw_status mixing_weights(double **out, const neighbors *nn);
+
+/* lisi [nn->n] from these weights. group [n] codes of n_groups; every cell has all its neighbours. Rows
+ * without neighbours: 1. */
+SCW_CHECKED scw_status mixing_lisi(double *lisi, const neighbors *nn, const double *weights,
+                                   const int32_t *group, int32_t n_groups);
 
 /* *out: mean over the groups that have cells. An edge leads from each cell to its nn->k neighbours
  * and is used both ways. A cell with group -1 is in no group. */

@@ -50,6 +50,7 @@ scw_status nn_block_add(nn_block *out, params *p, const char *name, const nn_blo
     *out = (nn_block){.bias = -1,
                       .relu = o->relu,
                       .plain = o->plain,
+                      .elu = o->elu,
                       .slope = o->slope,
                       .sparse_input = o->sparse_input,
                       .drop = o->drop,
@@ -80,6 +81,7 @@ tensor *nn_block_after_linear(const nn_pass *pass, const nn_block *b, tensor *h)
     const real *mask = b->drop > 0.0 && pass->masks ? pass->masks[b->stream] : NULL;
 
     if (b->slope > 0.0) h = op_leaky_relu(t, h, b->slope);
+    if (b->elu) h = op_elu(t, h);
     if (b->plain) return op_dropout(t, b->relu ? op_relu(t, h) : h, b->drop, key, pass->step, mask);
     op_batch_norm_options o = {.running_mean = params_value(p, b->running_mean),
                          .running_var = params_value(p, b->running_var),

@@ -25,10 +25,10 @@ SCW_CHECKED scw_status nn_linear_add(nn_linear *out, params *p, const char *name
                                      int64_t n_out, bool bias, int group, int vector_group);
 tensor *nn_linear_apply(const nn_pass *pass, const nn_linear *layer, tensor *x);
 
-/* Linear -> ReLU or LeakyReLU (optional) -> BatchNorm (unless plain) -> Dropout. */
+/* Linear -> ReLU, LeakyReLU or ELU (optional) -> BatchNorm (unless plain) -> Dropout. */
 typedef struct nn_block {
     int weight, bias, gamma, beta, running_mean, running_var; /* handles; bias -1: none */
-    bool relu, plain;
+    bool relu, plain, elu;
     double slope; /* LeakyReLU with this slope; 0: not */
     bool sparse_input; /* weight is [in, out] and x is affine-sparse */
     double drop;
@@ -39,6 +39,7 @@ typedef struct nn_block_options {
     int64_t n_in, n_out;
     bool relu, sparse_input;
     bool bias, plain; /* the linear map has a bias; no BatchNorm */
+    bool elu;
     double slope;
     double drop;
     uint32_t stream;

@@ -9,29 +9,11 @@
 
 #include "base/alloc.h"
 #include "task/clue.h"
+#include "task/input_file.h"
 
 scw_status clue_describe(json_t *facts, const scw_model *base)
 {
-    scw_status st = SCW_OK;
-    const clue_model *m = (const clue_model *)base;
-    json_t *modalities = json_object_get(facts, "modalities");
-
-    for (int k = 0; k < base->n_modalities; k++)
-        TRY(model_file_fact(json_array_get(modalities, (size_t)k), "n_inputs",
-                            json_integer(m->input[k].width)));
-done:
-    return st;
-}
-
-static scw_status add(model_writer *w, const float *data, int64_t rows, int64_t cols, const char *what,
-                      const char *first, const char *second)
-{
-    const safetensor t = {.n_dims = rows > 1 ? 2 : 1,
-                          .dim = {rows > 1 ? rows : cols, cols},
-                          .size = rows * cols,
-                          .data = data};
-
-    return data ? model_writer_add(w, &t, "%s.%s.%s", what, first, second) : SCW_OK;
+    return input_file_describe(facts, base, ((const clue_model *)base)->input);
 }
 
 scw_status clue_write(model_writer *w, const scw_model *base)
@@ -42,14 +24,11 @@ scw_status clue_write(model_writer *w, const scw_model *base)
     TRY(model_writer_params(w, &m->net.p));
     TRY(model_writer_params(w, &m->net.adversary));
     TRY(model_writer_prep(w, base));
+    TRY(input_file_write(w, base, m->input));
     for (int k = 0; k < base->n_modalities; k++) {
-        const clue_input *in = &m->input[k];
         const char *name = base->modality[k].name;
-        TRY(add(w, in->loadings, in->n_vars, in->width, "input", name, "loadings"));
-        TRY(add(w, in->offset, 1, in->width, "input", name, "offset"));
-        TRY(add(w, in->ceiling, 1, in->n_vars, "input", name, "ceiling"));
         for (int q = 0; q < base->n_modalities; q++)
-            TRY(add(w, m->spread[k][q], CLUE_LEVELS, base->modality[q].features.n, "interval", name,
+            TRY(input_file_add(w, m->spread[k][q], CLUE_LEVELS, base->modality[q].features.n, "interval", name,
                     base->modality[q].name));
     }
 done:
@@ -57,46 +36,6 @@ done:
 }
 
 /* ------------------------------------------------------------------------------------- load */
-
-static scw_status load(float **out, const model_reader *from, int64_t n, bool required,
-                       const char *what, const char *first, const char *second)
-{
-    scw_status st = SCW_OK;
-    textbuf name = {0};
-
-    TRY(text_add(&name, "%s.%s.%s", what, first, second));
-    const safetensor *t = safetensors_find(from->file, text_get(&name));
-    if (!t && !required) goto done;
-    if (!t || t->size != n)
-        FAIL(SCW_EFORMAT, "%s: tensor '%s' is %s, expected %lld values", from->path, text_get(&name),
-             t ? "of another size" : "missing", (long long)n);
-    TRY(mem_new(out, n));
-    memcpy(*out, t->data, (size_t)n * sizeof **out);
-done:
-    text_clear(&name);
-    return st;
-}
-
-static scw_status load_input(clue_model *m, int k, const model_reader *from)
-{
-    scw_status st = SCW_OK;
-    const model_modality *x = &m->base.modality[k];
-    const json_t *row = json_array_get(from->modalities, (size_t)k);
-    const int64_t width = json_integer_value(json_object_get(row, "n_inputs"));
-    clue_input *in = &m->input[k];
-
-    if (width < 1 || width > x->features.n)
-        FAIL(SCW_EFORMAT, "%s: the model's description of modality '%s' is damaged", from->path,
-             x->name);
-    in->n_vars = x->features.n;
-    in->width = width;
-    in->unit_rows = x->kind == MODALITY_ATAC;
-    TRY(load(&in->loadings, from, in->n_vars * width, true, "input", x->name, "loadings"));
-    TRY(load(&in->offset, from, width, true, "input", x->name, "offset"));
-    TRY(load(&in->ceiling, from, in->n_vars, !in->unit_rows, "input", x->name, "ceiling"));
-done:
-    return st;
-}
 
 /* The file must hold every parameter before memory is asked for them. */
 static scw_status check_size(const clue_config *c, const safetensors_file *f, const char *path)
@@ -121,7 +60,7 @@ scw_status clue_read(scw_model *base, const model_reader *from)
     clue_model *m = (clue_model *)base;
     clue_config config;
 
-    for (int k = 0; k < base->n_modalities; k++) TRY(load_input(m, k, from));
+    TRY(input_file_read(m->input, base, from));
     clue_config_of(&config, m);
     TRY(check_size(&config, from->file, from->path));
     st = clue_net_init(&m->net, &config, 1);
@@ -131,7 +70,7 @@ scw_status clue_read(scw_model *base, const model_reader *from)
     TRY(model_file_params(&m->net.adversary, from->file, from->path));
     for (int k = 0; k < base->n_modalities; k++)
         for (int q = 0; q < base->n_modalities; q++)
-            TRY(load(&m->spread[k][q], from, CLUE_LEVELS * base->modality[q].features.n, false,
+            TRY(input_file_load(&m->spread[k][q], from, CLUE_LEVELS * base->modality[q].features.n, false,
                      "interval", base->modality[k].name, base->modality[q].name));
 done:
     return st;

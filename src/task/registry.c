@@ -2,10 +2,11 @@
 /* The models there are. How to add one: models/kind.h. */
 #include <string.h>
 
+#include "task/clip.h"
 #include "task/clue.h"
 #include "task/matilda.h"
 
-static const scw_model_kind *const kinds[] = {&matilda_kind, &clue_kind};
+static const scw_model_kind *const kinds[] = {&matilda_kind, &clue_kind, &clip_kind};
 
 const scw_model_kind *scw_model_kind_at(int k)
 {

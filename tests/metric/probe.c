@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "metric/baseline.h"
 #include "metric/classification.h"
 #include "metric/clustering.h"
@@ -201,11 +202,14 @@ static void mixing_case(FILE *in, FILE *out)
     float *x = read_array(in, s[0] * s[1], 4);
     int32_t *group = read_array(in, s[0], 4);
     double *lisi = calloc((size_t)s[0] + 2, sizeof *lisi);
+    double *weights;
     neighbors nn;
     neighbors_search how = {.rows = x, .n_rows = s[0], .d = s[1], .k = s[3]};
 
     must(lisi && neighbors_find(&nn, &how) == SCW_OK, "neighbors_find");
-    must(mixing_lisi(lisi, &nn, group, (int32_t)s[2]) == SCW_OK, "mixing_lisi");
+    must(mixing_weights(&weights, &nn) == SCW_OK, "mixing_weights");
+    must(mixing_lisi(lisi, &nn, weights, group, (int32_t)s[2]) == SCW_OK, "mixing_lisi");
+    mem_free(weights);
     must(mixing_connectivity(lisi + s[0], &nn, group, (int32_t)s[2]) == SCW_OK, "connectivity");
     must(mixing_kbet(lisi + s[0] + 1, &nn, group, (int32_t)s[2]) == SCW_OK, "mixing_kbet");
     write_array(out, lisi, s[0] + 2, 8);

@@ -13,7 +13,9 @@ try:
     import h5py
     import numpy as np
     import pandas as pd
+    from anndata._io.specs import write_elem
     from sklearn import metrics
+    from sklearn.neighbors import KNeighborsRegressor
 except ImportError as error:
     print("skipped:", error)
     sys.exit(77)
@@ -117,6 +119,145 @@ class Example(unittest.TestCase):
         self.assertEqual(report["clustering"]["ari"], 1.0)
         self.assertIn("499", evaluate("rna:X_short", code=1).stderr)
         evaluate("X_codes", code=1)
+
+
+def figures(truth, said):
+    """The means of docs/evaluate.md, from numpy and scikit-learn."""
+    def pearson(t, s):
+        return np.corrcoef(t, s)[0, 1] if t.std() > 1e-9 and s.std() > 1e-9 else 0.0
+
+    def auroc(t, s):
+        return metrics.roc_auc_score(t > 0, s) if 0 < (t > 0).sum() < len(t) else np.nan
+
+    truth, said = truth.astype(float), said.astype(float)
+    return {"pearson_feature": np.mean([pearson(t, s) for t, s in zip(truth.T, said.T)]),
+            "pearson_cell": np.mean([pearson(t, s) for t, s in zip(truth, said)]),
+            "auroc_feature": np.nanmean([auroc(t, s) for t, s in zip(truth.T, said.T)]),
+            "auroc_cell": np.nanmean([auroc(t, s) for t, s in zip(truth, said)]),
+            "rmse": np.sqrt(np.mean((truth - said) ** 2)), "mae": np.mean(np.abs(truth - said))}
+
+
+class Translation(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.path = os.path.join(cls.folder.name, "both.h5mu")
+        cls.splits = os.path.join(cls.folder.name, "folds.tsv")
+        run("example", cls.path, "--narrow", "--cells", "300", "--seed", "3")
+        rng = np.random.default_rng(1)
+        with h5py.File(cls.path, "r+") as f:
+            adt = read_elem(f["mod/adt"])
+            x = adt.X.toarray() if hasattr(adt.X, "toarray") else np.asarray(adt.X)
+            cls.truth, cls.names = x.astype(np.float32), list(adt.obs_names)
+            cls.said = (np.log1p(cls.truth) + rng.standard_normal(x.shape)).clip(0).astype(np.float32)
+            cls.lead = rng.standard_normal((len(x), 4)).astype(np.float32)
+            cls.lead[7] = np.nan  # a cell without a source
+            order = rng.permutation(x.shape[1])
+            group = f["mod/adt"]
+            group.require_group("obsm")["X_said"] = cls.said
+            group["obsm"]["lead"] = cls.lead
+            group["obsm"]["narrow"] = cls.said[:, :-1]
+            write_elem(group.require_group("layers"), "said", cls.said)
+            # The same as a modality: half of the cells, the features in another order and one unknown.
+            part = anndata.AnnData(np.hstack([cls.said[::2][:, order], np.ones((150, 1), np.float32)]),
+                                   obs=pd.DataFrame(index=cls.names[::2]),
+                                   var=pd.DataFrame(index=list(adt.var_names[order]) + ["more"]))
+        cls.part = os.path.join(cls.folder.name, "part.h5ad")
+        part.write_h5ad(cls.part)
+        cls.fold = rng.integers(0, 3, len(x))
+        with open(cls.splits, "w", encoding="utf-8") as f:
+            f.write("cell\tfold\n")
+            f.writelines("%s\t%d\n" % row for row in zip(cls.names, cls.fold))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def judge(self, *options, path=None):
+        text = run("evaluate", path or self.path, "--measured", "adt", "--json", *options).stdout
+        return json.loads(text)["translation"]
+
+    def compare(self, got, want):
+        for name, value in want.items():
+            self.assertAlmostEqual(got[name], value, 5, name)
+
+    def test_by_hand(self):
+        path = os.path.join(self.folder.name, "hand.h5ad")
+        data = anndata.AnnData(np.array([[1, 0], [0, 2], [3, 0]], np.float32),
+                               obs=pd.DataFrame(index=list("abc")))
+        data.obsm["said"] = np.array([[2, 0], [0, 1], [1, 1]], np.float32)
+        data.write_h5ad(path)
+        run("evaluate", path, "--translation", "said", "--measured", "rna")
+        text = run("evaluate", path, "--translation", "said", "--measured", "rna", "--json").stdout
+        got = json.loads(text)["translation"]
+        # Cells: (1,0)~(2,0) 1, (0,2)~(0,1) 1, (3,0)~(1,1) 0. Features: sums of products about the means,
+        # (1,0,3)~(2,0,1) 1 / sqrt(14/3 * 2), (0,2,0)~(0,1,1) 2/3 / sqrt(8/3 * 2/3).
+        self.assertAlmostEqual(got["prediction"]["pearson_cell"], 2 / 3, 9)
+        self.assertAlmostEqual(got["prediction"]["pearson_feature"],
+                               (1 / np.sqrt(28 / 3) + 2 / 3 / np.sqrt(16 / 9)) / 2, 9)
+        self.assertAlmostEqual(got["prediction"]["auroc_feature"], (1 + 0.75) / 2, 9)
+        self.assertAlmostEqual(got["prediction"]["auroc_cell"], (1 + 1 + 0.5) / 3, 9)
+        self.assertAlmostEqual(got["prediction"]["mae"], (1 + 0 + 0 + 1 + 2 + 1) / 6, 9)
+        self.assertEqual([f["name"] for f in got["features"]], ["0", "1"])
+        self.assertNotIn("mean", got)
+
+    def test_against_numpy(self):
+        held = self.fold == 1
+        taught = self.fold != 1
+        for key in ("adt:X_said", "adt:said"):
+            got = self.judge("--translation", key, "--splits", self.splits, "--fold", "1",
+                             "--source", "adt:lead", "--neighbors", "5")
+            self.assertEqual((got["n"], got["n_train"]), (held.sum(), taught.sum()))
+            truth, train = self.truth[held], self.truth[taught]
+            self.compare(got["prediction"], figures(truth, self.said[held]))
+            self.compare(got["mean"], figures(truth, np.tile(train.mean(0), (len(truth), 1))))
+            known = np.isfinite(self.lead).all(1)
+            model = KNeighborsRegressor(5).fit(self.lead[taught & known], self.truth[taught & known])
+            said = np.array([model.predict(l[None])[0] if np.isfinite(l).all() else train.mean(0)
+                             for l in self.lead[held]])
+            self.compare(got["neighbors"], figures(truth, said))
+            by_name = [f["pearson"] for f in got["features"]]
+            self.assertAlmostEqual(np.mean(by_name), got["prediction"]["pearson_feature"], 8)
+
+    def test_log(self):
+        got = self.judge("--translation", "adt:X_said", "--scale", "log", "--splits", self.splits,
+                         "--fold", "0")
+        held, log = self.fold == 0, np.log1p
+        self.compare(got["prediction"], figures(log(self.truth[held]), log(self.said[held])))
+        mean = log(self.truth[~held]).mean(0)
+        self.compare(got["mean"], figures(log(self.truth[held]), np.tile(mean, (held.sum(), 1))))
+
+    def test_modality_by_name(self):
+        got = self.judge("--translation", "rna", "--measured-file", self.path, path=self.part)
+        self.assertEqual((got["n"], got["n_features_missing"]), (150, 0))
+        self.compare(got["prediction"], figures(self.truth[::2], self.said[::2]))
+
+    def test_from_a_modality(self):
+        got = self.judge("--translation", "adt:X_said", "--splits", self.splits, "--fold", "0",
+                         "--source", "rna", "--scale", "log")
+        self.assertGreater(got["neighbors"]["pearson_feature"], got["mean"]["pearson_feature"] + 0.1)
+        self.assertLess(got["neighbors"]["rmse"], got["mean"]["rmse"])
+
+    def test_refusals(self):
+        def refused(word, *options, code=1):
+            done = run("evaluate", self.path, *options, code=code)
+            self.assertIn(word, done.stderr)
+            self.assertEqual(done.stdout, "")
+
+        said = ("--translation", "adt:X_said")
+        fold = ("--splits", self.splits, "--fold")
+        refused("--measured", *said, code=2)
+        refused("--label", *said, "--measured", "adt", "--label", "cell_type", code=2)
+        refused("--splits", *said, "--measured", "adt", "--source", "rna", code=2)
+        refused("--translation", "--measured", "adt", code=2)
+        refused("protein", *said, "--measured", "protein")
+        refused("X_no", "--translation", "adt:X_no", "--measured", "adt")
+        refused("columns", "--translation", "adt:narrow", "--measured", "adt")
+        refused("'adt'", "--translation", "adt", "--measured", "adt", code=2)
+        refused("no feature", "--translation", "atac", "--measured", "adt")
+        refused("'9'", *said, "--measured", "adt", *fold, "9")
+        refused("itself", *said, "--measured", "adt", *fold, "0", "--source", "adt",
+                code=2)
 
 
 if __name__ == "__main__":

@@ -180,7 +180,7 @@ static void lisi_extremes(void **state)
     enum { N = 40 };
     float x[N];
     int32_t pure[N], even[N];
-    double lisi[N];
+    double lisi[N], *weights;
     neighbors nn;
     (void)state;
 
@@ -191,10 +191,12 @@ static void lisi_extremes(void **state)
     }
     neighbors_search search = {.rows = x, .n_rows = N, .d = 1, .k = 12};
     assert_int_equal(neighbors_find(&nn, &search), SCW_OK);
-    assert_int_equal(mixing_lisi(lisi, &nn, pure, 1), SCW_OK);
+    assert_int_equal(mixing_weights(&weights, &nn), SCW_OK);
+    assert_int_equal(mixing_lisi(lisi, &nn, weights, pure, 1), SCW_OK);
     for (int i = 0; i < N; i++) NEAR(lisi[i], 1.0);
-    assert_int_equal(mixing_lisi(lisi, &nn, even, 2), SCW_OK);
+    assert_int_equal(mixing_lisi(lisi, &nn, weights, even, 2), SCW_OK);
     for (int i = 0; i < N; i++) assert_true(lisi[i] > 1.5 && lisi[i] <= 2.0 + 1e-12);
+    mem_free(weights);
     neighbors_clear(&nn);
 }
 

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The cells of a fit whose model puts several modalities into one space: which have what, which are held
+ * out, and the scores that the model's encoders read (models/clue_input.h), fitted on the training cells.
+ * Cells may lack modalities, but some must tie each modality to the others. */
+#ifndef TRAIN_PAIRED_CELLS_H
+#define TRAIN_PAIRED_CELLS_H
+
+#include "models/clue_input.h"
+#include "models/linear_path.h"
+#include "train/clue_source.h"
+
+typedef struct paired_cells_options {
+    double validation; /* share held out, among cells that have the same modalities */
+    double library;    /* that RNA counts are scaled to; 0: the median */
+    clue_input_options input;
+} paired_cells_options;
+
+typedef struct paired_cells {
+    scw_model *model;  /* receives modalities, transforms, batches; borrowed, like all up to hooks */
+    clue_input *input; /* [modalities] of the model */
+    const reference *ref;
+    uint64_t seed;
+    const scw_hooks *hooks;
+    paired_cells_options options;
+    clue_cells cells;
+    int64_t *all; /* [n] 0, 1, ... */
+    int64_t *train, *validation;
+    int64_t n_train, n_validation;
+} paired_cells;
+
+/* With the first fields set. SCW_EDATA: one modality, too few cells, or no cells that tie them. */
+SCW_CHECKED scw_status paired_cells_init(paired_cells *p);
+/* Transforms and scores as the options say; again with others if they have changed. */
+SCW_CHECKED scw_status paired_cells_score(paired_cells *p);
+void paired_cells_clear(paired_cells *p);
+
+/* The linear path of the listed cells' scores. */
+SCW_CHECKED scw_status paired_cells_path(linear_path *out, const paired_cells *p,
+                                         const int64_t *rows, int64_t n,
+                                         const linear_path_options *options);
+
+#endif

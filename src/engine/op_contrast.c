@@ -138,7 +138,7 @@ static tensor *contrast_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_contrast = {"contrast", 3, contrast_shape, contrast_forward, contrast_backward,
-                               contrast_sample, false};
+                               contrast_sample, false, 0};
 
 tensor *op_contrast(tape *t, tensor *x, tensor *y, tensor *temperature, const real *present)
 {

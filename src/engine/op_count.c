@@ -259,7 +259,7 @@ static tensor *negative_binomial_sample(tape *t, int variant, tensor **wrt, int 
 
 const op_spec spec_negative_binomial = {"negative_binomial", 2, negative_binomial_shape,
                                           negative_binomial_forward, negative_binomial_backward,
-                                          negative_binomial_sample, false};
+                                          negative_binomial_sample, false, 0};
 
 tensor *op_negative_binomial(tape *t, tensor *mu, tensor *log_shape, const affine_sparse *x,
                              const int32_t *batch)
@@ -337,7 +337,7 @@ static tensor *bernoulli_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_bernoulli = {"bernoulli", 1, bernoulli_shape, bernoulli_forward,
-                                  bernoulli_backward, bernoulli_sample, false};
+                                  bernoulli_backward, bernoulli_sample, false, 0};
 
 tensor *op_bernoulli(tape *t, tensor *logits, const affine_sparse *x, const real *offset)
 {

@@ -37,7 +37,7 @@ static tensor *relu_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return x ? op_relu(t, x) : NULL;
 }
 
-const op_spec spec_relu = {"relu", 1, op_shape_same, relu_forward, relu_backward, relu_sample, false};
+const op_spec spec_relu = {"relu", 1, op_shape_same, relu_forward, relu_backward, relu_sample, false, 0};
 
 tensor *op_relu(tape *t, tensor *x)
 {
@@ -71,7 +71,7 @@ static tensor *leaky_relu_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_leaky_relu = {"leaky_relu", 1, op_shape_same, leaky_relu_forward,
-                                 leaky_relu_backward, leaky_relu_sample, false};
+                                 leaky_relu_backward, leaky_relu_sample, false, 0};
 
 tensor *op_leaky_relu(tape *t, tensor *x, double slope)
 {
@@ -105,7 +105,8 @@ static tensor *elu_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return x ? op_elu(t, x) : NULL;
 }
 
-const op_spec spec_elu = {"elu", 1, op_shape_same, elu_forward, elu_backward, elu_sample, false};
+const op_spec spec_elu = {"elu", 1, op_shape_same, elu_forward, elu_backward, elu_sample,
+                          false, 0};
 
 tensor *op_elu(tape *t, tensor *x)
 {
@@ -145,7 +146,7 @@ static tensor *softplus_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_softplus = {"softplus", 1, op_shape_same, softplus_forward, softplus_backward,
-                               softplus_sample, false};
+                               softplus_sample, false, 0};
 
 tensor *op_softplus(tape *t, tensor *x, double add)
 {
@@ -173,7 +174,7 @@ static tensor *exp_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return x ? op_exp(t, x) : NULL;
 }
 
-const op_spec spec_exp = {"exp", 1, op_shape_same, exp_forward, exp_backward, exp_sample, false};
+const op_spec spec_exp = {"exp", 1, op_shape_same, exp_forward, exp_backward, exp_sample, false, 0};
 
 tensor *op_exp(tape *t, tensor *x)
 {
@@ -215,7 +216,7 @@ static tensor *add_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return sample_pair(t, variant, wrt, n_wrt, &y) ? op_add(t, wrt[0], y) : NULL;
 }
 
-const op_spec spec_add = {"add", 2, op_shape_same, add_forward, add_backward, add_sample, false};
+const op_spec spec_add = {"add", 2, op_shape_same, add_forward, add_backward, add_sample, false, 0};
 
 tensor *op_add(tape *t, tensor *x, tensor *y)
 {
@@ -244,7 +245,7 @@ static tensor *multiply_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_multiply = {"multiply", 2, op_shape_same, multiply_forward,
-                                 multiply_backward, multiply_sample, false};
+                                 multiply_backward, multiply_sample, false, 0};
 
 tensor *op_multiply(tape *t, tensor *x, tensor *y)
 {
@@ -273,7 +274,7 @@ static tensor *scale_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_scale = {"scale", 1, op_shape_same, scale_forward, scale_backward,
-                              scale_sample, false};
+                              scale_sample, false, 0};
 
 tensor *op_scale(tape *t, tensor *x, double scale)
 {
@@ -321,7 +322,7 @@ static tensor *row_scale_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_row_scale = {"row_scale", 1, row_scale_shape, row_scale_forward,
-                                  row_scale_backward, row_scale_sample, false};
+                                  row_scale_backward, row_scale_sample, false, 0};
 
 tensor *op_row_scale(tape *t, tensor *x, const real *weight)
 {
@@ -375,7 +376,7 @@ static tensor *col_scale_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_col_scale = {"col_scale", 2, col_scale_shape, col_scale_forward,
-                                  col_scale_backward, col_scale_sample, false};
+                                  col_scale_backward, col_scale_sample, false, 0};
 
 tensor *op_col_scale(tape *t, tensor *x, tensor *weight)
 {

@@ -34,7 +34,7 @@ static tensor *sum_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return op_sum(t, wrt[0]);
 }
 
-const op_spec spec_sum = {"sum", 1, op_shape_scalar, sum_forward, sum_backward, sum_sample, false};
+const op_spec spec_sum = {"sum", 1, op_shape_scalar, sum_forward, sum_backward, sum_sample, false, 0};
 
 tensor *op_sum(tape *t, tensor *x)
 {
@@ -68,7 +68,7 @@ static tensor *mean_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return s ? op_mean(t, wrt[0]) : NULL;
 }
 
-const op_spec spec_mean = {"mean", 1, mean_shape, mean_forward, mean_backward, mean_sample, false};
+const op_spec spec_mean = {"mean", 1, mean_shape, mean_forward, mean_backward, mean_sample, false, 0};
 
 tensor *op_mean(tape *t, tensor *x)
 {
@@ -98,7 +98,7 @@ static tensor *sum_squares_sample(tape *t, int variant, tensor **wrt, int *n_wrt
 }
 
 const op_spec spec_sum_squares = {"sum_squares", 1, op_shape_scalar, sum_squares_forward,
-                                    sum_squares_backward, sum_squares_sample, false};
+                                    sum_squares_backward, sum_squares_sample, false, 0};
 
 tensor *op_sum_squares(tape *t, tensor *x)
 {
@@ -155,7 +155,7 @@ static tensor *gaussian_kl_sample(tape *t, int variant, tensor **wrt, int *n_wrt
 }
 
 const op_spec spec_gaussian_kl = {"gaussian_kl", 2, gaussian_kl_shape, gaussian_kl_forward,
-                                    gaussian_kl_backward, gaussian_kl_sample, false};
+                                    gaussian_kl_backward, gaussian_kl_sample, false, 0};
 
 tensor *op_gaussian_kl(tape *t, tensor *mu, tensor *logvar)
 {
@@ -205,7 +205,7 @@ static tensor *normal_kl_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_normal_kl = {"normal_kl", 2, gaussian_kl_shape, normal_kl_forward,
-                                normal_kl_backward, normal_kl_sample, false};
+                                normal_kl_backward, normal_kl_sample, false, 0};
 
 tensor *op_normal_kl(tape *t, tensor *mu, tensor *std)
 {
@@ -252,7 +252,7 @@ static tensor *squared_error_sample(tape *t, int variant, tensor **wrt, int *n_w
 
 const op_spec spec_affine_squared_error = {"affine_squared_error", 1, squared_error_shape,
                                              squared_error_forward, squared_error_backward,
-                                             squared_error_sample, true};
+                                             squared_error_sample, true, 0};
 
 tensor *op_affine_squared_error(tape *t, tensor *p, const affine_sparse *x)
 {
@@ -371,7 +371,7 @@ static tensor *cross_entropy_sample(tape *t, int variant, tensor **wrt, int *n_w
 
 const op_spec spec_cross_entropy = {"cross_entropy", 1, cross_entropy_shape,
                                       cross_entropy_forward, cross_entropy_backward,
-                                      cross_entropy_sample, false};
+                                      cross_entropy_sample, false, 0};
 
 tensor *op_cross_entropy(tape *t, tensor *logits, const int32_t *labels, double smoothing,
                          double smoothing_classes, const real *weight)

@@ -139,7 +139,7 @@ static tensor *batch_norm_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_batch_norm = {"batch_norm", 3, batch_norm_shape, batch_norm_forward,
-                                   batch_norm_backward, batch_norm_sample, true};
+                                   batch_norm_backward, batch_norm_sample, true, 0};
 
 tensor *op_batch_norm(tape *t, tensor *x, tensor *gamma, tensor *beta, const op_batch_norm_options *o)
 {
@@ -187,7 +187,7 @@ static tensor *dropout_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_dropout = {"dropout", 1, dropout_shape, dropout_forward, dropout_backward,
-                                dropout_sample, false};
+                                dropout_sample, false, 0};
 
 tensor *op_dropout(tape *t, tensor *x, double drop, rng_key key, uint32_t step, const real *mask)
 {
@@ -231,7 +231,7 @@ static tensor *softmax_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_softmax = {"softmax", 1, op_shape_same, softmax_forward, softmax_backward,
-                                softmax_sample, false};
+                                softmax_sample, false, 0};
 
 tensor *op_softmax(tape *t, tensor *x)
 {
@@ -289,7 +289,7 @@ static tensor *reparameterise_sample(tape *t, int variant, tensor **wrt, int *n_
 }
 
 const op_spec spec_reparameterise = {"reparameterise", 2, op_shape_same, reparameterise_forward,
-                                       reparameterise_backward, reparameterise_sample, false};
+                                       reparameterise_backward, reparameterise_sample, false, 0};
 
 tensor *op_reparameterise(tape *t, tensor *mu, tensor *logvar, rng_key key, uint32_t step,
                           const real *eps)

@@ -64,7 +64,7 @@ static tensor *linear_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_linear = {"linear", 2, linear_shape, linear_forward, linear_backward,
-                               linear_sample, true};
+                               linear_sample, true, 0};
 
 tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *bias)
 {
@@ -104,11 +104,12 @@ static void affine_linear_forward(tape *t, op_record *r)
 static void affine_linear_backward(tape *t, op_record *r)
 {
     tensor *w = r->in[0], *f = r->in[1];
-    real *d_w = op_grad_or_spare(t, w), *d_f = f ? op_grad_or_spare(t, f) : NULL;
+    const kernel_taker *taker = op_taker(t, r, 0, r->attr.x->n_rows, w->dim[1]);
+    real *d_w = taker ? NULL : op_grad_or_spare(t, w), *d_f = f ? op_grad_or_spare(t, f) : NULL;
 
-    if (!d_w || (f && !d_f)) return;
+    if ((!taker && !d_w) || (f && !d_f)) return;
     kernel_affine_backward(r->attr.x, f ? f->value : NULL, w->value, w->dim[1], r->out->grad, d_f,
-                           d_w, NULL);
+                           d_w, taker);
 }
 
 /* All 32 sets of optional vectors, each with and without feature weights, over the shapes. */
@@ -127,7 +128,7 @@ static tensor *affine_linear_sample(tape *t, int variant, tensor **wrt, int *n_w
 
 const op_spec spec_affine_linear = {"affine_linear", 1, affine_linear_shape,
                                       affine_linear_forward, affine_linear_backward,
-                                      affine_linear_sample, false};
+                                      affine_linear_sample, false, 1};
 
 tensor *op_affine_linear(tape *t, const affine_sparse *x, tensor *w, tensor *feature_weight)
 {

@@ -53,7 +53,7 @@ static tensor *add_bias_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_add_bias = {
-    "add_bias", 2, add_bias_shape, add_bias_forward, add_bias_backward, add_bias_sample, false};
+    "add_bias", 2, add_bias_shape, add_bias_forward, add_bias_backward, add_bias_sample, false, 0};
 
 tensor *op_add_bias(tape *t, tensor *x, tensor *bias)
 {
@@ -115,7 +115,7 @@ static tensor *row_multiply_sample(tape *t, int variant, tensor **wrt, int *n_wr
 
 const op_spec spec_row_multiply = {
     "row_multiply",      2,    row_multiply_shape, row_multiply_forward, row_multiply_backward,
-    row_multiply_sample, false};
+    row_multiply_sample, false, 0};
 
 tensor *op_row_multiply(tape *t, tensor *x, tensor *weight, double add)
 {
@@ -189,7 +189,8 @@ const op_spec spec_normalise_rows = {"normalise_rows",
                                      normalise_rows_forward,
                                      normalise_rows_backward,
                                      normalise_rows_sample,
-                                     false};
+                                     false,
+                                     0};
 
 tensor *op_normalise_rows(tape *t, tensor *x)
 {
@@ -309,7 +310,7 @@ static tensor *batch_affine_sample(tape *t, int variant, tensor **wrt, int *n_wr
 
 const op_spec spec_batch_affine = {
     "batch_affine",      3,    batch_affine_shape, batch_affine_forward, batch_affine_backward,
-    batch_affine_sample, false};
+    batch_affine_sample, false, 0};
 
 tensor *op_batch_affine(tape *t, tensor *x, tensor *scale, tensor *shift, const int32_t *batch)
 {

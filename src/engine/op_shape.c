@@ -63,7 +63,7 @@ static tensor *concat_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_concat = {"concat", OP_MAX_INPUTS, concat_shape, concat_forward,
-                               concat_backward, concat_sample, false};
+                               concat_backward, concat_sample, false, 0};
 
 tensor *op_concat(tape *t, tensor *const *x, int n)
 {
@@ -122,7 +122,7 @@ static tensor *slice_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 }
 
 const op_spec spec_slice = {"slice", 1, slice_shape, slice_forward, slice_backward,
-                              slice_sample, false};
+                              slice_sample, false, 0};
 
 tensor *op_slice(tape *t, tensor *x, int64_t from, int64_t to)
 {

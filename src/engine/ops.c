@@ -34,6 +34,7 @@ const op_spec *const op_table[] = {
     &spec_gaussian_kl,
     &spec_normal_kl,
     &spec_affine_squared_error,
+    &spec_decoder_error,
     &spec_cross_entropy,
     &spec_negative_binomial,
     &spec_bernoulli,

@@ -48,6 +48,9 @@ typedef struct op_spec {
     /* backward looks at `fresh`, input by input in their order. For other ops the tape writes zeros
      * into a gradient before the first addition. */
     bool writes_fresh;
+    /* Bit k: backward gives the gradient of input k to in[k]->taker where that is set (engine/params.h:
+     * params_use_once). For other inputs the tape does so. */
+    uint32_t hands_on;
 } op_spec;
 
 extern const op_spec *const op_table[]; /* every op; ends with NULL */
@@ -60,7 +63,7 @@ extern const op_spec spec_add_bias, spec_row_multiply, spec_normalise_rows, spec
 extern const op_spec spec_concat, spec_slice;
 extern const op_spec spec_batch_norm, spec_dropout, spec_softmax, spec_reparameterise;
 extern const op_spec spec_sum, spec_mean, spec_sum_squares, spec_gaussian_kl, spec_normal_kl;
-extern const op_spec spec_affine_squared_error, spec_cross_entropy;
+extern const op_spec spec_affine_squared_error, spec_decoder_error, spec_cross_entropy;
 extern const op_spec spec_negative_binomial, spec_bernoulli, spec_contrast;
 
 /* ---- for the functions of a row */
@@ -72,6 +75,14 @@ tensor *tape_apply(tape *t, const op_spec *op, tensor *const *in, int n_in,
 void tape_fail(tape *t, scw_status code, const char *format, ...) SCW_PRINTF(3, 4);
 /* Arena memory of n values, contents undefined; NULL after a failure, kept on the tape. */
 real *op_memory(tape *t, int64_t n);
+/* Does the tensor want a gradient? */
+static inline bool op_wants(const tensor *x)
+{
+    return x && (x->grad || x->taker.take);
+}
+/* What to give a kernel: the taker of input k, or NULL where it has none or where a gradient of so many
+ * rows and this width cannot be handed on in pieces: then it has a `grad` for the time of the call. */
+const kernel_taker *op_taker(tape *t, op_record *r, int k, int64_t rows, int64_t width);
 static inline bool op_is_fresh(const op_record *r, int k)
 {
     return r->fresh >> k & 1;

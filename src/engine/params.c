@@ -128,6 +128,11 @@ void params_clear(params *p)
     *p = (params){0};
 }
 
+void params_use_once(params *p, int handle)
+{
+    p->at[p->place[handle]].once = true;
+}
+
 real *params_value(const params *p, int handle)
 {
     return p->value + p->at[p->place[handle]].offset;

@@ -10,6 +10,7 @@
 #include "base/real.h"
 #include "base/rng.h"
 #include "base/status.h"
+#include "kernel/kernel.h"
 
 typedef enum param_init_kind {
     PARAM_ZERO = 0,
@@ -27,6 +28,7 @@ typedef struct param {
     double low, high;
     bool trainable; /* false: a buffer (running statistics); no gradient, the optimizer skips it */
     int group;      /* optimizer group: learning-rate and decay multipliers */
+    bool once;      /* params_use_once */
 } param;
 
 typedef struct params {
@@ -38,6 +40,7 @@ typedef struct params {
     real *grad;          /* [n_trainable] */
     int *place;          /* [n] where handle h stands in `at` */
     void *memory;        /* the block; NULL in a borrowed view of another's params */
+    const kernel_taker *taker; /* of the gradients of those that are used once; NULL: they go to `grad` */
 } params;
 
 /* Declare a parameter; returns its handle through *out, stable over params_build. */
@@ -48,6 +51,10 @@ SCW_CHECKED scw_status params_add(params *p, int *out, const char *name, int n_d
  * (seed, RNG_INIT, stream k)). */
 SCW_CHECKED scw_status params_build(params *p, uint64_t seed);
 void params_clear(params *p);
+/* At most one op of a training step uses this parameter. While `taker` is set, its gradient is handed on
+ * in finished pieces during the walk back (kernel_taker, from + offset being the place in the block),
+ * and `grad` is left alone. */
+void params_use_once(params *p, int handle);
 
 real *params_value(const params *p, int handle);
 real *params_grad(const params *p, int handle); /* NULL for a buffer */

@@ -126,6 +126,11 @@ tensor *op_param(tape *t, const params *p, int handle)
     tensor *x = leaf_new(t, q->n_dims, q->dim, params_value(p, handle));
     if (!x) return NULL;
     x->grad_pass = -1;
+    if (t->mode == TAPE_TRAIN && q->once && p->taker) {
+        x->taker = *p->taker;
+        x->taker.offset = q->offset;
+        return x;
+    }
     if (t->mode != TAPE_EVAL) x->grad = params_grad(p, handle);
     return x;
 }
@@ -185,7 +190,7 @@ static tensor *make_output(tape *t, op_record *r)
     out->value = op_memory(t, out->size);
     if (!out->value) return NULL;
     for (int k = 0; k < r->n_in && t->mode != TAPE_EVAL; k++) {
-        if (!r->in[k] || !r->in[k]->grad) continue;
+        if (!op_wants(r->in[k])) continue;
         out->grad = op_memory(t, out->size);
         return out->grad ? out : NULL;
     }
@@ -246,6 +251,37 @@ static void begin_inputs(const tape *t, op_record *r)
     }
 }
 
+/* A place for a gradient that its taker gets as a whole. */
+static void lend_grad(tape *t, tensor *x)
+{
+    x->grad = op_memory(t, x->size);
+    if (x->grad) memset(x->grad, 0, (size_t)x->size * sizeof(real));
+}
+
+const kernel_taker *op_taker(tape *t, op_record *r, int k, int64_t rows, int64_t width)
+{
+    tensor *x = r->in[k];
+
+    if (!x || !x->taker.take) return NULL;
+    if (kernel_can_take(rows, width)) return &x->taker;
+    lend_grad(t, x);
+    return NULL;
+}
+
+static void run_backward(tape *t, op_record *r)
+{
+    for (int k = 0; k < r->n_in; k++)
+        if (r->in[k] && r->in[k]->taker.take && !(r->op->hands_on >> k & 1)) lend_grad(t, r->in[k]);
+    if (t->status != SCW_OK) return;
+    r->op->backward(t, r);
+    for (int k = 0; k < r->n_in; k++) {
+        tensor *x = r->in[k];
+        if (!x || !x->taker.take || !x->grad) continue;
+        if (t->status == SCW_OK) x->taker.take(&x->taker, 0, x->size, x->grad);
+        x->grad = NULL;
+    }
+}
+
 scw_status tape_backward(tape *t, tensor *loss)
 {
     scw_status st = SCW_OK;
@@ -264,7 +300,8 @@ scw_status tape_backward(tape *t, tensor *loss)
         op_record *r = &t->records[k];
         if (r->out->grad_pass != t->pass) continue; /* did not lead to the loss */
         begin_inputs(t, r);
-        r->op->backward(t, r);
+        run_backward(t, r);
+        TRY(tape_status(t));
     }
     /* What the walk did not reach has gradient zero, not that of an earlier pass. */
     for (int64_t k = 0; k < t->n; k++) {

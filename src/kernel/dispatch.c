@@ -21,6 +21,7 @@
 #ifdef HAVE_CPU_KERNELS
 #define DECLARE_CPU(isa_)                                                                          \
     void cpu_fill_affine_##isa_(kernel_table *t);                                                  \
+    void cpu_fill_decoder_##isa_(kernel_table *t);                                                 \
     void cpu_fill_elementwise_##isa_(kernel_table *t);                                             \
     void cpu_fill_gemm_##isa_(kernel_table *t);                                                    \
     void cpu_fill_lists_##isa_(kernel_table *t);                                                   \
@@ -31,6 +32,7 @@
     do {                                                                                           \
         kernel_table *added = add_table(name_);                                                    \
         cpu_fill_affine_##isa_(added);                                                             \
+        cpu_fill_decoder_##isa_(added);                                                            \
         cpu_fill_elementwise_##isa_(added);                                                        \
         cpu_fill_gemm_##isa_(added);                                                               \
         cpu_fill_lists_##isa_(added);                                                              \
@@ -58,6 +60,7 @@ static kernel_table *add_table(const char *isa)
     assert(n_tables <= MOST_TABLES);
     t->isa = isa;
     ref_fill_affine(t);
+    ref_fill_decoder(t);
     ref_fill_elementwise(t);
     ref_fill_lists(t);
     ref_fill_norm(t);
@@ -160,9 +163,10 @@ void kernel_affine_forward(const affine_sparse *x, const real *w, const real *we
 }
 
 void kernel_affine_backward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                            const real *g, real *d_w, real *d_weight, real *scratch)
+                            const real *g, real *d_w, real *d_weight,
+                            const kernel_taker *taker)
 {
-    table()->affine_backward(x, w, weight, h, g, d_w, d_weight, scratch);
+    table()->affine_backward(x, w, weight, h, g, d_w, d_weight, taker);
 }
 
 double kernel_affine_squared_error(const affine_sparse *x, const real *p)
@@ -284,6 +288,35 @@ void kernel_batch_norm_backward(const kernel_norm *b, const real *g, bool fresh,
                                 real *d_gamma, real *d_beta)
 {
     table()->batch_norm_backward(b, g, fresh, d_x, d_gamma, d_beta);
+}
+
+int64_t kernel_decoder_stride(int64_t rows)
+{
+    return (rows + 15) / 16 * 16;
+}
+
+/* z packed, and again, padded; for each slice strips of the target, sums of d_z and a place in each
+ * row; three facts of a row. */
+int64_t kernel_decoder_scratch(const kernel_decoder *d)
+{
+    const int64_t rows = d->x->n_rows, stride = kernel_decoder_stride(rows);
+    const int64_t wide = d->width < 16 ? 16 : d->width;
+    const int64_t packed = (rows + 63) / 64 * 64 * wide;
+    const int64_t of_slice = DECODER_STRIP * stride + rows * wide + DECODER_STRIP * 16 +
+                             (rows + 1) * (int64_t)(sizeof(int64_t) / sizeof(real));
+
+    return 2 * packed + 3 * stride + DECODER_SLICES * of_slice;
+}
+
+double kernel_decoder_error(const kernel_decoder *d)
+{
+    return table()->decoder_error(d);
+}
+
+void kernel_decoder_weights(const kernel_decoder *d, real scale, bool fresh, real *d_weight,
+                            const kernel_taker *taker)
+{
+    table()->decoder_weights(d, scale, fresh, d_weight, taker);
 }
 
 void kernel_adam(int64_t n, real *theta, real *grad, real *m, real *v,

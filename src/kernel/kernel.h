@@ -45,6 +45,26 @@ void kernel_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, co
 bool kernel_use_bf16(bool on);
 bool kernel_get_bf16(void);
 
+/* ------------------------------------------------------------- finished gradients
+ * The gradient of a large weight is written to memory only to be read once, by the optimizer. A kernel
+ * that has a taker gives it the finished rows instead, a few at a time while they are in cache: `n` values
+ * from element `from` of the weight. Called by several threads at once, each element once; the taker
+ * may change `gradient`. */
+typedef struct kernel_taker {
+    void *self;
+    int64_t offset; /* of the weight, for the taker's own use */
+    void (*take)(const struct kernel_taker *t, int64_t from, int64_t n, real *gradient);
+} kernel_taker;
+
+/* Can a gradient [., width] of a batch with so many rows be handed on? */
+#define KERNEL_TAKE_ROWS 1024
+#define KERNEL_TAKE_WIDTH 2048
+#define KERNEL_TAKE_VALUES 8192 /* handed on at a time, at most */
+static inline bool kernel_can_take(int64_t rows, int64_t width)
+{
+    return rows >= 1 && rows <= KERNEL_TAKE_ROWS && width >= 1 && width <= KERNEL_TAKE_WIDTH;
+}
+
 /* ------------------------------------------------------------- affine-sparse products
  * With V = diag(w) W: w [F] (NULL: ones) is the per-feature weight, W [F, H] (feature-major, so that a
  * non-zero touches one contiguous row). */
@@ -52,11 +72,10 @@ bool kernel_get_bf16(void);
 /* out [B, H] = X V */
 void kernel_affine_forward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
                            real *out);
-/* d_weight [F, H] += diag(w) X^T g, and, if w is given, d_w [F] += sum_h (X^T g)_jh W_jh.
- * g [B, H]. `scratch` is for implementations that need [F * H] values when w is given; none here does,
- * and it may be NULL. */
+/* d_weight [F, H] += diag(w) X^T g, and, if w is given, d_w [F] += sum_h (X^T g)_jh W_jh. g [B, H].
+ * With a taker, where kernel_can_take(B, H), it gets diag(w) X^T g, and d_weight is left alone. */
 void kernel_affine_backward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                            const real *g, real *d_w, real *d_weight, real *scratch);
+                            const real *g, real *d_w, real *d_weight, const kernel_taker *taker);
 
 /* Sum over present rows i and all j of (p_ij - x_ij)^2, p [B, F]; summed in double over fixed blocks. */
 double kernel_affine_squared_error(const affine_sparse *x, const real *p);
@@ -130,6 +149,41 @@ void kernel_batch_norm_eval(const kernel_norm *b, const real *running_mean, cons
  * written; it may be NULL. */
 void kernel_batch_norm_backward(const kernel_norm *b, const real *g, bool fresh, real *d_x,
                                 real *d_gamma, real *d_beta);
+
+/* ------------------------------------------------------------- a decoder and its squared error
+ * With z [B, width], the weights W [F, width] and a target X [B, F]:
+ *
+ *     p = z W^T + bias                             linear, or
+ *     p = batch norm of relu(z W^T)                where gamma is given: over the rows, as above
+ *     error = sum over present rows and all columns of (p - x)^2
+ *
+ * Both p and its gradient would be [B, F] arrays that are written and read again several times; here
+ * a strip of features is decoded, compared and taken back to z while it is in the nearest caches, and
+ * what is left for the weights is one array: the gradient of z W^T, transposed. */
+typedef struct kernel_decoder {
+    const affine_sparse *x;          /* [B, F] */
+    int64_t width;                   /* at least 1 */
+    const real *z, *weight;          /* [B, width], [F, width] */
+    const real *bias;                /* [F]; NULL: zeros */
+    const real *gamma, *beta;        /* [F]; NULL: linear */
+    real eps, momentum;
+    real *running_mean, *running_var; /* [F] updated */
+    /* Outputs, all of them gradients of the error. */
+    real *g;       /* [F, kernel_decoder_stride(B)] of z W^T; columns from B on are zeros */
+    real *d_z;     /* [B, width] */
+    real *d_bias;  /* [F], or NULL */
+    real *d_gamma, *d_beta; /* [F]; not for a linear one */
+    real *scratch; /* [kernel_decoder_scratch], aligned to 8 bytes */
+} kernel_decoder;
+
+int64_t kernel_decoder_stride(int64_t rows);
+int64_t kernel_decoder_scratch(const kernel_decoder *d);
+/* Returns the error, summed in double. With batch norm there must be two rows. */
+double kernel_decoder_error(const kernel_decoder *d);
+/* d_weight [F, width] += scale * g z after kernel_decoder_error; with `fresh` written. With a taker, where
+ * kernel_can_take(B, width), it gets that, and d_weight is left alone. */
+void kernel_decoder_weights(const kernel_decoder *d, real scale, bool fresh, real *d_weight,
+                            const kernel_taker *taker);
 
 /* ------------------------------------------------------------- optimizers: one fused pass
  * Serial: train/optimizer.c shares chunks of the block among the threads. */

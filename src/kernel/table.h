@@ -22,7 +22,8 @@ typedef struct kernel_table {
     void (*affine_forward)(const affine_sparse *x, const real *w, const real *weight, int64_t h,
                            real *out);
     void (*affine_backward)(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                            const real *g, real *d_w, real *d_weight, real *scratch);
+                            const real *g, real *d_w, real *d_weight,
+                            const kernel_taker *taker);
     double (*affine_squared_error)(const affine_sparse *x, const real *p);
     void (*affine_squared_error_backward)(const affine_sparse *x, const real *p, real scale,
                                           bool fresh, real *d_p);
@@ -56,6 +57,10 @@ typedef struct kernel_table {
     void (*batch_norm_backward)(const kernel_norm *b, const real *g, bool fresh, real *d_x,
                                 real *d_gamma, real *d_beta);
 
+    double (*decoder_error)(const kernel_decoder *d);
+    void (*decoder_weights)(const kernel_decoder *d, real scale, bool fresh, real *d_weight,
+                            const kernel_taker *taker);
+
     void (*adam)(int64_t n, real *theta, real *grad, real *m, real *v,
                  const kernel_adam_options *options);
     void (*rmsprop)(int64_t n, real *theta, real *grad, real *v, double lr, double alpha,
@@ -69,12 +74,18 @@ const kernel_table *kernel_table_at(int k);
 void kernel_table_use(const kernel_table *table);
 
 void ref_fill_affine(kernel_table *t);
+void ref_fill_decoder(kernel_table *t);
 void ref_fill_lists(kernel_table *t);
 void ref_fill_elementwise(kernel_table *t);
 void ref_fill_norm(kernel_table *t);
 void ref_fill_optimizer(kernel_table *t);
 void ref_fill_gemm(kernel_table *t);
 void ref_fill_random(kernel_table *t);
+
+/* How a decoder is cut (kernel_decoder): its features into slices, each the work of one thread, and
+ * those into strips. Fixed, so that sums do not depend on the threads. */
+#define DECODER_SLICES 16
+#define DECODER_STRIP 48
 
 /* A 16-bit number below this drops its element. */
 static inline uint32_t kernel_keep_limit(double drop)

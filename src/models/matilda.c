@@ -71,6 +71,7 @@ static scw_status add_encoder(matilda_net *net, int m)
                                          .stream = (uint32_t)m,
                                          .group = MATILDA_GROUP_WEIGHT,
                                          .vector_group = MATILDA_GROUP_VECTOR}));
+    params_use_once(&net->p, net->encoder[m].weight);
 done:
     return st;
 }
@@ -105,20 +106,26 @@ done:
 
 static scw_status add_decoder(matilda_net *net, int m)
 {
+    scw_status st = SCW_OK;
     const matilda_config *c = &net->config;
-    const int64_t n_in = c->z_dim + c->n_batches;
+    const int64_t n_in = c->z_dim + c->n_batches, n_vars = c->modality[m].n_vars;
     char name[128];
 
     (void)snprintf(name, sizeof name, "decoder.%s", c->modality[m].name);
     if (c->linear_decoder)
-        return nn_linear_add(&net->linear_decoder[m], &net->p, name, n_in, c->modality[m].n_vars, true, MATILDA_GROUP_DECODER + m,
-                             MATILDA_GROUP_DECODER + m);
-    return nn_block_add(&net->decoder[m], &net->p, name,
-                        &(nn_block_options){.n_in = n_in,
-                                            .n_out = c->modality[m].n_vars,
-                                            .relu = true,
-                                            .group = MATILDA_GROUP_WEIGHT,
-                                            .vector_group = MATILDA_GROUP_VECTOR});
+        TRY(nn_linear_add(&net->linear_decoder[m], &net->p, name, n_in, n_vars, true,
+                          MATILDA_GROUP_DECODER + m, MATILDA_GROUP_DECODER + m));
+    else
+        TRY(nn_block_add(&net->decoder[m], &net->p, name,
+                         &(nn_block_options){.n_in = n_in,
+                                             .n_out = n_vars,
+                                             .relu = true,
+                                             .group = MATILDA_GROUP_WEIGHT,
+                                             .vector_group = MATILDA_GROUP_VECTOR}));
+    params_use_once(&net->p, c->linear_decoder ? net->linear_decoder[m].weight
+                                               : net->decoder[m].weight);
+done:
+    return st;
 }
 
 static bool has_shortcut(const matilda_config *c, int m)
@@ -242,11 +249,11 @@ static tensor *decoder_input(const matilda_net *net, const nn_pass *pass, tensor
 void matilda_decode(const matilda_net *net, const nn_pass *pass, tensor *z, const int32_t *batch,
                     model_outputs *out)
 {
-    z = decoder_input(net, pass, z, batch);
+    out->decoder_input = decoder_input(net, pass, z, batch);
     for (int m = 0; m < net->config.n_modalities; m++) /* [n, F_m] */
         out->recon[m] = net->config.linear_decoder
-                            ? nn_linear_apply(pass, &net->linear_decoder[m], z)
-                            : nn_block_apply(pass, &net->decoder[m], z);
+                            ? nn_linear_apply(pass, &net->linear_decoder[m], out->decoder_input)
+                            : nn_block_apply(pass, &net->decoder[m], out->decoder_input);
 }
 
 /* mu, with the linear path: norm(h A) + sum_m A_m u_m. */
@@ -306,7 +313,10 @@ void matilda_forward_from(const matilda_net *net, const nn_pass *pass, const mod
         out->logits = answer(net, pass, out->logits, v);
     else if (c->classify_mean > 0.0)
         out->mean_logits = nn_linear_apply(pass, &net->classifier, out->mu);
-    if (decode) matilda_decode(net, pass, out->z, batch->batch, out);
+    if (decode)
+        matilda_decode(net, pass, out->z, batch->batch, out);
+    else if (tape_get_mode(t) == TAPE_TRAIN)
+        out->decoder_input = decoder_input(net, pass, out->z, batch->batch);
 }
 
 void matilda_forward(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
@@ -331,15 +341,28 @@ static double n_values(const affine_sparse *x)
     return rows * (double)x->n_cols;
 }
 
-static tensor *reconstruction(const matilda_net *net, tape *t, const model_batch *batch,
+/* Of modality m, summed over cells and features. */
+static tensor *squared_error(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
+                             const model_outputs *out, int m)
+{
+    const affine_sparse *x = &batch->x[m];
+
+    if (out->recon[m]) return op_affine_squared_error(pass->t, out->recon[m], x);
+    return net->config.linear_decoder
+               ? nn_linear_error(pass, &net->linear_decoder[m], out->decoder_input, x)
+               : nn_block_error(pass, &net->decoder[m], out->decoder_input, x);
+}
+
+static tensor *reconstruction(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
                               const model_outputs *out)
 {
+    tape *t = pass->t;
     const matilda_config *c = &net->config;
     tensor *rec = NULL;
     double values = 0.0;
 
     for (int m = 0; m < c->n_modalities; m++) {
-        tensor *e = op_affine_squared_error(t, out->recon[m], &batch->x[m]);
+        tensor *e = squared_error(net, pass, batch, out, m);
         rec = m == 0 ? e : op_add(t, rec, e);
         values += n_values(&batch->x[m]);
     }
@@ -370,7 +393,7 @@ void matilda_loss(const matilda_net *net, const nn_pass *pass, const model_batch
 
     for (int m = 0; m < c->n_modalities; m++)
         n_features += (double)c->modality[m].n_vars;
-    tensor *rec = reconstruction(net, t, batch, out);
+    tensor *rec = reconstruction(net, pass, batch, out);
     tensor *kl = op_gaussian_kl(t, out->mu, out->logvar);
     tensor *cls = classification(net, t, batch, out);
     /* Published: L = 0.9 (rec + kl / F) + 0.1 cls, kl a mean over latent dimensions. Where rec is

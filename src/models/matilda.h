@@ -80,7 +80,8 @@ void matilda_forward_from(const matilda_net *net, const nn_pass *pass, const mod
 /* Decode a latent [n, z] into reconstructions; batch as in model_batch. */
 void matilda_decode(const matilda_net *net, const nn_pass *pass, tensor *z, const int32_t *batch,
                     model_outputs *out);
-/* The loss and its parts: rec, kl, cls. `out` is from matilda_forward with decode. */
+/* The loss and its parts: rec, kl, cls. `out` is from matilda_forward; without reconstructions in it they
+ * are decoded and compared in one go, which is what training does. */
 void matilda_loss(const matilda_net *net, const nn_pass *pass, const model_batch *batch,
                   const model_outputs *out, model_losses *losses);
 

@@ -30,6 +30,7 @@ typedef struct model_outputs {
     tensor *logits;      /* [n, C] of the latent; outside training of the final answer */
     tensor *mean_logits; /* [n, C] of the posterior mean; NULL where not asked */
     tensor *recon[MODEL_MAX_MODALITIES]; /* [n, F_m]; only where asked */
+    tensor *decoder_input; /* [n, z + B] what they are decoded from; in training always */
     const void *more;    /* what only a kind's own forward and loss know; else NULL */
 } model_outputs;
 
@@ -47,6 +48,7 @@ typedef struct network {
     params *p;
     void (*forward)(const void *self, const nn_pass *pass, const model_batch *batch, bool decode,
                     model_outputs *out);
+    /* Needs no reconstructions in `out`, but uses them where they are. */
     void (*loss)(const void *self, const nn_pass *pass, const model_batch *batch,
                  const model_outputs *out, model_losses *losses);
 } network;

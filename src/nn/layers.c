@@ -73,6 +73,15 @@ done:
     return st;
 }
 
+static op_batch_norm_options norm_options(const params *p, const nn_block *b)
+{
+    return (op_batch_norm_options){.running_mean = params_value(p, b->running_mean),
+                                   .running_var = params_value(p, b->running_var),
+                                   .eps = BATCH_NORM_EPS,
+                                   .momentum = BATCH_NORM_MOMENTUM,
+                                   .relu = b->relu};
+}
+
 tensor *nn_block_after_linear(const nn_pass *pass, const nn_block *b, tensor *h)
 {
     tape *t = pass->t;
@@ -83,15 +92,11 @@ tensor *nn_block_after_linear(const nn_pass *pass, const nn_block *b, tensor *h)
     if (b->slope > 0.0) h = op_leaky_relu(t, h, b->slope);
     if (b->elu) h = op_elu(t, h);
     if (b->plain) return op_dropout(t, b->relu ? op_relu(t, h) : h, b->drop, key, pass->step, mask);
-    op_batch_norm_options o = {.running_mean = params_value(p, b->running_mean),
-                         .running_var = params_value(p, b->running_var),
-                         .eps = BATCH_NORM_EPS,
-                         .momentum = BATCH_NORM_MOMENTUM,
-                         .relu = b->relu,
-                         .drop = b->drop,
-                         .key = key,
-                         .step = pass->step,
-                         .mask = mask};
+    op_batch_norm_options o = norm_options(p, b);
+    o.drop = b->drop;
+    o.key = key;
+    o.step = pass->step;
+    o.mask = mask;
     return op_batch_norm(t, h, op_param(t, p, b->gamma), op_param(t, p, b->beta), &o);
 }
 
@@ -110,4 +115,28 @@ tensor *nn_block_linear_sparse(const nn_pass *pass, const nn_block *b, const aff
     tensor *scale = feature_weight >= 0 ? op_param(t, pass->p, feature_weight) : NULL;
     tensor *h = op_affine_linear(t, x, w, scale);
     return b->bias >= 0 ? op_add_bias(t, h, op_param(t, pass->p, b->bias)) : h;
+}
+
+tensor *nn_linear_error(const nn_pass *pass, const nn_linear *layer, tensor *z,
+                        const affine_sparse *x)
+{
+    tape *t = pass->t;
+
+    if (tape_get_mode(t) != TAPE_TRAIN)
+        return op_affine_squared_error(t, nn_linear_apply(pass, layer, z), x);
+    tensor *bias = layer->bias >= 0 ? op_param(t, pass->p, layer->bias) : NULL;
+    return op_decoder_error(t, z, op_param(t, pass->p, layer->weight), bias, x);
+}
+
+tensor *nn_block_error(const nn_pass *pass, const nn_block *b, tensor *z, const affine_sparse *x)
+{
+    tape *t = pass->t;
+    const bool plain_norm = b->relu && !b->plain && b->bias < 0 && b->drop == 0.0 && b->slope == 0.0;
+
+    if (!plain_norm || tape_get_mode(t) != TAPE_TRAIN || x->n_rows < 2)
+        return op_affine_squared_error(t, nn_block_apply(pass, b, z), x);
+    op_batch_norm_options o = norm_options(pass->p, b);
+    return op_decoder_norm_error(t, z, op_param(t, pass->p, b->weight),
+                                 op_param(t, pass->p, b->gamma), op_param(t, pass->p, b->beta), &o,
+                                 x);
 }

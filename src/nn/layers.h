@@ -56,4 +56,11 @@ tensor *nn_block_linear_sparse(const nn_pass *pass, const nn_block *block, const
                                int feature_weight);
 tensor *nn_block_after_linear(const nn_pass *pass, const nn_block *block, tensor *h);
 
+/* Squared error (op_affine_squared_error) of what a layer makes of z. In training, and for a block of
+ * relu and batch norm, without that being written down. */
+tensor *nn_linear_error(const nn_pass *pass, const nn_linear *layer, tensor *z,
+                        const affine_sparse *x);
+tensor *nn_block_error(const nn_pass *pass, const nn_block *block, tensor *z,
+                       const affine_sparse *x);
+
 #endif

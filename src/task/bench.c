@@ -203,16 +203,17 @@ done:
     return st;
 }
 
-static scw_status bench_file(bench *b, const char *path)
+/* With b NULL: only whether it can be read. */
+static scw_status bench_file(bench *b, const char *path, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     scw_dataset *d = NULL;
-    reference ref = {0};
+    reference ref = {0}; /* borrows from d */
     scw_source source = {.path = path};
 
-    TRY(scw_dataset_open(&d, &source, 1, NULL, b->hooks));
-    TRY(reference_build(&ref, d, "cell_type", NULL, true, b->hooks));
-    TRY(bench_reference(b, &ref, path));
+    TRY(scw_dataset_open(&d, &source, 1, NULL, hooks));
+    TRY(reference_build(&ref, d, "cell_type", NULL, true, hooks));
+    if (b) TRY(bench_reference(b, &ref, path));
 done:
     reference_clear(&ref);
     scw_dataset_free(d);
@@ -278,7 +279,8 @@ done:
 
 /* ---------------------------------------------------------------------------------- all */
 
-static scw_status check_request(const scw_bench_request *q)
+/* Before anything is measured; so files are read twice. */
+static scw_status check_request(const scw_bench_request *q, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     double sizes[MOST_SIZES];
@@ -289,6 +291,7 @@ static scw_status check_request(const scw_bench_request *q)
     if (q->cells) TRY(read_sizes(sizes, &n, q->cells, "cells"));
     if (q->features) TRY(read_sizes(sizes, &n, q->features, "features"));
     if (q->csv_path) TRY(atomic_file_probe(q->csv_path));
+    for (int k = 0; k < q->n_paths; k++) TRY(bench_file(NULL, q->paths[k], hooks));
 done:
     return st;
 }
@@ -317,7 +320,7 @@ static scw_status run_parts(bench *b)
     log_info(b->hooks, "this machine: %.0f GFLOP/s in fp32, %.1f GB/s from memory",
              1e-9 * b->limits.fp32, 1e-9 * b->limits.rate[BENCH_N_SIZES - 1]);
     for (int k = 0; k < q->n_paths; k++)
-        TRY(bench_file(b, q->paths[k]));
+        TRY(bench_file(b, q->paths[k], b->hooks));
     if (q->n_paths == 0 || sizes) TRY(bench_sets(b));
     if (q->n_paths > 0 || sizes) goto done;
     log_info(b->hooks, "ops");
@@ -335,7 +338,7 @@ scw_status scw_bench(char **out_json, const scw_bench_request *request, const sc
     char *dumped = NULL;
 
     *out_json = NULL;
-    TRY(check_request(request));
+    TRY(check_request(request, hooks));
     threads_set(request->threads);
     b.report = json_object();
     if (!b.report || json_object_set_new(b.report, "machine", describe_machine()) != 0)

@@ -67,15 +67,25 @@ typedef struct culprit {
     bool reconstruction; /* by its error; else, where there is no reconstruction, by its size */
 } culprit;
 
+/* A step does without reconstructions; here they are wanted, whatever they cost. */
+static const model_outputs *decoded(const divergence_step *s, model_outputs *again)
+{
+    if (!s->net || s->out->recon[0]) return s->out;
+    s->net->forward(s->net->self, s->pass, s->batch, true, again);
+    return again->recon[0] ? again : s->out;
+}
+
 static scw_status find_culprit(culprit *out, const divergence_step *s)
 {
     scw_status st = SCW_OK;
     double *measure = NULL;
+    model_outputs again;
+    const model_outputs *found = decoded(s, &again);
 
     *out = (culprit){.modality = -1};
     for (int m = 0; m < s->batch->n_modalities; m++) {
         const affine_sparse *x = &s->batch->x[m];
-        const tensor *p = s->out->recon[m];
+        const tensor *p = found->recon[m];
         out->reconstruction = p && p->size == x->n_rows * x->n_cols;
         mem_free(measure);
         TRY(mem_new(&measure, x->n_cols));

@@ -37,6 +37,8 @@ typedef struct divergence_step {
     const model_losses *losses;
     const params *p;
     const divergence_names *names; /* NULL: features go by number */
+    const network *net;  /* to decode what `out` has not, on the tape of `pass`; NULL: there is no way */
+    const nn_pass *pass;
 } divergence_step;
 
 /* Follow one step. If it shows that training has blown up, `why` receives a sentence; else it stays

@@ -85,6 +85,7 @@ typedef struct turn {
     model_batch batch;
     model_outputs out;
     model_losses losses;
+    nn_pass pass;
 } turn;
 
 /* The loss of one player on the listed cells. Random numbers of the two have different addresses. */
@@ -100,12 +101,12 @@ static scw_status play(turn *out, trainer *t, int player, const train_phase *pha
         TRY(tape_status(t->tape));
         FAIL(SCW_ENOMEM, "%s: out of memory while gathering a batch", phase->name);
     }
-    nn_pass pass = {.t = t->tape,
-                    .p = net->p,
-                    .seed = t->options.seed + (uint64_t)player * RIVAL_SEED,
-                    .step = t->at.step};
-    net->forward(net->self, &pass, &out->batch, true, &out->out);
-    net->loss(net->self, &pass, &out->batch, &out->out, &out->losses);
+    out->pass = (nn_pass){.t = t->tape,
+                          .p = net->p,
+                          .seed = t->options.seed + (uint64_t)player * RIVAL_SEED,
+                          .step = t->at.step};
+    net->forward(net->self, &out->pass, &out->batch, false, &out->out);
+    net->loss(net->self, &out->pass, &out->batch, &out->out, &out->losses);
     TRY(tape_status(t->tape));
 done:
     return st;
@@ -145,20 +146,25 @@ static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *
 {
     scw_status st = SCW_OK;
     train_player *own = &t->player[TRAIN_NETWORK];
+    const kernel_taker taker = optimizer_taker(&own->optimizer);
     turn now;
 
     if (t->n_players > TRAIN_RIVAL) TRY(move_rival(t, phase, entries, n, lr));
+    own->net.p->taker = &taker;
     TRY(play(&now, t, TRAIN_NETWORK, phase, entries, n));
-    divergence_step seen = {&now.batch, &now.out, &now.losses, own->net.p, t->names};
+    divergence_step seen = {&now.batch, &now.out, &now.losses, own->net.p, t->names, &own->net,
+                            &now.pass};
     TRY(divergence_follow(&t->at.watch, &seen, why));
     if (why->length > 0) goto done;
     add_losses(&t->at.sums, &now.losses, n);
+    const optimizer_average average = {t->average, average_keep(t)};
+    optimizer_begin(&own->optimizer, own->net.p, lr, &average);
     TRY(tape_backward(t->tape, now.losses.total));
-    optimizer_average average = {t->average, average_keep(t)};
-    optimizer_step(&own->optimizer, own->net.p, lr, t->average ? &average : NULL);
+    optimizer_finish(&own->optimizer);
     t->at.step++;
     t->at.batch++;
 done:
+    own->net.p->taker = NULL;
     return st;
 }
 

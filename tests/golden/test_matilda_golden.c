@@ -337,13 +337,17 @@ static void check_first_step(golden_case *c, const json_t *step, const model_out
     expect_vector("logvar", out->logvar->value, json_object_get(step, "logvar"), tol);
     expect_vector("z", out->z->value, json_object_get(step, "z"), tol);
     expect_vector("logits", out->logits->value, json_object_get(step, "logits"), tol);
-    expect_recon(c, out, json_object_get(step, "recon"), GRADIENT_TOLERANCE);
+    if (out->recon[0]) expect_recon(c, out, json_object_get(step, "recon"), GRADIENT_TOLERANCE);
     c->largest_gradient = largest_entry(json_object_get(step, "gradients"));
     for_each(c, json_object_get(step, "gradients"), GRADIENTS, GRADIENT_TOLERANCE, false);
     for_each(c, json_object_get(step, "buffers_after_forward"), VALUES, tol, false);
 }
 
-static void run_step(golden_case *c, tape *t, optimizer *o, size_t k)
+/* A step as written in the equations; without reconstructions written down; and as the trainer does it,
+ * with the large gradients handed on to the optimizer as they come. */
+typedef enum step_way { AS_WRITTEN = 0, IN_STRIPS, HANDED_ON, N_WAYS } step_way;
+
+static void run_step(golden_case *c, tape *t, optimizer *o, size_t k, step_way way)
 {
     const json_t *step = json_array_get(json_object_get(c->json, "steps"), k);
     real *masks[MATILDA_N_STREAMS];
@@ -360,15 +364,19 @@ static void run_step(golden_case *c, tape *t, optimizer *o, size_t k)
     tape_reset(t, TAPE_TRAIN);
     nn_pass pass = {.t = t, .p = &c->net.p, .seed = 1, .step = (uint32_t)k,
                     .masks = (const real *const *)masks};
-    matilda_forward(&c->net, &pass, &batch, true, &out);
+    const kernel_taker taker = optimizer_taker(o);
+    c->net.p.taker = way == HANDED_ON ? &taker : NULL;
+    matilda_forward(&c->net, &pass, &batch, way == AS_WRITTEN, &out);
     matilda_loss(&c->net, &pass, &batch, &out, &losses);
+    optimizer_begin(o, &c->net.p, 0.02, NULL);
     assert_int_equal(tape_backward(t, losses.total), SCW_OK);
     expect_number("rec", losses.part[0], json_object_get(step, "rec"), tol);
     expect_number("kl", losses.part[1], json_object_get(step, "kl"), tol);
     expect_number("cls", losses.part[2], json_object_get(step, "cls"), tol);
     expect_number("loss", losses.total, json_object_get(step, "loss"), tol);
-    if (k == 0) check_first_step(c, step, &out);
-    optimizer_step(o, &c->net.p, 0.02, NULL);
+    if (k == 0 && way != HANDED_ON) check_first_step(c, step, &out);
+    optimizer_finish(o);
+    c->net.p.taker = NULL;
     if (k == 0 && COMPARE_END)
         for_each(c, json_object_get(step, "parameters_after_step"), VALUES, LAST_TOLERANCE, false);
     free(eps);
@@ -394,7 +402,7 @@ static void check_evaluation(golden_case *c, tape *t)
     expect_recon(c, &out, json_object_get(want, "recon"), LAST_TOLERANCE);
 }
 
-static void run_case(const char *name)
+static void run_way(const char *name, step_way way)
 {
     golden_case c;
     optimizer o;
@@ -405,7 +413,7 @@ static void run_case(const char *name)
     open_case(&c, name);
     assert_int_equal(optimizer_init(&o, &adam, &c.net.p), SCW_OK);
     assert_int_equal(tape_new(&t), SCW_OK);
-    for (size_t k = 0; k < 10; k++) run_step(&c, t, &o, k);
+    for (size_t k = 0; k < 10; k++) run_step(&c, t, &o, k, way);
     if (COMPARE_END) {
         for_each(&c, json_object_get(c.json, "final_parameters"), VALUES, LAST_TOLERANCE, false);
         for_each(&c, json_object_get(c.json, "final_buffers"), VALUES, LAST_TOLERANCE, false);
@@ -415,6 +423,11 @@ static void run_case(const char *name)
     optimizer_clear(&o);
     close_case(&c);
     assert_int_equal(n_wrong, 0);
+}
+
+static void run_case(const char *name)
+{
+    for (int way = 0; way < N_WAYS; way++) run_way(name, (step_way)way);
 }
 
 static void test_two_modalities(void **state)

@@ -187,6 +187,32 @@ static affine_sparse random_affine(results *r, const test_case *c)
         .row_weight = c->parts & 16 ? weight : NULL};
 }
 
+/* Collects what is handed on; what comes twice shows, and what never comes. */
+typedef struct basket {
+    real *at;
+    kernel_taker taker;
+} basket;
+
+static void put_in(const kernel_taker *t, int64_t from, int64_t n, real *gradient)
+{
+    real *at = t->self;
+
+    assert_true(n <= KERNEL_TAKE_VALUES);
+    for (int64_t e = 0; e < n; e++) {
+        at[from + e] += 1 + gradient[e];
+        gradient[e] = 7;
+    }
+}
+
+static basket new_basket(results *r, const char *name, int64_t n)
+{
+    basket b = {.at = keep(r, name, new_values(r, n), n)};
+
+    for (int64_t e = 0; e < n; e++) b.at[e] = 0;
+    b.taker = (kernel_taker){b.at, 0, put_in};
+    return b;
+}
+
 static void run_affine(const kernel_table *t, const test_case *c, results *r)
 {
     int64_t n = c->rows * c->cols, n_weight = c->cols * c->h, n_out = c->rows * c->h;
@@ -199,10 +225,48 @@ static void run_affine(const kernel_table *t, const test_case *c, results *r)
     t->affine_forward(&x, w, weight, c->h, keep(r, "forward", new_values(r, n_out), n_out));
     t->affine_backward(&x, w, weight, c->h, g, d_w,
                        keep(r, "d_weight", random_values(r, n_weight, 6), n_weight), NULL);
+    if (kernel_can_take(c->rows, c->h)) {
+        basket b = new_basket(r, "taken", n_weight);
+        d_w = c->weighted ? keep(r, "d_w beside taker", random_values(r, c->cols, 5), c->cols) : NULL;
+        t->affine_backward(&x, w, weight, c->h, g, d_w, NULL, &b.taker);
+    }
     keep_number(r, "squared_error", t->affine_squared_error(&x, p));
     for (int fresh = 0; fresh < 2; fresh++)
         t->affine_squared_error_backward(&x, p, 0.3f, fresh,
                                          keep(r, "d_p", random_values(r, n, 7), n));
+}
+
+/* Linear, or with batch norm in the second round; z is h wide. */
+static void run_decoder(const kernel_table *t, const test_case *c, results *r)
+{
+    const int64_t n_weight = c->cols * c->h, f = c->cols;
+    affine_sparse x = random_affine(r, c);
+    kernel_decoder d = {.x = &x, .width = c->h, .z = random_values(r, c->rows * c->h, 2),
+                        .weight = random_values(r, n_weight, 3), .eps = 1e-3f, .momentum = 0.1f};
+
+    if (c->weighted ? c->rows < 2 : c->h == 0) return;
+    if (c->weighted) {
+        d.gamma = random_values(r, f, 4);
+        d.beta = random_values(r, f, 5);
+        d.running_mean = keep(r, "decoder running_mean", random_values(r, f, 6), f);
+        d.running_var = keep(r, "decoder running_var", positive_values(r, f, 7), f);
+        d.d_gamma = keep(r, "decoder d_gamma", new_values(r, f), f);
+        d.d_beta = keep(r, "decoder d_beta", new_values(r, f), f);
+    } else {
+        d.bias = c->parts & 1 ? random_values(r, f, 8) : NULL;
+        d.d_bias = keep(r, "decoder d_bias", new_values(r, f), f);
+    }
+    const int64_t n_g = f * kernel_decoder_stride(c->rows);
+    d.g = keep(r, "decoder g", new_values(r, n_g), n_g);
+    d.d_z = keep(r, "decoder d_z", new_values(r, c->rows * c->h), c->rows * c->h);
+    d.scratch = new_values(r, kernel_decoder_scratch(&d));
+    keep_number(r, "decoder error", t->decoder_error(&d));
+    for (int fresh = 0; fresh < 2; fresh++)
+        t->decoder_weights(&d, 0.3f, fresh,
+                           keep(r, "decoder d_weight", random_values(r, n_weight, 9), n_weight), NULL);
+    if (!kernel_can_take(c->rows, c->h)) return;
+    basket b = new_basket(r, "decoder taken", n_weight);
+    t->decoder_weights(&d, 0.3f, true, NULL, &b.taker);
 }
 
 static void run_lists(const kernel_table *t, const test_case *c, results *r)
@@ -400,6 +464,26 @@ static void affine_kernels(void **state)
         }
 }
 
+static void decoder_kernels(void **state)
+{
+    static const test_case cases[] = {
+        {.rows = 0, .cols = 5, .h = 3}, {.rows = 5, .cols = 0, .h = 3},
+        {.rows = 1, .cols = 1, .h = 1, .density = 1}, {.rows = 2, .cols = 1, .h = 1, .density = 1},
+        {.rows = 7, .cols = 11, .h = 3, .density = 0.5}, {.rows = 64, .cols = 49, .h = 15, .density = 0},
+        {.rows = 13, .cols = 101, .h = 16, .density = 0.3}, {.rows = 65, .cols = 301, .h = 17, .density = 0.1},
+        {.rows = 21, .cols = 1009, .h = 100, .density = 0.05}, {.rows = 301, .cols = 97, .h = 33, .density = 0.2}};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (int way = 0; way < 14; way++) {
+            static const int parts[] = {0, 1, 2, 4, 8, 16, 31};
+            test_case c = cases[k];
+            c.parts = parts[way % 7];
+            c.weighted = way >= 7;
+            compare(run_decoder, &c);
+        }
+}
+
 /* ------------------------------------------------------------- threads */
 
 static void same_bits(run_fn *run, const test_case *c)
@@ -436,6 +520,7 @@ static void threads_do_not_change_bits(void **state)
             c.parts = parts;
             c.weighted = weighted;
             same_bits(run_affine, &c);
+            same_bits(run_decoder, &c);
         }
 }
 
@@ -620,6 +705,7 @@ int main(void)
         cmocka_unit_test(random_kernels),
         cmocka_unit_test(moments_of_random_numbers),
         cmocka_unit_test(affine_kernels),
+        cmocka_unit_test(decoder_kernels),
         cmocka_unit_test(threads_do_not_change_bits),
         cmocka_unit_test(products_agree),
         cmocka_unit_test(signals_find_a_stack),

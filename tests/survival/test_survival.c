@@ -284,7 +284,7 @@ static void fake_init(fake *f)
     f->row = (param){.name = (char *)(uintptr_t)"weight", .size = 16, .trainable = true};
     f->p = (params){.at = &f->row, .n = 1, .n_values = 16, .n_trainable = 16,
                     .value = f->parameter};
-    f->step = (divergence_step){&f->batch, &f->out, &f->losses, &f->p, NULL};
+    f->step = (divergence_step){.batch = &f->batch, .out = &f->out, .losses = &f->losses, .p = &f->p};
 }
 
 /* What is said of a step with these parts; "" while all is well. */

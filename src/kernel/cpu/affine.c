@@ -82,43 +82,29 @@ static span span_at(int64_t h, int64_t spans, int64_t k)
 
 /* ------------------------------------------------------------- forward */
 
-#define SHIFT_COLS 512  /* columns of the shift vectors held on the stack */
-#define SHIFT_SLICES 16 /* slices of the features, fixed: their sums are added in order */
+#define SHIFT_COLS 512 /* columns of the shift vectors held on the stack */
 #define TILE_ROWS 64
 #define FEATURE_BLOCK 64 /* features whose weights stay in the nearest caches */
 
-/* plain[e] = sum_j w_j W_je and tilted[e] = sum_j t_j w_j W_je for columns from..from+width-1. */
-static void shift_slice(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                        int64_t slice, int64_t from, int64_t width, real *plain, real *tilted)
-{
-    int64_t j0 = x->n_cols * slice / SHIFT_SLICES, j1 = x->n_cols * (slice + 1) / SHIFT_SLICES;
+/* plain_e = sum_j w_j W_je and tilted_e = sum_j t_j w_j W_je; NULL where nothing wants them. */
+typedef struct shift_sums {
+    double *plain, *tilted;
+} shift_sums;
 
-    for (int64_t e = 0; e < width; e++) plain[e] = tilted[e] = 0;
+/* Adds features j0..j1-1 (at most FEATURE_BLOCK) for columns from..from+width-1, in float first. */
+static void add_shifts(const affine_sparse *x, const real *w, const real *weight, int64_t h,
+                       int64_t j0, int64_t j1, int64_t from, int64_t width, shift_sums sums)
+{
+    real plain[SHIFT_COLS] = {0}, tilted[SHIFT_COLS] = {0};
+
     for (int64_t j = j0; j < j1; j++) {
         float wj = w ? w[j] : 1.0f;
         const real *row = weight + j * h + from;
-        if (x->row_shift) axpy(width, wj, row, plain);
-        if (x->col_shift) axpy(width, wj * x->col_shift[j], row, tilted);
+        if (sums.plain) axpy(width, wj, row, plain);
+        if (sums.tilted) axpy(width, wj * x->col_shift[j], row, tilted);
     }
-}
-
-static void shift_vectors(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                          int64_t from, int64_t width, real *plain, real *tilted)
-{
-    real plain_of[SHIFT_SLICES][SHIFT_COLS], tilted_of[SHIFT_SLICES][SHIFT_COLS];
-
-    PARALLEL_FOR_IF(x->n_cols * width > CPU_PARALLEL_MIN)
-    for (int64_t s = 0; s < SHIFT_SLICES; s++)
-        shift_slice(x, w, weight, h, s, from, width, plain_of[s], tilted_of[s]);
-    for (int64_t e = 0; e < width; e++) {
-        double p = 0.0, t = 0.0;
-        for (int64_t s = 0; s < SHIFT_SLICES; s++) {
-            p += (double)plain_of[s][e];
-            t += (double)tilted_of[s][e];
-        }
-        plain[e] = (real)p;
-        tilted[e] = (real)t;
-    }
+    for (int64_t e = 0; e < width && sums.plain; e++) sums.plain[from + e] += (double)plain[e];
+    for (int64_t e = 0; e < width && sums.tilted; e++) sums.tilted[from + e] += (double)tilted[e];
 }
 
 /* Non-zeros at..end-1 of one row, times a row factor. */
@@ -185,70 +171,92 @@ static inline void fetch_ahead(const real *weight, int64_t h, span s, int64_t j,
     for (int64_t e = 0; e < s.last + VEC_LANES; e += 16) __builtin_prefetch(weight + j * h + e);
 }
 
-/* Rows r0..r1-1 (at most TILE_ROWS) of out += diag(a) Y diag(c w) W, one span of columns. */
-static void forward_tile(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                         span s, int64_t r0, int64_t r1, real *out)
+/* Some columns of a product: all that one call of forward_columns works on. */
+typedef struct forward_job {
+    const affine_sparse *x;
+    const real *w, *weight; /* weight and out from the first of the columns on */
+    int64_t h, width;
+    real *out;
+} forward_job;
+
+/* Rows r0..r1-1 (at most TILE_ROWS) of out += diag(a) Y diag(c w) W, one span of columns; and the sums
+ * for the shifts, since the weights come by. */
+static void forward_tile(const forward_job *k, span s, int64_t r0, int64_t r1, shift_sums sums)
 {
-    int64_t cursor[TILE_ROWS];
-    bool ahead = r1 - r0 >= FEATURE_BLOCK / 2;
+    const affine_sparse *x = k->x;
+    int64_t cursor[TILE_ROWS], width = s.n > 0 ? s.last + VEC_LANES : k->width;
+    bool shifted = sums.plain || sums.tilted, ahead = !shifted && r1 - r0 >= FEATURE_BLOCK / 2;
 
     for (int64_t i = r0; i < r1; i++) cursor[i - r0] = x->indptr[i];
     for (int64_t j0 = 0; j0 < x->n_cols; j0 += FEATURE_BLOCK) {
+        if (shifted)
+            add_shifts(x, k->w, k->weight, k->h, j0, smaller(j0 + FEATURE_BLOCK, x->n_cols), s.from,
+                       width, sums);
         for (int64_t i = r0; i < r1; i++) {
             int64_t at = cursor[i - r0], row_end = x->indptr[i + 1], end = at;
             if (!present(x, i)) continue;
             while (end < row_end && x->indices[end] < j0 + FEATURE_BLOCK) end++;
-            if (ahead) fetch_ahead(weight + s.from, h, s, j0 + FEATURE_BLOCK + i - r0, x->n_cols);
-            row_run run = {x, w, x->row_scale ? x->row_scale[i] : 1.0f, at, end};
+            if (ahead)
+                fetch_ahead(k->weight + s.from, k->h, s, j0 + FEATURE_BLOCK + i - r0, x->n_cols);
+            row_run run = {x, k->w, x->row_scale ? x->row_scale[i] : 1.0f, at, end};
             if (end > at)
-                run_spans(s.n, &run, weight + s.from, h, s.last, out + i * h + s.from);
+                run_spans(s.n, &run, k->weight + s.from, k->h, s.last, k->out + i * k->h + s.from);
             cursor[i - r0] = end;
         }
+    }
+}
+
+static void forward_columns(const forward_job *k)
+{
+    const affine_sparse *x = k->x;
+    double plain[SHIFT_COLS] = {0}, tilted[SHIFT_COLS] = {0};
+    const shift_sums sums = {x->row_shift ? plain : NULL, x->col_shift ? tilted : NULL};
+    /* Threads share out columns first: then each reads its own part of W, once. */
+    int64_t threads = threads_get(), spans = span_count(k->width, threads);
+    int64_t row_tiles = (x->n_rows + TILE_ROWS - 1) / TILE_ROWS;
+
+    if (row_tiles * spans < threads) row_tiles = smaller(x->n_rows, (threads + spans - 1) / spans);
+    PARALLEL_FOR_IF(x->indptr[x->n_rows] * k->width > CPU_PARALLEL_MIN)
+    for (int64_t task = 0; task < row_tiles * spans; task++) {
+        int64_t tile = task / spans;
+        forward_tile(k, span_at(k->width, spans, task % spans), x->n_rows * tile / row_tiles,
+                     x->n_rows * (tile + 1) / row_tiles, tile == 0 ? sums : (shift_sums){0});
+    }
+    for (int64_t i = 0; i < x->n_rows && (sums.plain || sums.tilted); i++) {
+        float b = x->row_shift ? x->row_shift[i] : 0.0f;
+        if (!present(x, i)) continue;
+        for (int64_t e = 0; e < k->width; e++)
+            k->out[i * k->h + e] += b * (float)plain[e] + (float)tilted[e];
     }
 }
 
 static void affine_forward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
                            real *out)
 {
-    real plain[SHIFT_COLS], tilted[SHIFT_COLS];
-    bool shifted = x->row_shift || x->col_shift;
+    int64_t groups = (h + SHIFT_COLS - 1) / SHIFT_COLS, units = h / VEC_LANES;
 
     if (x->n_rows == 0 || h == 0) return;
     memset(out, 0, (size_t)(x->n_rows * h) * sizeof *out);
-    for (int64_t from = 0; shifted && from < h; from += SHIFT_COLS) {
-        int64_t width = smaller(SHIFT_COLS, h - from);
-        shift_vectors(x, w, weight, h, from, width, plain, tilted);
-        for (int64_t i = 0; i < x->n_rows; i++) {
-            float b = x->row_shift ? x->row_shift[i] : 0.0f;
-            if (!present(x, i)) continue;
-            for (int64_t e = 0; e < width; e++)
-                out[i * h + from + e] = b * plain[e] + tilted[e];
-        }
-    }
-    /* Threads share out columns first: then each reads its own part of W, once. */
-    int64_t threads = threads_get(), spans = span_count(h, threads);
-    int64_t row_tiles = (x->n_rows + TILE_ROWS - 1) / TILE_ROWS;
-    if (row_tiles * spans < threads) row_tiles = smaller(x->n_rows, (threads + spans - 1) / spans);
-    PARALLEL_FOR_IF(x->indptr[x->n_rows] * h > CPU_PARALLEL_MIN)
-    for (int64_t task = 0; task < row_tiles * spans; task++) {
-        int64_t tile = task / spans;
-        forward_tile(x, w, weight, h, span_at(h, spans, task % spans),
-                     x->n_rows * tile / row_tiles, x->n_rows * (tile + 1) / row_tiles, out);
+    for (int64_t g = 0; g < groups; g++) {
+        int64_t from = units * g / groups * VEC_LANES;
+        int64_t to = g + 1 < groups ? units * (g + 1) / groups * VEC_LANES : h;
+        forward_columns(&(forward_job){x, w, weight + from, h, to - from, out + from});
     }
 }
 
 /* ------------------------------------------------------------- backward */
 
-#define GRADIENT_ROWS 256     /* most rows of the batch in one go: one cursor each on the stack */
-#define GRADIENT_ENTRIES 8192 /* non-zeros sorted by feature at once */
+#define GRADIENT_ROWS KERNEL_TAKE_ROWS /* of the batch in one go: one cursor each on the stack */
+#define GRADIENT_ENTRIES 16384 /* non-zeros sorted by feature at once; those of one feature at least */
 #define GRADIENT_BLOCK 512    /* most features in one go */
 #define ROWS_AHEAD 6
-#define GRADIENT_COLS 2048    /* columns of g whose shifts are held on the stack */
+#define GRADIENT_COLS KERNEL_TAKE_WIDTH /* of g, whose shifts are held on the stack */
 
 typedef struct gradient_job {
     const affine_sparse *x;
     const real *w, *weight, *g;
     real *d_w, *d_weight;
+    const kernel_taker *taker; /* then the job has all rows and columns, and d_weight is not used */
     int64_t h;
     int64_t r0, r1;      /* rows of the batch */
     int64_t from, width; /* columns of g */
@@ -274,24 +282,34 @@ typedef struct block_entries {
     float value[GRADIENT_ENTRIES];     /* a_i c_j y_ij */
 } block_entries;
 
-/* Counting sort of the entries of features b0..b1-1; the cursors move past them. */
+/* How many entries features b0..b1-1 have; b->first[j + 2] becomes those of feature b0 + j. */
+static int64_t count_block(const gradient_job *k, int64_t b0, int64_t b1, block_entries *b)
+{
+    const affine_sparse *x = k->x;
+    int64_t n = 0;
+
+    memset(b->first, 0, (size_t)(b1 - b0 + 2) * sizeof *b->first);
+    for (int64_t i = k->r0; i < k->r1; i++) {
+        int64_t from = b->cursor[i - k->r0], end = x->indptr[i + 1], at = from;
+        if (!present(x, i)) continue;
+        for (; at < end && x->indices[at] < b1; at++) b->first[x->indices[at] - b0 + 2]++;
+        n += at - from;
+    }
+    return n;
+}
+
+/* Counting sort of the entries of features b0..b1-1, which are counted; the cursors move past them. */
 static void sort_block(const gradient_job *k, int64_t b0, int64_t b1, block_entries *b)
 {
     const affine_sparse *x = k->x;
     int32_t *next = b->first + 1; /* where the next entry of feature j goes, one slot ahead */
 
-    memset(b->first, 0, (size_t)(b1 - b0 + 2) * sizeof *b->first);
-    for (int64_t i = k->r0; i < k->r1; i++) {
-        if (!present(x, i)) continue;
-        for (int64_t at = b->cursor[i - k->r0]; at < x->indptr[i + 1] && x->indices[at] < b1; at++)
-            b->first[x->indices[at] - b0 + 2]++;
-    }
     for (int64_t j = 0; j < b1 - b0; j++) b->first[j + 2] += b->first[j + 1];
     for (int64_t i = k->r0; i < k->r1; i++) {
-        int64_t at = b->cursor[i - k->r0];
+        int64_t at = b->cursor[i - k->r0], end = x->indptr[i + 1];
         float a = x->row_scale ? x->row_scale[i] : 1.0f;
         if (!present(x, i)) continue;
-        for (; at < x->indptr[i + 1] && x->indices[at] < b1; at++) {
+        for (; at < end && x->indices[at] < b1; at++) {
             int64_t j = x->indices[at];
             int32_t to = next[j - b0]++;
             b->row[to] = (int32_t)(i - k->r0);
@@ -299,6 +317,15 @@ static void sort_block(const gradient_job *k, int64_t b0, int64_t b1, block_entr
         }
         b->cursor[i - k->r0] = at;
     }
+}
+
+/* Features whose entries fill the buffer by half if they are spread evenly. */
+static int64_t block_guess(const affine_sparse *x, int64_t rows)
+{
+    double entries = (double)rows * (double)x->indptr[x->n_rows] / (double)x->n_rows;
+    double features = (double)GRADIENT_ENTRIES / 2.0 * (double)x->n_cols / (entries + 1.0);
+
+    return features < GRADIENT_BLOCK ? 1 + (int64_t)features : GRADIENT_BLOCK;
 }
 
 /* One feature in one span: its row of X^T g, and what that adds to d_weight and d_w. */
@@ -310,7 +337,8 @@ typedef struct feature_run {
     const real *shift_b, *shift_1; /* at the span, or NULL */
     float t, w;
     const real *weight; /* at the span; NULL without feature weights */
-    real *d_weight;
+    real *d_weight;     /* added to, or with `fresh` written */
+    bool fresh;
     int64_t last;    /* as in run_span */
     int64_t overlap; /* lanes of the last vector that the one before it holds too */
 } feature_run;
@@ -339,8 +367,10 @@ static inline __attribute__((always_inline)) float feature_span(int n, const fea
         sum[n - 1] += v * VEC_READ(g + r->last);
     }
     UNROLL
-    for (int k = 0; k < n; k++)
-        old[k] = VEC_READ(r->d_weight + (k < n - 1 ? k * VEC_LANES : r->last));
+    for (int k = 0; k < n; k++) {
+        vec zero = {0};
+        old[k] = r->fresh ? zero : VEC_READ(r->d_weight + (k < n - 1 ? k * VEC_LANES : r->last));
+    }
     UNROLL
     for (int k = 0; k < n; k++)
         VEC_AT(r->d_weight + (k < n - 1 ? k * VEC_LANES : r->last)) = old[k] + r->w * sum[k];
@@ -364,7 +394,7 @@ static float feature_narrow(int64_t width, const feature_run *r)
         if (r->shift_1) sum += r->t * r->shift_1[e];
         for (int32_t at = r->first; at < r->end; at++)
             sum += r->entries->value[at] * r->g[r->entries->row[at] * r->h + e];
-        r->d_weight[e] += r->w * sum;
+        r->d_weight[e] = (r->fresh ? 0 : r->d_weight[e]) + r->w * sum;
         if (r->weight) dot += sum * r->weight[e];
     }
     return dot;
@@ -386,37 +416,62 @@ static inline void fetch_gradient_row(const gradient_job *k, int64_t j)
     int64_t cell = j * k->h + k->from;
 
     for (int64_t e = 0; e < k->width; e += 16) {
-        __builtin_prefetch(k->d_weight + cell + e, 1);
+        if (!k->taker) __builtin_prefetch(k->d_weight + cell + e, 1);
         if (k->w) __builtin_prefetch(k->weight + cell + e);
     }
+}
+
+/* Feature j, whose entries are b's of place `at`; d_weight is where its row lies. */
+static void gradient_feature(const gradient_job *k, int64_t j, int64_t at, const block_entries *b,
+                             const real *shift_b, const real *shift_1, real *d_weight)
+{
+    int64_t spans = span_count(k->width, 1);
+    float dot = 0;
+
+    for (int64_t s = 0; s < spans; s++) {
+        span columns = span_at(k->width, spans, s);
+        int64_t from = k->from + columns.from;
+        feature_run run = {.entries = b, .first = b->first[at], .end = b->first[at + 1],
+                           .g = k->g + k->r0 * k->h + from, .h = k->h,
+                           .shift_b = shift_b ? shift_b + columns.from : NULL,
+                           .shift_1 = shift_1 ? shift_1 + columns.from : NULL,
+                           .t = k->x->col_shift ? k->x->col_shift[j] : 0,
+                           .w = k->w ? k->w[j] : 1,
+                           .weight = k->w ? k->weight + j * k->h + from : NULL,
+                           .d_weight = d_weight + from, .fresh = k->taker != NULL,
+                           .last = columns.last,
+                           .overlap = (columns.n - 1) * VEC_LANES - columns.last};
+        dot += feature_spans(columns.n, k->width, &run);
+    }
+    if (k->w) k->d_w[j] += dot;
 }
 
 /* Features b0..b1-1, whose entries are sorted. */
 static void gradient_block(const gradient_job *k, int64_t b0, int64_t b1, const block_entries *b,
                            const real *shift_b, const real *shift_1)
 {
-    int64_t spans = span_count(k->width, 1);
-
     for (int64_t j = b0; j < b1; j++) {
-        int32_t first = b->first[j - b0], end = b->first[j - b0 + 1];
-        float dot = 0;
+        bool empty = b->first[j - b0] == b->first[j - b0 + 1];
         if (j + ROWS_AHEAD < k->x->n_cols) fetch_gradient_row(k, j + ROWS_AHEAD);
-        if (first == end && !shift_b && !shift_1) continue;
-        for (int64_t s = 0; s < spans; s++) {
-            span at = span_at(k->width, spans, s);
-            int64_t from = k->from + at.from, cell = j * k->h + from;
-            feature_run run = {.entries = b, .first = first, .end = end,
-                               .g = k->g + k->r0 * k->h + from, .h = k->h,
-                               .shift_b = shift_b ? shift_b + at.from : NULL,
-                               .shift_1 = shift_1 ? shift_1 + at.from : NULL,
-                               .t = k->x->col_shift ? k->x->col_shift[j] : 0,
-                               .w = k->w ? k->w[j] : 1,
-                               .weight = k->w ? k->weight + cell : NULL,
-                               .d_weight = k->d_weight + cell, .last = at.last,
-                               .overlap = (at.n - 1) * VEC_LANES - at.last};
-            dot += feature_spans(at.n, k->width, &run);
+        if (empty && !shift_b && !shift_1) continue;
+        gradient_feature(k, j, j - b0, b, shift_b, shift_1, k->d_weight + j * k->h);
+    }
+}
+
+/* The same for a taker: a few rows at a time, those without entries too. */
+static void hand_on_block(const gradient_job *k, int64_t b0, int64_t b1, const block_entries *b,
+                          const real *shift_b, const real *shift_1)
+{
+    real finished[KERNEL_TAKE_VALUES] __attribute__((aligned(64)));
+    int64_t most = KERNEL_TAKE_VALUES / k->h;
+
+    for (int64_t p0 = b0; p0 < b1; p0 += most) {
+        int64_t p1 = smaller(p0 + most, b1);
+        for (int64_t j = p0; j < p1; j++) {
+            if (k->w && j + ROWS_AHEAD < k->x->n_cols) fetch_gradient_row(k, j + ROWS_AHEAD);
+            gradient_feature(k, j, j - b0, b, shift_b, shift_1, finished + (j - p0) * k->h);
         }
-        if (k->w) k->d_w[j] += dot;
+        k->taker->take(k->taker, p0 * k->h, (p1 - p0) * k->h, finished);
     }
 }
 
@@ -426,28 +481,30 @@ static void gradient_chunk(const gradient_job *k, int64_t j0, int64_t j1)
     const affine_sparse *x = k->x;
     real shift_b[GRADIENT_COLS], shift_1[GRADIENT_COLS];
     block_entries entries;
-    int64_t block = smaller(GRADIENT_BLOCK, GRADIENT_ENTRIES / (k->r1 - k->r0));
+    int64_t block = block_guess(x, k->r1 - k->r0);
 
     if (x->row_shift || x->col_shift) gradient_shifts(k, shift_b, shift_1);
     for (int64_t i = k->r0; i < k->r1; i++)
         entries.cursor[i - k->r0] = lower_bound(x->indices, x->indptr[i], x->indptr[i + 1], j0);
-    for (int64_t b0 = j0; b0 < j1; b0 += block) {
-        int64_t b1 = smaller(b0 + block, j1);
+    for (int64_t b0 = j0, b1; b0 < j1; b0 = b1) {
+        b1 = smaller(b0 + block, j1);
+        while (count_block(k, b0, b1, &entries) > GRADIENT_ENTRIES) b1 = b0 + (b1 - b0 + 1) / 2;
         sort_block(k, b0, b1, &entries);
-        gradient_block(k, b0, b1, &entries, x->row_shift ? shift_b : NULL,
-                       x->col_shift ? shift_1 : NULL);
+        (k->taker ? hand_on_block : gradient_block)(k, b0, b1, &entries,
+                                                    x->row_shift ? shift_b : NULL,
+                                                    x->col_shift ? shift_1 : NULL);
     }
 }
 
 static void affine_backward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                            const real *g, real *d_w, real *d_weight, real *scratch)
+                            const real *g, real *d_w, real *d_weight,
+                            const kernel_taker *taker)
 {
     int64_t chunks = smaller(x->n_cols, 4 * threads_get());
 
-    (void)scratch;
     for (int64_t r0 = 0; r0 < x->n_rows; r0 += GRADIENT_ROWS)
         for (int64_t from = 0; from < h; from += GRADIENT_COLS) {
-            gradient_job job = {x, w, weight, g, d_w, d_weight, h,
+            gradient_job job = {x, w, weight, g, d_w, d_weight, taker, h,
                                 r0, smaller(r0 + GRADIENT_ROWS, x->n_rows),
                                 from, smaller(GRADIENT_COLS, h - from)};
             PARALLEL_FOR_IF((x->indptr[x->n_rows] + x->n_cols) * h > CPU_PARALLEL_MIN)

@@ -39,24 +39,47 @@ static void affine_forward(const affine_sparse *x, const real *w, const real *we
     }
 }
 
-static void affine_backward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
-                            const real *g, real *d_w, real *d_weight, real *scratch)
+#define PIECE KERNEL_TAKE_WIDTH
+
+/* Row j of diag(w) X^T g, columns from .. from + n - 1, into row; and what they add to d_w. */
+static double feature_gradient(const affine_sparse *x, const real *w, const real *weight, int64_t h,
+                               const real *g, int64_t j, int64_t from, int64_t n, double *row)
 {
-    (void)scratch;
+    double dot = 0.0;
+
+    for (int64_t e = 0; e < n; e++) row[e] = 0.0;
     for (int64_t i = 0; i < x->n_rows; i++) {
         int64_t cursor = x->indptr[i];
         if (!present(x, i)) continue;
-        for (int64_t j = 0; j < x->n_cols; j++) {
-            double v = next_value(x, i, j, &cursor), dot = 0.0;
-            if (v == 0.0) continue;
-            for (int64_t e = 0; e < h; e++) {
-                double product = v * (double)g[i * h + e];
-                d_weight[j * h + e] += (real)(product * (w ? (double)w[j] : 1.0));
-                if (w) dot += product * (double)weight[j * h + e];
-            }
-            if (w) d_w[j] += (real)dot;
+        while (cursor < x->indptr[i + 1] && x->indices[cursor] < j) cursor++;
+        double v = next_value(x, i, j, &cursor);
+        for (int64_t e = 0; e < n && v != 0.0; e++) {
+            double product = v * (double)g[i * h + from + e];
+            row[e] += product * (w ? (double)w[j] : 1.0);
+            if (w) dot += product * (double)weight[j * h + from + e];
         }
     }
+    return dot;
+}
+
+static void affine_backward(const affine_sparse *x, const real *w, const real *weight, int64_t h,
+                            const real *g, real *d_w, real *d_weight, const kernel_taker *taker)
+{
+    double row[PIECE];
+    real finished[PIECE];
+
+    for (int64_t j = 0; j < x->n_cols; j++)
+        for (int64_t from = 0; from < h; from += PIECE) {
+            int64_t n = h - from < PIECE ? h - from : PIECE;
+            double dot = feature_gradient(x, w, weight, h, g, j, from, n, row);
+            for (int64_t e = 0; e < n; e++)
+                finished[e] = (real)(row[e] + (taker ? 0.0 : (double)d_weight[j * h + from + e]));
+            if (taker)
+                taker->take(taker, j * h, n, finished);
+            else
+                for (int64_t e = 0; e < n; e++) d_weight[j * h + from + e] = finished[e];
+            if (w) d_w[j] += (real)dot;
+        }
 }
 
 static double affine_squared_error(const affine_sparse *x, const real *p)

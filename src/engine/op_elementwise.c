@@ -105,7 +105,8 @@ static tensor *elu_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
     return x ? op_elu(t, x) : NULL;
 }
 
-const op_spec spec_elu = {"elu", 1, op_shape_same, elu_forward, elu_backward, elu_sample, false, 0};
+const op_spec spec_elu = {"elu", 1, op_shape_same, elu_forward, elu_backward, elu_sample,
+                          false, 0};
 
 tensor *op_elu(tape *t, tensor *x)
 {

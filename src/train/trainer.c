@@ -86,6 +86,7 @@ typedef struct turn {
     model_batch batch;
     model_outputs out;
     model_losses losses;
+    nn_pass pass;
 } turn;
 
 /* The loss of one player on the listed cells. Random numbers of the two have different addresses. */
@@ -146,14 +147,14 @@ static scw_status one_step(trainer *t, const train_phase *phase, const int64_t *
 {
     scw_status st = SCW_OK;
     train_player *own = &t->player[TRAIN_NETWORK];
+    const kernel_taker taker = optimizer_taker(&own->optimizer);
     turn now;
 
     if (t->n_players > TRAIN_RIVAL) TRY(move_rival(t, phase, entries, n, lr));
-    const kernel_taker taker = optimizer_taker(&own->optimizer);
     own->net.p->taker = &taker;
     TRY(play(&now, t, TRAIN_NETWORK, phase, entries, n));
-    divergence_step seen = {&now.batch, &now.out,  &now.losses, own->net.p,
-                            t->names,   &own->net, &now.pass};
+    divergence_step seen = {&now.batch, &now.out, &now.losses, own->net.p, t->names, &own->net,
+                            &now.pass};
     TRY(divergence_follow(&t->at.watch, &seen, why));
     if (why->length > 0) goto done;
     add_losses(&t->at.sums, &now.losses, n);

@@ -179,7 +179,7 @@ static void test_continues(void **state)
     (void)state;
 
     fit_to("whole", (scw_fit_request){.threads = 1}, longer);
-    for (int64_t at = 9; at < 24; at += 5) {
+    for (int64_t at = 9; at < 45; at += 9) {
         stopper s = {0, at};
         const scw_hooks hooks = {.cancelled = stop, .user = &s};
         scw_fit_request request = {.threads = 1, .checkpoint = in_folder("kept"),

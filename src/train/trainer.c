@@ -86,7 +86,6 @@ typedef struct turn {
     model_batch batch;
     model_outputs out;
     model_losses losses;
-    nn_pass pass;
 } turn;
 
 /* The loss of one player on the listed cells. Random numbers of the two have different addresses. */

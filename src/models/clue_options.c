@@ -25,8 +25,9 @@ const scw_option clue_option_table[] = {
     {"standardise", SCW_OPTION_BOOL, AT(standardise), "off", 0, 0, NULL, NULL, "Input",
      "divide each gene and protein by its deviation and cut it at 10, as published: all then count "
      "alike, also those that are mostly noise"},
-    {"library", SCW_OPTION_REAL, AT(library), "10000", 0, 1e9, NULL, "N", "Input",
-     "library size that RNA counts are scaled to before the logarithm; 0: the median cell's"},
+    {"library", SCW_OPTION_REAL, AT(library), "0", 0, 1e9, NULL, "N", "Input",
+     "library size that RNA counts are scaled to before the logarithm; 0: chosen by cross-validation of the "
+     "linear path"},
     {"fractional", SCW_OPTION_BOOL, AT(fractional), "off", 0, 0, NULL, NULL, "Input",
      "accept counts that are not whole numbers (ambient-corrected, say)"},
     {"min-coverage", SCW_OPTION_REAL, AT(min_coverage), "0.1", 0, 1, NULL, "SHARE", "Input",
@@ -146,6 +147,7 @@ static const struct {
     {"patience", "0"},
     {"lr-patience", "0"},
     {"standardise", "on"},
+    {"library", "10000"},
     {"path", "off"},
     {"refit", "off"},
     {"start-means", "off"}};

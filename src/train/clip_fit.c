@@ -9,16 +9,10 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "metric/pairing.h"
 #include "train/kept_trainer.h"
 #include "train/paired_cells.h"
 
-#define JUDGED 2048       /* validation cells that are told apart at a time */
-#define CHOICE_FOLDS 5    /* of the training cells, to choose a library size */
-#define CHOICE_CELLS 5000 /* at most, evenly taken */
-
-/* What counts may be scaled to. The right one depends on depth and on how many genes were kept. */
-static const double libraries[] = {100.0, 300.0, 1000.0, 3000.0, 10000.0};
+#define JUDGED 2048 /* validation cells that are told apart at a time */
 
 typedef struct job {
     clip_model *model;
@@ -41,135 +35,6 @@ static void job_clear(job *j)
 static linear_path_options path_options(const clip_options *o)
 {
     return (linear_path_options){o->path_ridge, o->path_power, o->z_dim};
-}
-
-/* -------------------------------------------------------------------- the library size */
-
-/* Scores [n, d] of the listed cells' modality k under a path; NaN where it is absent. */
-static scw_status apply_path(float **out, const paired_cells *in, const linear_path *path, int k,
-                             const int64_t *rows, int64_t n)
-{
-    scw_status st = SCW_OK;
-    const int64_t p = in->cells.width[k];
-
-    TRY(mem_new(out, n * path->k));
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t e = 0; e < path->k; e++) {
-            const float *x = in->cells.input[k] + rows[i] * p;
-            double sum = in->cells.present[k][rows[i]] ? 0.0 : NAN;
-            for (int64_t j = 0; j < p; j++)
-                sum += ((double)x[j] - path->mean[k][j]) * path->map[k][j * path->k + e];
-            (*out)[i * path->k + e] = (float)sum;
-        }
-done:
-    return st;
-}
-
-/* Sum over the pairs of modalities of FOSCTTM among held-out cells, added to *sum; pairs that no held-out
- * cell has do not count. */
-static scw_status judge_path(double *sum, int64_t *n_judged, const paired_cells *in,
-                             const linear_path *path, const int64_t *rows, int64_t n)
-{
-    scw_status st = SCW_OK;
-    const int K = in->cells.n_modalities;
-    float *scores[MODEL_MAX_MODALITIES] = {0};
-    int64_t *own = NULL;
-    pairing figures;
-
-    TRY(mem_new(&own, n));
-    for (int64_t i = 0; i < n; i++) own[i] = i;
-    for (int k = 0; k < K; k++) TRY(apply_path(&scores[k], in, path, k, rows, n));
-    for (int k = 0; k < K; k++)
-        for (int l = k + 1; l < K; l++) {
-            int64_t n_pairs = 0;
-            for (int64_t i = 0; i < n; i++)
-                n_pairs += in->cells.present[k][rows[i]] && in->cells.present[l][rows[i]];
-            if (n_pairs == 0) continue;
-            TRY(pairing_measure(&figures, &(pairing_input){.x = scores[k], .y = scores[l], .n_x = n,
-                                                           .n_y = n, .d = path->k, .partner = own,
-                                                           .cosine = true}));
-            *sum += figures.foscttm;
-            ++*n_judged;
-        }
-done:
-    mem_free(own);
-    for (int k = 0; k < K; k++) mem_free(scores[k]);
-    return st;
-}
-
-/* Mean FOSCTTM of the path over folds of the training cells, under the scores as they are. */
-static scw_status try_path(double *out, job *j)
-{
-    scw_status st = SCW_OK;
-    const linear_path_options options = path_options(&j->model->options);
-    const int64_t n = j->in.n_train < CHOICE_CELLS ? j->in.n_train : CHOICE_CELLS;
-    int64_t *known = NULL, *held = NULL, n_judged = 0;
-    linear_path path = {0};
-    double sum = 0.0;
-
-    TRY(mem_new(&known, n));
-    TRY(mem_new(&held, n));
-    for (int64_t fold = 0; fold < CHOICE_FOLDS; fold++) {
-        int64_t n_known = 0, n_held = 0;
-        for (int64_t i = 0; i < n; i++) {
-            const int64_t row = j->in.train[i * j->in.n_train / n];
-            if (i % CHOICE_FOLDS == fold)
-                held[n_held++] = row;
-            else
-                known[n_known++] = row;
-        }
-        linear_path_clear(&path);
-        TRY(paired_cells_path(&path, &j->in, known, n_known, &options));
-        TRY(judge_path(&sum, &n_judged, &j->in, &path, held, n_held));
-    }
-    *out = n_judged > 0 ? sum / (double)n_judged : NAN;
-done:
-    mem_free(known);
-    mem_free(held);
-    linear_path_clear(&path);
-    return st;
-}
-
-static bool has_kind(const scw_model *m, modality_kind kind)
-{
-    for (int k = 0; k < m->n_modalities; k++)
-        if (m->modality[k].kind == kind) return true;
-    return false;
-}
-
-/* Scores under the library size that is asked for, or under the best one. */
-static scw_status score(job *j)
-{
-    scw_status st = SCW_OK;
-    clip_options *o = &j->model->options;
-    double best = INFINITY, now;
-
-    if (o->library == 0.0 && !has_kind(&j->model->base, MODALITY_RNA)) o->library = 1e4;
-    if (o->library > 0.0) {
-        TRY(paired_cells_score(&j->in));
-        goto done;
-    }
-    for (size_t q = 0; q < sizeof libraries / sizeof *libraries; q++) {
-        j->in.options.library = libraries[q];
-        TRY(paired_cells_score(&j->in));
-        st = try_path(&now, j);
-        if (st == SCW_EDATA) { /* folds that no cell ties together: too few cells to choose with */
-            status_clear();
-            st = SCW_OK;
-            now = NAN;
-        }
-        if (st != SCW_OK) goto done;
-        log_detail(j->in.hooks, "library %g: FOSCTTM %.4f of held-out training cells", libraries[q], now);
-        if (!(now < best)) continue;
-        best = now;
-        o->library = libraries[q];
-    }
-    if (o->library == 0.0) o->library = 1e4;
-    j->in.options.library = o->library;
-    TRY(paired_cells_score(&j->in));
-    log_info(j->in.hooks, "RNA is scaled to %g counts a cell", o->library);
-done:
-    return st;
 }
 
 /* ------------------------------------------------------------------------------ the start */
@@ -226,14 +91,16 @@ static double size_of(const paired_cells *in, int k)
 static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    const clip_options *o = &j->model->options;
+    clip_options *o = &j->model->options;
+    const linear_path_options path = path_options(o);
 
     j->in = (paired_cells){.model = &j->model->base, .input = j->model->input, .ref = r, .seed = seed,
                            .hooks = hooks,
                            .options = {r->n >= o->validation_from ? o->validation : 0.0, o->library,
                                        {o->components, o->max_dense, o->standardise != 0, seed}}};
     TRY(paired_cells_init(&j->in));
-    TRY(score(j));
+    TRY(paired_cells_library(&j->in, &o->library, &path));
+    TRY(paired_cells_score(&j->in));
 done:
     return st;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The fit of CLUE: transforms and scores, the linear path, then the two players in turn.
+/* The fit of CLUE: the library size, transforms and scores, the linear path, then the two players in turn.
  *
  * With a validation share there are two trainings. The first, without that share, says how many epochs
  * are enough and, on the share, how far off predictions are. The second starts anew and learns from
@@ -41,14 +41,19 @@ static void job_clear(job *j)
 
 /* ------------------------------------------------------------------------------ the start */
 
+static linear_path_options path_options(const clue_options *o)
+{
+    return (linear_path_options){o->path_ridge, o->path_power, o->z_dim};
+}
+
 static scw_status start_path(job *j)
 {
     scw_status st = SCW_OK;
     const clue_options *o = &j->model->options;
+    const linear_path_options options = path_options(o);
     linear_path path = {0};
 
-    TRY(paired_cells_path(&path, &j->in, j->in.train, j->in.n_train,
-                          &(linear_path_options){o->path_ridge, o->path_power, o->z_dim}));
+    TRY(paired_cells_path(&path, &j->in, j->in.train, j->in.n_train, &options));
     clue_path_set(&j->model->net, &path, o->path_gain, o->start_deviation);
 done:
     linear_path_clear(&path);
@@ -76,7 +81,8 @@ done:
 static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    const clue_options *o = &j->model->options;
+    clue_options *o = &j->model->options;
+    const linear_path_options path = path_options(o);
 
     j->in = (paired_cells){.model = &j->model->base, .input = j->model->input, .ref = r, .seed = seed,
                            .hooks = hooks,
@@ -85,6 +91,7 @@ static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hoo
     TRY(strings_copy(&j->model->base.classes, &r->classes));
     j->in.cells.labels = r->classes.n > 0 ? r->labels : NULL;
     TRY(paired_cells_init(&j->in));
+    TRY(paired_cells_library(&j->in, &o->library, &path));
 done:
     return st;
 }

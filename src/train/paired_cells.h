@@ -11,7 +11,7 @@
 
 typedef struct paired_cells_options {
     double validation; /* share held out, among cells that have the same modalities */
-    double library;    /* that RNA counts are scaled to; 0: the median */
+    double library;    /* that RNA counts are scaled to; set by paired_cells_library */
     clue_input_options input;
 } paired_cells_options;
 
@@ -40,5 +40,10 @@ void paired_cells_clear(paired_cells *p);
 SCW_CHECKED scw_status paired_cells_path(linear_path *out, const paired_cells *p,
                                          const int64_t *rows, int64_t n,
                                          const linear_path_options *options);
+
+/* The library size that RNA counts are scaled to: *library, or where that is 0 the one under which the
+ * path's FOSCTTM is least in folds of the training cells. Score afterwards. paired_library.c */
+SCW_CHECKED scw_status paired_cells_library(paired_cells *p, double *library,
+                                            const linear_path_options *options);
 
 #endif

@@ -250,7 +250,7 @@ const cli_command cli_cmd_evaluate = {
     "evaluate",
     run,
     "compare labels, an embedding or predicted values with what is true",
-    "FILE {--label KEY [--prediction KEY] [--embedding KEY] | --translation KEY --measured NAME} [options]",
+    "FILE {--label KEY | --translation KEY --measured NAME} [options]",
     "Prints accuracy, macro-F1 and each class's precision, recall and size for predicted labels, and "
     "how well k-means clusters of an embedding agree with the labels. With --batch-key how well batches "
     "are mixed and types kept apart (the figures of scIB, BRAS, CiLISI), with --partner whether two "

@@ -24,7 +24,8 @@ static scw_status fit(scw_model **out, const scw_model_kind *kind, const scw_dat
                                "the batch key out, and match within batches (match --batch-key)");
     TRY(reference_build_cells(&ref, data, NULL, request->modalities, o->fractional,
                               request->n_cells, request->seed, hooks));
-    log_info(hooks, "%lld cells, %d modalities", (long long)ref.n, ref.n_modalities);
+    log_info(hooks, "%lld cells, %d %s", (long long)ref.n, ref.n_modalities,
+             ref.n_modalities == 1 ? "modality" : "modalities");
     TRY(checkpoint_file_open(&kept, &plan, request, kind, o, &ref, hooks));
     TRY(clip_fit(&m, kind, &ref, o, request->seed, plan, hooks));
     *out = &m->base;
@@ -111,7 +112,7 @@ static const struct scw_model_ops ops = {.size = sizeof(clip_model),
 
 const scw_model_kind clip_kind = {
     .name = "clip",
-    .summary = "put modalities into one space in which a cell finds itself again: two towers and a contrast",
+    .summary = "put modalities into one space in which a cell finds itself again",
     .options = clip_option_table,
     .options_size = sizeof(clip_options),
     .presets = "rna-adt|rna-atac",

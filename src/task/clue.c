@@ -24,7 +24,8 @@ static scw_status fit(scw_model **out, const scw_model_kind *kind, const scw_dat
 
     TRY(reference_build_cells(&ref, data, request->label_key, request->modalities, o->fractional,
                               request->n_cells, request->seed, hooks));
-    log_info(hooks, "%lld cells, %d modalities", (long long)ref.n, ref.n_modalities);
+    log_info(hooks, "%lld cells, %d %s", (long long)ref.n, ref.n_modalities,
+             ref.n_modalities == 1 ? "modality" : "modalities");
     if (request->batch_key) TRY(reference_set_batches(&ref, data, request->batch_key));
     TRY(checkpoint_file_open(&kept, &plan, request, kind, o, &ref, hooks));
     TRY(clue_fit(&m, kind, &ref, o, request->seed, plan, hooks));
@@ -52,7 +53,7 @@ static const struct scw_model_ops ops = {.size = sizeof(clue_model),
 
 const scw_model_kind clue_kind = {
     .name = "clue",
-    .summary = "put cells that have any of several modalities into one space; translate one into another",
+    .summary = "put cells of any modalities into one space, translate one into another",
     .options = clue_option_table,
     .options_size = sizeof(clue_options),
     .presets = "cite|multiome|compat",

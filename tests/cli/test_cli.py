@@ -49,6 +49,9 @@ class Manners(job.harness.Case):
             again, _ = self.succeeds("help", command)
             self.assertEqual(again, out)
             self.assertLessEqual(max(map(len, out.splitlines())), 100)
+        for model in ("matilda", "clue", "clip"):
+            out, _ = self.succeeds("fit", model, "--help")
+            self.assertLessEqual(max(map(len, out.splitlines())), 100)
 
     def test_help_shows_live_values(self):
         out, _ = self.succeeds("fit", "matilda", "--help")

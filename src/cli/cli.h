@@ -108,6 +108,12 @@ int cli_finish(const cli_run *run, scw_status status);
 scw_read_options cli_read_options(const cli_run *run);
 /* Open the data sets that the arguments and input options name. */
 SCW_CHECKED scw_status cli_open(scw_dataset **out, const cli_run *run);
+/* A verb that answers a query with a model; `request` is the verb's own. */
+typedef scw_status cli_verb(scw_results **out, const scw_model *model, const scw_dataset *query,
+                            const void *request, const scw_hooks *hooks);
+/* Load the model, open the query, answer it, write the results to `output`. Returns the exit status. */
+int cli_answer(const cli_run *run, const char *model, const char *output, cli_verb *verb,
+               const void *request);
 /* Convert the files named, with their options, to `output`. */
 SCW_CHECKED scw_status cli_convert(const cli_run *run, const char *output,
                                    const scw_convert_options *how);

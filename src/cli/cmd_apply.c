@@ -65,6 +65,12 @@ static int check(const cli_run *r)
     return cli_finish(r, scw_output_check(o->output));
 }
 
+static scw_status answer(scw_results **out, const scw_model *model, const scw_dataset *query,
+                         const void *request, const scw_hooks *hooks)
+{
+    return scw_model_apply(out, model, query, request, hooks);
+}
+
 static int apply(cli_run *r, int annotate, int embed)
 {
     const options *o = r->options;
@@ -76,21 +82,9 @@ static int apply(cli_run *r, int annotate, int embed)
                                       .reject = o->reject,
                                       .align = o->align,
                                       .batch_key = o->batch_key};
-    scw_model *model = NULL;
-    scw_dataset *query = NULL;
-    scw_results *results = NULL;
 
     int result = check(r);
-    if (result != CLI_OK) return result;
-    scw_status st = scw_model_load(&model, o->model);
-    if (st == SCW_OK) st = cli_open(&query, r);
-    if (st == SCW_OK) st = scw_model_apply(&results, model, query, &request, r->hooks);
-    if (st == SCW_OK) st = scw_results_write(results, query, o->output, r->hooks);
-    result = cli_finish(r, st);
-    scw_results_free(results);
-    scw_dataset_free(query);
-    scw_model_free(model);
-    return result;
+    return result == CLI_OK ? cli_answer(r, o->model, o->output, answer, &request) : result;
 }
 
 static int run_annotate(cli_run *r)

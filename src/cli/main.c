@@ -191,6 +191,24 @@ scw_status cli_open(scw_dataset **out, const cli_run *run)
     return st;
 }
 
+int cli_answer(const cli_run *run, const char *model_path, const char *output, cli_verb *verb,
+               const void *request)
+{
+    scw_model *model = NULL;
+    scw_dataset *query = NULL;
+    scw_results *results = NULL;
+
+    scw_status st = scw_model_load(&model, model_path);
+    if (st == SCW_OK) st = cli_open(&query, run);
+    if (st == SCW_OK) st = verb(&results, model, query, request, run->hooks);
+    if (st == SCW_OK) st = scw_results_write(results, query, output, run->hooks);
+    int result = cli_finish(run, st);
+    scw_results_free(results);
+    scw_dataset_free(query);
+    scw_model_free(model);
+    return result;
+}
+
 scw_status cli_convert(const cli_run *run, const char *output, const scw_convert_options *how)
 {
     int room = cli_input_count(run);

@@ -49,7 +49,7 @@ static scw_status start_path(job *j)
     double size = 0.0;
 
     linear_path_clear(&j->path);
-    TRY(paired_cells_path(&j->path, &j->in, j->in.train, j->in.n_train, &options));
+    TRY(paired_cells_path(&j->path, &j->in, &options));
     const int64_t k = j->path.k, d = net->config.z_dim;
     for (int64_t e = 0; e < k; e++) size += j->path.weight[e] * j->path.weight[e];
     const double gain = size > 0.0 ? sqrt((double)j->path.n_sets / size) : 0.0;

@@ -53,7 +53,7 @@ static scw_status start_path(job *j)
     const linear_path_options options = path_options(o);
     linear_path path = {0};
 
-    TRY(paired_cells_path(&path, &j->in, j->in.train, j->in.n_train, &options));
+    TRY(paired_cells_path(&path, &j->in, &options));
     clue_path_set(&j->model->net, &path, o->path_gain, o->start_deviation);
 done:
     linear_path_clear(&path);

@@ -214,34 +214,25 @@ void paired_cells_clear(paired_cells *j)
     *j = (paired_cells){0};
 }
 
-scw_status paired_cells_path(linear_path *out, const paired_cells *j, const int64_t *rows, int64_t n,
-                             const linear_path_options *options)
+void paired_cells_view(linear_path_cells *out, const paired_cells *j, const int64_t *rows, int64_t n)
+{
+    *out = (linear_path_cells){.n = n, .rows = rows, .n_sets = j->cells.n_modalities};
+    for (int k = 0; k < out->n_sets; k++) {
+        out->name[k] = j->model->modality[k].name;
+        out->width[k] = j->cells.width[k];
+        out->input[k] = j->cells.input[k];
+        out->present[k] = j->cells.present[k];
+    }
+}
+
+scw_status paired_cells_path(linear_path *out, const paired_cells *j, const linear_path_options *options)
 {
     scw_status st = SCW_OK;
-    const int K = j->cells.n_modalities;
-    linear_path_cells c = {.n = n, .n_sets = K};
-    float *input[MODEL_MAX_MODALITIES] = {0};
-    uint8_t *present[MODEL_MAX_MODALITIES] = {0};
+    linear_path_cells c;
 
-    for (int k = 0; k < K; k++) {
-        const int64_t p = j->cells.width[k];
-        TRY(mem_new(&input[k], n * p));
-        TRY(mem_new(&present[k], n));
-        for (int64_t i = 0; i < n; i++) {
-            memcpy(input[k] + i * p, j->cells.input[k] + rows[i] * p, (size_t)p * sizeof(float));
-            present[k][i] = j->cells.present[k][rows[i]];
-        }
-        c.name[k] = j->model->modality[k].name;
-        c.width[k] = p;
-        c.input[k] = input[k];
-        c.present[k] = present[k];
-    }
+    paired_cells_view(&c, j, j->train, j->n_train);
     TRY(linear_path_fit(out, &c, options));
     log_detail(j->hooks, "linear path: first correlation %.3f", out->correlation[0]);
 done:
-    for (int k = 0; k < K; k++) {
-        mem_free(input[k]);
-        mem_free(present[k]);
-    }
     return st;
 }

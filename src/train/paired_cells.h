@@ -36,13 +36,15 @@ SCW_CHECKED scw_status paired_cells_score(paired_cells *p);
 void paired_cells_join(paired_cells *p);
 void paired_cells_clear(paired_cells *p);
 
-/* The linear path of the listed cells' scores. */
+/* The listed cells' scores, borrowed. */
+void paired_cells_view(linear_path_cells *out, const paired_cells *p, const int64_t *rows, int64_t n);
+
+/* The linear path of the training cells' scores. */
 SCW_CHECKED scw_status paired_cells_path(linear_path *out, const paired_cells *p,
-                                         const int64_t *rows, int64_t n,
                                          const linear_path_options *options);
 
-/* The library size that RNA counts are scaled to: *library, or where that is 0 the one under which the
- * path's FOSCTTM is least in folds of the training cells. Score afterwards. paired_library.c */
+/* The library size that RNA counts are scaled to: *library, or where that is 0 the one that
+ * train/library_choice.h finds in the training cells. Score afterwards. */
 SCW_CHECKED scw_status paired_cells_library(paired_cells *p, double *library,
                                             const linear_path_options *options);
 

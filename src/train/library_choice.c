@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "train/library_choice.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "metric/pairing.h"
+
+#define CHOICE_FOLDS 5    /* of the cells */
+#define CHOICE_CELLS 5000 /* at most */
+
+static const double libraries[] = {100.0, 300.0, 1000.0, 3000.0, 10000.0};
+
+/* Sum over the pairs of sets of FOSCTTM among held-out cells, added to *sum; pairs that no held-out cell
+ * has do not count. */
+static scw_status judge(double *sum, int64_t *n_judged, const linear_path *path,
+                        const linear_path_cells *held)
+{
+    scw_status st = SCW_OK;
+    const int64_t n = held->n;
+    float *scores[MODEL_MAX_MODALITIES] = {0};
+    int64_t *own = NULL;
+    pairing figures;
+
+    TRY(mem_new(&own, n));
+    for (int64_t i = 0; i < n; i++) own[i] = i;
+    for (int k = 0; k < held->n_sets; k++) {
+        TRY(mem_new(&scores[k], n * path->k));
+        linear_path_apply(scores[k], path, held, k);
+    }
+    for (int k = 0; k < held->n_sets; k++)
+        for (int l = k + 1; l < held->n_sets; l++) {
+            int64_t n_pairs = 0;
+            for (int64_t i = 0; i < n; i++)
+                n_pairs += linear_path_has(held, k, i) && linear_path_has(held, l, i);
+            if (n_pairs == 0) continue;
+            TRY(pairing_measure(&figures, &(pairing_input){.x = scores[k], .y = scores[l], .n_x = n,
+                                                           .n_y = n, .d = path->k, .partner = own,
+                                                           .cosine = true}));
+            *sum += figures.foscttm;
+            ++*n_judged;
+        }
+done:
+    mem_free(own);
+    for (int k = 0; k < held->n_sets; k++) mem_free(scores[k]);
+    return st;
+}
+
+/* Mean FOSCTTM of the path over folds of the cells; NaN where no pair could be judged. */
+static scw_status try_scores(double *out, const linear_path_cells *cells,
+                             const linear_path_options *options)
+{
+    scw_status st = SCW_OK;
+    const int64_t n = cells->n < CHOICE_CELLS ? cells->n : CHOICE_CELLS;
+    int64_t *known = NULL, *held = NULL, n_judged = 0;
+    linear_path_cells some = *cells;
+    linear_path path = {0};
+    double sum = 0.0;
+
+    TRY(mem_new(&known, n));
+    TRY(mem_new(&held, n));
+    for (int64_t fold = 0; fold < CHOICE_FOLDS; fold++) {
+        int64_t n_known = 0, n_held = 0;
+        for (int64_t i = 0; i < n; i++) {
+            const int64_t at = i * cells->n / n, row = cells->rows ? cells->rows[at] : at;
+            if (i % CHOICE_FOLDS == fold)
+                held[n_held++] = row;
+            else
+                known[n_known++] = row;
+        }
+        linear_path_clear(&path);
+        some.rows = known;
+        some.n = n_known;
+        TRY(linear_path_fit(&path, &some, options));
+        some.rows = held;
+        some.n = n_held;
+        TRY(judge(&sum, &n_judged, &path, &some));
+    }
+    *out = n_judged > 0 ? sum / (double)n_judged : NAN;
+done:
+    mem_free(known);
+    mem_free(held);
+    linear_path_clear(&path);
+    return st;
+}
+
+scw_status library_choose(double *library, const library_scores *scores,
+                          const linear_path_options *options, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    double best = INFINITY, now;
+
+    if (*library != 0.0) return SCW_OK;
+    *library = 1e4;
+    if (!scores->has_rna) return SCW_OK;
+    for (size_t q = 0; q < sizeof libraries / sizeof *libraries; q++) {
+        linear_path_cells cells = {0};
+        TRY(log_check_cancel(hooks));
+        TRY(scores->score(scores->self, libraries[q], &cells));
+        st = try_scores(&now, &cells, options);
+        if (st == SCW_EDATA) { /* folds that no cell ties together: too few cells to choose with */
+            status_clear();
+            st = SCW_OK;
+            now = NAN;
+        }
+        if (st != SCW_OK) goto done;
+        log_detail(hooks, "library %g: FOSCTTM %.4f of held-out training cells", libraries[q], now);
+        if (!(now < best)) continue;
+        best = now;
+        *library = libraries[q];
+    }
+    log_info(hooks, "RNA is scaled to %g counts a cell", *library);
+done:
+    return st;
+}

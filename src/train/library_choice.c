@@ -9,18 +9,20 @@
 
 #define CHOICE_FOLDS 5    /* of the cells */
 #define CHOICE_CELLS 5000 /* at most */
+#define N_LIBRARIES 5
 
-static const double libraries[] = {100.0, 300.0, 1000.0, 3000.0, 10000.0};
+/* The usual one first: another must be better beyond chance. */
+static const double libraries[N_LIBRARIES] = {10000.0, 3000.0, 1000.0, 300.0, 100.0};
 
-/* Sum over the pairs of sets of FOSCTTM among held-out cells, added to *sum; pairs that no held-out cell
- * has do not count. */
-static scw_status judge(double *sum, int64_t *n_judged, const linear_path *path,
-                        const linear_path_cells *held)
+/* Mean over the pairs of sets of FOSCTTM among held-out cells; pairs that no held-out cell has do not
+ * count, NaN without any. */
+static scw_status judge(double *out, const linear_path *path, const linear_path_cells *held)
 {
     scw_status st = SCW_OK;
     const int64_t n = held->n;
     float *scores[MODEL_MAX_MODALITIES] = {0};
-    int64_t *own = NULL;
+    int64_t *own = NULL, n_judged = 0;
+    double sum = 0.0;
     pairing figures;
 
     TRY(mem_new(&own, n));
@@ -38,25 +40,25 @@ static scw_status judge(double *sum, int64_t *n_judged, const linear_path *path,
             TRY(pairing_measure(&figures, &(pairing_input){.x = scores[k], .y = scores[l], .n_x = n,
                                                            .n_y = n, .d = path->k, .partner = own,
                                                            .cosine = true}));
-            *sum += figures.foscttm;
-            ++*n_judged;
+            sum += figures.foscttm;
+            n_judged++;
         }
+    *out = n_judged > 0 ? sum / (double)n_judged : NAN;
 done:
     mem_free(own);
     for (int k = 0; k < held->n_sets; k++) mem_free(scores[k]);
     return st;
 }
 
-/* Mean FOSCTTM of the path over folds of the cells; NaN where no pair could be judged. */
+/* FOSCTTM of the path in folds of the cells: out [CHOICE_FOLDS]. */
 static scw_status try_scores(double *out, const linear_path_cells *cells,
                              const linear_path_options *options)
 {
     scw_status st = SCW_OK;
     const int64_t n = cells->n < CHOICE_CELLS ? cells->n : CHOICE_CELLS;
-    int64_t *known = NULL, *held = NULL, n_judged = 0;
+    int64_t *known = NULL, *held = NULL;
     linear_path_cells some = *cells;
     linear_path path = {0};
-    double sum = 0.0;
 
     TRY(mem_new(&known, n));
     TRY(mem_new(&held, n));
@@ -75,9 +77,8 @@ static scw_status try_scores(double *out, const linear_path_cells *cells,
         TRY(linear_path_fit(&path, &some, options));
         some.rows = held;
         some.n = n_held;
-        TRY(judge(&sum, &n_judged, &path, &some));
+        TRY(judge(&out[fold], &path, &some));
     }
-    *out = n_judged > 0 ? sum / (double)n_judged : NAN;
 done:
     mem_free(known);
     mem_free(held);
@@ -85,31 +86,50 @@ done:
     return st;
 }
 
+static double mean_of(const double *folds)
+{
+    double sum = 0.0;
+
+    for (int f = 0; f < CHOICE_FOLDS; f++) sum += folds[f];
+    return sum / CHOICE_FOLDS;
+}
+
+/* Is a less than b by more than twice the standard error of their difference? NaN: no. */
+static bool is_less(const double *a, const double *b)
+{
+    const double gain = mean_of(b) - mean_of(a);
+    double square = 0.0;
+
+    for (int f = 0; f < CHOICE_FOLDS; f++) square += (b[f] - a[f] - gain) * (b[f] - a[f] - gain);
+    return gain > 2.0 * sqrt(square / (CHOICE_FOLDS - 1) / CHOICE_FOLDS);
+}
+
 scw_status library_choose(double *library, const library_scores *scores,
                           const linear_path_options *options, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    double best = INFINITY, now;
+    double found[N_LIBRARIES][CHOICE_FOLDS];
+    int best = 0;
 
     if (*library != 0.0) return SCW_OK;
-    *library = 1e4;
+    *library = libraries[0];
     if (!scores->has_rna) return SCW_OK;
-    for (size_t q = 0; q < sizeof libraries / sizeof *libraries; q++) {
+    for (int q = 0; q < N_LIBRARIES; q++) {
         linear_path_cells cells = {0};
+        for (int f = 0; f < CHOICE_FOLDS; f++) found[q][f] = NAN;
         TRY(log_check_cancel(hooks));
         TRY(scores->score(scores->self, libraries[q], &cells));
-        st = try_scores(&now, &cells, options);
+        st = try_scores(found[q], &cells, options);
         if (st == SCW_EDATA) { /* folds that no cell ties together: too few cells to choose with */
             status_clear();
             st = SCW_OK;
-            now = NAN;
         }
         if (st != SCW_OK) goto done;
-        log_detail(hooks, "library %g: FOSCTTM %.4f of held-out training cells", libraries[q], now);
-        if (!(now < best)) continue;
-        best = now;
-        *library = libraries[q];
+        log_detail(hooks, "library %g: FOSCTTM %.4f of held-out training cells", libraries[q],
+                   mean_of(found[q]));
+        if (mean_of(found[q]) < mean_of(found[best])) best = q;
     }
+    if (is_less(found[best], found[0])) *library = libraries[best];
     log_info(hooks, "RNA is scaled to %g counts a cell", *library);
 done:
     return st;

@@ -16,9 +16,9 @@ typedef struct library_scores {
     scw_status (*score)(void *self, double library, linear_path_cells *out);
 } library_scores;
 
-/* *library stays unless it is 0. Then it becomes, of 100, 300, 1,000, 3,000 and 10,000 the one of the least
- * FOSCTTM (cosine) in five folds of those cells, at most 5,000 of them, evenly taken; 10,000 where they cannot
- * be told apart. */
+/* *library stays unless it is 0. Then it becomes, of 100, 300, 1,000, 3,000 and 10,000, the one of the least
+ * FOSCTTM (cosine) in five folds of those cells, at most 5,000 of them, evenly taken; 10,000 unless that is
+ * worse than it by more than twice the standard error of the difference over the folds. */
 SCW_CHECKED scw_status library_choose(double *library, const library_scores *scores,
                                       const linear_path_options *options, const scw_hooks *hooks);
 

@@ -25,6 +25,8 @@ const scw_option clue_option_table[] = {
     {"standardise", SCW_OPTION_BOOL, AT(standardise), "off", 0, 0, NULL, NULL, "Input",
      "divide each gene and protein by its deviation and cut it at 10, as published: all then count "
      "alike, also those that are mostly noise"},
+    {"unit-rows", SCW_OPTION_BOOL, AT(unit_rows), "off", 0, 0, NULL, NULL, "Input",
+     "chromatin: give each cell's components mean 0 and deviation 1, as published, which takes its depth out"},
     {"library", SCW_OPTION_REAL, AT(library), "0", 0, 1e9, NULL, "N", "Input",
      "library size that RNA counts are scaled to before the logarithm; 0: chosen by cross-validation of the "
      "linear path"},
@@ -147,6 +149,7 @@ static const struct {
     {"patience", "0"},
     {"lr-patience", "0"},
     {"standardise", "on"},
+    {"unit-rows", "on"},
     {"library", "10000"},
     {"path", "off"},
     {"refit", "off"},

@@ -12,7 +12,7 @@ typedef struct clue_options {
     /* input */
     int rna_likelihood, adt_likelihood, atac_likelihood;
     int64_t components, max_dense;
-    int standardise;
+    int standardise, unit_rows;
     double library;
     int fractional;
     double min_coverage;

@@ -135,6 +135,7 @@ scw_status paired_cells_library(paired_cells *p, double *library, const linear_p
 {
     scw_status st = SCW_OK;
 
+    if (p->from) goto done; /* counts are scaled as that model scales them */
     if (*library == 0.0 && !has_kind(p->model, MODALITY_RNA)) *library = 1e4;
     if (*library == 0.0) {
         TRY(choose(library, p, options));

@@ -19,6 +19,19 @@ void clue_input_clear(clue_input *in)
     *in = (clue_input){0};
 }
 
+scw_status clue_input_copy(clue_input *out, const clue_input *from)
+{
+    scw_status st = SCW_OK;
+
+    *out = (clue_input){.n_vars = from->n_vars, .width = from->width, .unit_rows = from->unit_rows};
+    TRY(mem_copy(&out->loadings, from->loadings, from->n_vars * from->width));
+    TRY(mem_copy(&out->offset, from->offset, from->width));
+    TRY(mem_copy(&out->ceiling, from->ceiling, from->n_vars));
+done:
+    if (st != SCW_OK) clue_input_clear(out);
+    return st;
+}
+
 /* Mean of each column of y, and one over its deviation: 0 where it never varies. */
 static scw_status moments(double *mean, float *scale, const matrix *y)
 {

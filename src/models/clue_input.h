@@ -37,6 +37,7 @@ SCW_CHECKED scw_status clue_input_fit(clue_input *out, modality_kind kind, const
                                       const clue_input_options *options);
 /* scores [n, width] of gathered rows, whose values are changed where they are above the ceiling. */
 void clue_input_apply(real *scores, const clue_input *in, const affine_sparse *x);
+SCW_CHECKED scw_status clue_input_copy(clue_input *out, const clue_input *from);
 void clue_input_clear(clue_input *in);
 
 #endif

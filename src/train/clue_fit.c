@@ -3,7 +3,8 @@
  *
  * With a validation share there are two trainings. The first, without that share, says how many epochs
  * are enough and, on the share, how far off predictions are. The second starts anew and learns from
- * all cells for that many epochs (--refit off: the first is the model). */
+ * all cells for that many epochs (--refit off: the first is the model). A fit that starts from a fitted
+ * model has its transforms, scores and path, and both trainings start at its parameters. */
 #include "train/clue_fit.h"
 
 #include <math.h>
@@ -12,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "models/clue_carry.h"
 #include "models/clue_path.h"
 #include "train/clue_intervals.h"
 #include "train/clue_start.h"
@@ -22,6 +24,7 @@
 
 typedef struct job {
     clue_model *model;
+    const clue_model *from; /* that it starts from; NULL: none */
     paired_cells in;
     clue_source learning, judging; /* of the training and the validation cells */
     tape *tape;                    /* of the validator */
@@ -71,6 +74,10 @@ static scw_status start_network(job *j)
     clue_net_clear(&j->model->net);
     clue_config_of(&config, j->model);
     TRY(clue_net_init(&j->model->net, &config, j->in.seed));
+    if (j->from) {
+        TRY(clue_net_carry(&j->model->net, &j->from->net));
+        goto done;
+    }
     if (o->path) TRY(start_path(j));
     if (o->start_means) TRY(clue_start(&j->model->net, &j->in.cells, j->in.train, j->in.n_train));
 done:
@@ -87,7 +94,12 @@ static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hoo
     j->in = (paired_cells){.model = &j->model->base, .input = j->model->input, .ref = r, .seed = seed,
                            .hooks = hooks,
                            .options = {o->validation, o->library,
-                                       {o->components, o->max_dense, o->standardise != 0, o->unit_rows != 0, seed}}};
+                                       {o->components, o->max_dense, o->standardise != 0,
+                                        o->unit_rows != 0, seed}}};
+    if (j->from) {
+        j->in.from = &j->from->base;
+        j->in.from_input = j->from->input;
+    }
     TRY(strings_copy(&j->model->base.classes, &r->classes));
     j->in.cells.labels = r->classes.n > 0 ? r->labels : NULL;
     TRY(paired_cells_init(&j->in));
@@ -182,7 +194,7 @@ static scw_status train_first(job *j)
         TRY(kept_trainer_pass(&j->training, &j->model->net.p));
     else
         TRY(train(j, s.epochs));
-    TRY(clue_intervals_learn(j->model, &j->in.cells, j->in.validation, j->in.n_validation));
+    if (!j->from) TRY(clue_intervals_learn(j->model, &j->in.cells, j->in.validation, j->in.n_validation));
 done:
     return st;
 }
@@ -201,11 +213,11 @@ done:
 }
 
 scw_status clue_fit(clue_model **out, const scw_model_kind *kind, const reference *ref,
-                    const clue_options *options, uint64_t seed, const checkpoint_plan *plan,
-                    const scw_hooks *hooks)
+                    const clue_model *from, const clue_options *options, uint64_t seed,
+                    const checkpoint_plan *plan, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    job j = {0};
+    job j = {.from = from};
 
     *out = NULL;
     TRY(clue_new(&j.model, kind, options));

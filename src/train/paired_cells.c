@@ -104,8 +104,8 @@ done:
     return st;
 }
 
-/* Transform and scores of modality k: fitted on the training cells, applied to all. */
-static scw_status prepare(paired_cells *j, int k)
+/* Transform and scores of modality k, fitted on the training cells. */
+static scw_status learn(paired_cells *j, int k, cells *ready)
 {
     scw_status st = SCW_OK;
     const reference_modality *x = &j->ref->modality[k];
@@ -113,10 +113,7 @@ static scw_status prepare(paired_cells *j, int k)
     const transform_options options = {.kind = transform_for(x->kind), .target = j->options.library};
     int64_t *rows = NULL, n = 0;
     block_reader *training = NULL;
-    cells ready = {.n = j->ref->n, .n_modalities = 1};
 
-    transform_clear(&to->prep);
-    clue_input_clear(&j->input[k]);
     TRY(mem_new(&rows, j->n_train));
     for (int64_t i = 0; i < j->n_train; i++)
         if (j->cells.present[k][j->train[i]]) rows[n++] = j->train[i];
@@ -128,13 +125,39 @@ static scw_status prepare(paired_cells *j, int k)
         st = status_prefix(st, "modality '%s'", x->name);
         goto done;
     }
-    TRY(reference_prepare(&ready.x[0], &to->prep, x, j->all, j->ref->n, false));
-    TRY(clue_input_fit(&j->input[k], x->kind, &ready.x[0], &to->prep, rows, n,
+    TRY(reference_prepare(&ready->x[0], &to->prep, x, j->all, j->ref->n, false));
+    TRY(clue_input_fit(&j->input[k], x->kind, &ready->x[0], &to->prep, rows, n,
                        &j->options.input));
-    TRY(score(j, k, &ready));
 done:
     block_reader_free(training);
     mem_free(rows);
+    return st;
+}
+
+/* Those of the model that the fit starts from. */
+static scw_status take_over(paired_cells *j, int k, cells *ready)
+{
+    scw_status st = SCW_OK;
+    model_modality *to = &j->model->modality[k];
+
+    TRY(transform_copy(&to->prep, &j->from->modality[k].prep));
+    TRY(clue_input_copy(&j->input[k], &j->from_input[k]));
+    TRY(reference_prepare(&ready->x[0], &to->prep, &j->ref->modality[k], j->all, j->ref->n, false));
+done:
+    return st;
+}
+
+/* Transform and scores of modality k, applied to all cells. */
+static scw_status prepare(paired_cells *j, int k)
+{
+    scw_status st = SCW_OK;
+    cells ready = {.n = j->ref->n, .n_modalities = 1};
+
+    transform_clear(&j->model->modality[k].prep);
+    clue_input_clear(&j->input[k]);
+    TRY(j->from ? take_over(j, k, &ready) : learn(j, k, &ready));
+    TRY(score(j, k, &ready));
+done:
     cells_clear(&ready);
     return st;
 }

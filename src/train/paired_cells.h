@@ -21,6 +21,8 @@ typedef struct paired_cells {
     const reference *ref;
     uint64_t seed;
     const scw_hooks *hooks;
+    const scw_model *from;        /* transforms and scores are this model's, with */
+    const clue_input *from_input; /* these; NULL: they are fitted on the training cells */
     paired_cells_options options;
     clue_cells cells;
     int64_t *all; /* [n] 0, 1, ... */

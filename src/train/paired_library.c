@@ -27,6 +27,7 @@ scw_status paired_cells_library(paired_cells *p, double *library, const linear_p
     scw_status st = SCW_OK;
     const library_scores scores = {p, has_kind(p->model, MODALITY_RNA), score};
 
+    if (p->from) goto done; /* counts are scaled as that model scales them */
     TRY(library_choose(library, &scores, options, p->hooks));
     p->options.library = *library;
 done:

@@ -28,8 +28,6 @@
 
 #define SLOPE 0.2
 
-enum { GROUP_WEIGHT = 0, GROUP_VECTOR };
-
 /* Dropout streams of an application; decoders have one for each source beside. */
 #define STREAM_ENCODER(k_, trunk_)                                                                 \
     ((uint32_t)(((k_)*MODEL_MAX_MODALITIES + (trunk_)) * CLUE_MAX_DEPTH))
@@ -90,13 +88,13 @@ static scw_status add_encoder(clue_net *net, int k, int trunk)
                                        .slope = SLOPE,
                                        .drop = c->drop,
                                        .stream = STREAM_ENCODER(k, trunk),
-                                       .group = GROUP_WEIGHT,
-                                       .vector_group = GROUP_VECTOR},
+                                       .group = CLUE_ENCODING,
+                                       .vector_group = CLUE_ENCODING},
                    0));
     (void)snprintf(full, sizeof full, "%s.loc", name);
-    TRY(nn_linear_add(&e->loc, &net->p, full, n_last, width, true, GROUP_WEIGHT, GROUP_VECTOR));
+    TRY(nn_linear_add(&e->loc, &net->p, full, n_last, width, true, CLUE_ENCODING, CLUE_ENCODING));
     (void)snprintf(full, sizeof full, "%s.std", name);
-    TRY(nn_linear_add(&e->std, &net->p, full, n_last, width, true, GROUP_WEIGHT, GROUP_VECTOR));
+    TRY(nn_linear_add(&e->std, &net->p, full, n_last, width, true, CLUE_ENCODING, CLUE_ENCODING));
 done:
     return st;
 }
@@ -110,7 +108,7 @@ static scw_status add_path(clue_net *net, int k)
     net->path[k] = -1;
     if (!c->path) return SCW_OK;
     (void)snprintf(name, sizeof name, "encoder.%s.path", c->modality[k].name);
-    return params_add(&net->p, &net->path[k], name, 2, shape, PARAM_ZERO, 0, 0, false, GROUP_WEIGHT);
+    return params_add(&net->p, &net->path[k], name, 2, shape, PARAM_ZERO, 0, 0, false, CLUE_ENCODING);
 }
 
 /* Library sizes are of use where a target is negative binomial. Their weights start above zero: counts
@@ -132,10 +130,10 @@ static scw_status add_library(clue_net *net, int k)
     if (!any) goto done;
     (void)snprintf(name, sizeof name, "library.%s.weight", m->name);
     TRY(params_add(&net->p, &net->library[k], name, 2, shape, PARAM_UNIFORM, 0.0, bound, true,
-                   GROUP_WEIGHT));
+                   CLUE_DECODING));
     (void)snprintf(name, sizeof name, "library.%s.bias", m->name);
     TRY(params_add(&net->p, &net->library_bias[k], name, 1, shape + 1, PARAM_UNIFORM, -bound, bound,
-                   true, GROUP_VECTOR));
+                   true, CLUE_DECODING));
 done:
     return st;
 }
@@ -158,23 +156,23 @@ static scw_status add_decoder(clue_net *net, int k)
                                        .slope = SLOPE,
                                        .drop = c->drop,
                                        .stream = STREAM_DECODER + (uint32_t)(k * CLUE_MAX_DEPTH),
-                                       .group = GROUP_WEIGHT,
-                                       .vector_group = GROUP_VECTOR},
+                                       .group = CLUE_DECODING,
+                                       .vector_group = CLUE_DECODING},
                    extra));
     (void)snprintf(full, sizeof full, "%s.loc", name);
     TRY(nn_linear_add(&d->loc, &net->p, full,
                       (c->decoder_depth > 0 ? c->decoder_width : c->z_dim) + extra, m->n_vars, true,
-                      GROUP_WEIGHT, GROUP_VECTOR));
+                      CLUE_DECODING, CLUE_DECODING));
     d->scale = d->shift = d->log_shape = -1;
     if (m->likelihood == CLUE_NORMAL) goto done;
     (void)snprintf(full, sizeof full, "%s.batch_scale", name);
-    TRY(params_add(&net->p, &d->scale, full, 2, by_batch, PARAM_ZERO, 0, 0, true, GROUP_VECTOR));
+    TRY(params_add(&net->p, &d->scale, full, 2, by_batch, PARAM_ZERO, 0, 0, true, CLUE_DECODING));
     (void)snprintf(full, sizeof full, "%s.batch_shift", name);
-    TRY(params_add(&net->p, &d->shift, full, 2, by_batch, PARAM_ZERO, 0, 0, true, GROUP_VECTOR));
+    TRY(params_add(&net->p, &d->shift, full, 2, by_batch, PARAM_ZERO, 0, 0, true, CLUE_DECODING));
     if (m->likelihood != CLUE_NB) goto done;
     (void)snprintf(full, sizeof full, "%s.log_shape", name);
     TRY(params_add(&net->p, &d->log_shape, full, 2, by_batch, PARAM_ZERO, 0, 0, true,
-                   GROUP_VECTOR));
+                   CLUE_DECODING));
 done:
     return st;
 }
@@ -193,12 +191,12 @@ static scw_status add_critic(clue_net *net)
                                        .slope = SLOPE,
                                        .drop = c->drop,
                                        .stream = STREAM_CRITIC,
-                                       .group = GROUP_WEIGHT,
-                                       .vector_group = GROUP_VECTOR},
+                                       .group = CLUE_ENCODING,
+                                       .vector_group = CLUE_ENCODING},
                    0));
     TRY(nn_linear_add(&net->critic_answer, &net->adversary, "discriminator.answer",
                       c->discriminator_depth > 0 ? c->discriminator_width : n_in, c->n_modalities,
-                      true, GROUP_WEIGHT, GROUP_VECTOR));
+                      true, CLUE_ENCODING, CLUE_ENCODING));
 done:
     return st;
 }
@@ -230,7 +228,7 @@ scw_status clue_net_init(clue_net *net, const clue_config *config, uint64_t seed
     }
     if (c->n_classes > 0)
         TRY(nn_linear_add(&net->label, &net->p, "label", c->n_modalities * c->z_dim, c->n_classes,
-                          true, GROUP_WEIGHT, GROUP_VECTOR));
+                          true, CLUE_ENCODING, CLUE_ENCODING));
     TRY(add_critic(net));
     TRY(params_build(&net->p, seed));
     TRY(params_build(&net->adversary, seed));
@@ -315,6 +313,12 @@ void clue_encode(const clue_net *net, const nn_pass *pass, const clue_batch *bat
     const clue_slot *slot = &batch->slot[k];
     tensor *loc[MODEL_MAX_MODALITIES], *std[MODEL_MAX_MODALITIES];
 
+    out->library[k] = library_sizes(net, pass, slot, k);
+    if (slot->unit) {
+        out->unit[k] = op_input(t, (real *)(uintptr_t)slot->unit, batch->n,
+                                c->n_modalities * c->z_dim, false);
+        return;
+    }
     for (int q = 0; q < n_trunks(c); q++)
         encode_trunk(net, pass, slot, batch->n, k, q, &loc[q], &std[q]);
     out->loc[k] = op_concat(t, loc, n_trunks(c));
@@ -332,7 +336,6 @@ void clue_encode(const clue_net *net, const nn_pass *pass, const clue_batch *bat
         u = op_add(t, u, op_multiply(t, out->std[k], eps));
     }
     out->unit[k] = sampled ? op_normalise_rows(t, u) : mean_of_samples(t, u, out->std[k]);
-    out->library[k] = library_sizes(net, pass, slot, k);
 }
 
 /* v: the length of a mean does not matter, so sums do. */

@@ -43,6 +43,12 @@ typedef struct clue_config {
     double lam_data, lam_kl, lam_align, lam_joint, lam_cross, lam_cos, lam_label, lam_match;
 } clue_config;
 
+/* Groups of parameters for the optimizer. */
+enum {
+    CLUE_ENCODING = 0, /* encoders, label head, discriminator */
+    CLUE_DECODING      /* decoders, library sizes */
+};
+
 typedef struct clue_encoder {
     nn_block layer[CLUE_MAX_DEPTH];
     nn_linear loc, std;
@@ -76,6 +82,7 @@ void clue_net_clear(clue_net *net);
 typedef struct clue_slot {
     const affine_sparse *x; /* [n, n_in] the encoders' input, where it is sparse */
     const real *dense;      /* [n, n_in] where it is dense */
+    const real *unit;       /* [n, K d] embeddings of encoders that are done; NULL: encode */
     affine_sparse counts;   /* [n, F_k] what the decoder explains; without row weights. Of zeros:
                              * nothing is to be decoded, and no library sizes are predicted */
     const real *present;    /* [n] 1 or 0; NULL: all 1 */
@@ -106,7 +113,8 @@ typedef struct clue_outputs {
     tensor *joint;                         /* [n, K d] mean over what is there, of length one */
 } clue_outputs;
 
-/* Posterior and sample of every slot; at evaluation the samples' mean, which is shorter than one. */
+/* Posterior and sample of every slot; at evaluation the samples' mean, which is shorter than one. Where
+ * embeddings are given there is no posterior. */
 void clue_forward(const clue_net *net, const nn_pass *pass, const clue_batch *batch,
                   clue_outputs *out);
 /* The same for one modality: out->joint is left alone. */
@@ -122,7 +130,8 @@ tensor *clue_decode(const clue_net *net, const nn_pass *pass, int k, tensor *uni
 tensor *clue_adversary_loss(const clue_net *net, const clue_pass *pass, const clue_batch *batch,
                             const clue_outputs *out);
 /* What everything else minimises: nll, kl, joint, cross, cos, align, label, match. A part of weight 0 or
- * without cells is left out; align also where pass->adversary has no parameters. */
+ * without cells is left out; align also where pass->adversary has no parameters; where embeddings are
+ * given all but nll, joint and cross. */
 void clue_loss(const clue_net *net, const clue_pass *pass, const clue_batch *batch,
                const clue_outputs *out, model_losses *losses);
 

@@ -265,6 +265,7 @@ void clue_loss(const clue_net *net, const clue_pass *pass, const clue_batch *bat
     const nn_pass *vae = &pass->vae;
     tape *t = vae->t;
     const clue_config *c = &net->config;
+    const bool given = batch->slot[0].unit != NULL;
     tensor *nll = NULL, *kl = NULL, *seen[MODEL_MAX_MODALITIES];
 
     for (int k = 0; k < c->n_modalities; k++) {
@@ -273,15 +274,17 @@ void clue_loss(const clue_net *net, const clue_pass *pass, const clue_batch *bat
                                       batch->slot[k].batch, USE_SELF);
         nll = add_to(t, nll, mean_nll(net, vae, batch, k, decoded, (rows){NULL, batch->n}),
                      m->weight);
+        if (given) continue;
         kl = add_to(t, kl, op_normal_kl(t, out->loc[k], out->std[k]),
                     m->weight * (double)(c->n_modalities * c->z_dim) / (double)m->n_vars);
         seen[k] = noisy(net, vae, batch, out, k);
     }
     *losses = (model_losses){0};
     put(losses, t, "nll", nll, c->lam_data);
-    put(losses, t, "kl", kl, c->lam_data * c->lam_kl);
+    if (!given) put(losses, t, "kl", kl, c->lam_data * c->lam_kl);
     if (c->lam_joint > 0.0) put(losses, t, "joint", joint_loss(net, vae, batch, out), c->lam_joint);
     if (c->lam_cross > 0.0) put(losses, t, "cross", cross_loss(net, vae, batch, out), c->lam_cross);
+    if (given) return;
     put(losses, t, "cos", cosine_loss(net, t, batch, out), c->lam_cos);
     if (c->lam_align > 0.0 && pass->adversary.p)
         put(losses, t, "align", align_loss(net, pass, batch, seen), -c->lam_align);

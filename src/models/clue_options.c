@@ -7,6 +7,9 @@
 
 #include "base/status.h"
 
+#define DECODER_STEPS 400.0 /* of decoders alone, about */
+#define DECODER_LEAST 10.0   /* epochs */
+
 #define AT(field_) offsetof(clue_options, field_)
 #define OPTIMIZERS "adam|adamw|rmsprop" /* in the order of train/optimizer.h */
 
@@ -112,6 +115,12 @@ const scw_option clue_option_table[] = {
     {"lr-patience", SCW_OPTION_INT, AT(lr_patience), "15", 0, 100000, NULL, "N", "Schedule",
      "a tenth of the learning rate after N such epochs; 0: by the number of cells"},
 
+    {"decoder-epochs", SCW_OPTION_INT, AT(decoder_epochs), "0", 0, 100000, NULL, "N", "Decoders afterwards",
+     "most epochs in which decoders and library sizes alone go on learning, from embeddings without noise; 0: "
+     "by the number of cells"},
+    {"decoder-lr", SCW_OPTION_REAL, AT(decoder_lr), "0.01", 0, 10, NULL, "RATE", "Decoders afterwards",
+     "learning rate there; 0: decoders stay as they were learnt with the encoders"},
+
     {"sphere", SCW_OPTION_BOOL, AT(sphere), "on", 0, 0, NULL, NULL, "Authors' behaviour",
      "the discriminator sees embeddings of length one, as the decoders do; off: it may tell "
      "modalities apart by the length"},
@@ -140,6 +149,7 @@ static const struct {
     {"cos-weight", "0.02"},
     {"match-weight", "0"},
     {"optimizer", "rmsprop"},
+    {"decoder-lr", "0"},
     {"lr", "0.002"},
     {"lr-end", "0.002"},
     {"average", "0"},
@@ -248,7 +258,10 @@ void clue_schedule_of(clue_schedule *out, const clue_options *o, int64_t n)
     *out = (clue_schedule){.burn_in = automatic(o->burn_in, 12.0, o->lr, n_batches),
                            .epochs = automatic(o->epochs, 72.0, o->lr, n_batches),
                            .patience = automatic(o->patience, 9.0, o->lr, n_batches),
-                           .lr_patience = automatic(o->lr_patience, 3.0, o->lr, n_batches)};
+                           .lr_patience = automatic(o->lr_patience, 3.0, o->lr, n_batches),
+                           .decoder_epochs = o->decoder_epochs > 0
+                                                 ? o->decoder_epochs
+                                                 : (int64_t)fmax(DECODER_LEAST, ceil(DECODER_STEPS / n_batches))};
 }
 
 double clue_noise(const clue_schedule *s, int64_t epoch)

@@ -33,6 +33,9 @@ typedef struct clue_options {
     double lr, lr_end, validation, modality_dropout, average;
     int refit;
     int64_t batch_size, burn_in, epochs, patience, lr_patience;
+    /* decoders afterwards */
+    int64_t decoder_epochs;
+    double decoder_lr;
     /* authors' behaviour */
     int sphere, target_library;
 } clue_options;
@@ -52,6 +55,7 @@ typedef struct clue_schedule {
     int64_t burn_in; /* epochs over which the noise of the discriminator's input fades */
     int64_t epochs;  /* at most */
     int64_t patience, lr_patience;
+    int64_t decoder_epochs; /* of decoders alone: those of DECODER_STEPS steps, DECODER_LEAST at least */
 } clue_schedule;
 
 void clue_schedule_of(clue_schedule *out, const clue_options *o, int64_t n);

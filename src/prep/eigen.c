@@ -9,23 +9,36 @@
 #include "base/rng.h"
 #include "base/threads.h"
 
+/* All pairs of a, whose k largest values go to w[0 .. k) and vectors to z [k, m], ascending. */
+static lapack_int solve_all(double *w, double *z, double *a, lapack_int m, int64_t k)
+{
+    lapack_int info = LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'L', m, a, m, w);
+
+    memmove(w, w + m - k, (size_t)k * sizeof *w);
+    memcpy(z, a + (m - k) * m, (size_t)(k * m) * sizeof *z);
+    return info;
+}
+
 scw_status eigen_top(double *values, double *vectors, double *a, int64_t m, int64_t k)
 {
     scw_status st = SCW_OK;
-    double *w = NULL, *z = NULL;
-    lapack_int *support = NULL, found = 0;
+    double *w = NULL, *z = NULL, *kept = NULL;
+    lapack_int *support = NULL, found = 0, size = (lapack_int)m;
 
     TRY(mem_new(&w, m));
     TRY(mem_new(&z, m * k)); /* [k, m] */
     TRY(mem_new(&support, 2 * k));
+    TRY(mem_new(&kept, m * m));
+    memcpy(kept, a, (size_t)(m * m) * sizeof *kept);
     int before = dense_enter();
-    lapack_int info = LAPACKE_dsyevr(LAPACK_COL_MAJOR, 'V', 'I', 'L', (lapack_int)m, a,
-                                     (lapack_int)m, 0.0, 0.0, (lapack_int)(m - k + 1),
-                                     (lapack_int)m, 0.0, &found, w, z, (lapack_int)m, support);
+    lapack_int info = LAPACKE_dsyevr(LAPACK_COL_MAJOR, 'V', 'I', 'L', size, a, size, 0.0, 0.0,
+                                     (lapack_int)(m - k + 1), size, 0.0, &found, w, z, size, support);
+    /* Bisection may lose count where many values are equal, as the zeros of a matrix of low rank are. */
+    if (info != 0 || found != k) info = solve_all(w, z, kept, size, k);
     dense_leave(before);
-    if (info != 0 || found != k)
-        FAIL(SCW_ENUMERIC, "principal components: the eigenvalue solver failed (dsyevr info %d)",
-             (int)info);
+    if (info != 0)
+        FAIL(SCW_ENUMERIC, "the eigenvalue solver failed (dsyevd info %d) on a matrix of %lld rows",
+             (int)info, (long long)m);
     for (int64_t c = 0; c < k; c++) {
         values[c] = w[k - 1 - c];
         for (int64_t r = 0; r < m; r++)
@@ -34,6 +47,7 @@ scw_status eigen_top(double *values, double *vectors, double *a, int64_t m, int6
 done:
     mem_free(w);
     mem_free(z);
+    mem_free(kept);
     mem_free(support);
     return st;
 }

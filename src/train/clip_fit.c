@@ -232,32 +232,26 @@ static scw_status train(job *j, int64_t epochs)
                                .lr_end = o->lr,
                                .patience = o->patience};
     if (epochs > 0) TRY(trainer_run(&k->trainer, &phase, false));
-    trainer_finish(&k->trainer);
-    if (judged && epochs > 0) k->epochs = k->trainer.best_epoch;
-    TRY(trainer_record(j->model->base.record, &k->trainer, j->in.n_train, j->in.n_validation));
+    kept_trainer_finish(k);
+    TRY(kept_trainer_record(j->model->base.record, k, 0, j->in.n_train, j->in.n_validation));
 done:
     kept_trainer_stop(k);
     return st;
 }
 
-/* The first training, or what a checkpoint behind it has kept of it; then, with all cells, the second. */
+/* The first training, unless a checkpoint stands behind it; then, with all cells, the second. */
 static scw_status train_all(job *j)
 {
     scw_status st = SCW_OK;
     kept_trainer *k = &j->training;
 
     TRY(tape_new(&j->tape));
-    if (kept_trainer_is_past(k)) {
-        TRY(start_network(j));
-        TRY(kept_trainer_pass(k, &j->model->net.p));
-    } else {
-        TRY(train(j, j->model->options.epochs));
-    }
+    if (!kept_trainer_is_past(k)) TRY(train(j, j->model->options.epochs));
     if (j->in.n_validation == 0 || !j->model->options.refit) goto done;
-    TRY(kept_trainer_next(k, &j->model->net.p));
+    TRY(kept_trainer_next(k));
     paired_cells_join(&j->in);
     TRY(paired_cells_score(&j->in));
-    TRY(train(j, k->epochs));
+    TRY(train(j, k->epochs[0]));
 done:
     return st;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The fit of CLUE: the library size, transforms and scores, the linear path, then the two players in turn.
+/* The fit of CLUE: the library size, transforms and scores, the linear path, then the two players in turn,
+ * and then decoders alone. An embedding of few cells is at its best after tens of steps, before it knows
+ * the training cells by heart; decoders need hundreds, and no noise (docs/models/clue.md).
  *
- * With a validation share there are two trainings. The first, without that share, says how many epochs
+ * With a validation share all this is done twice. The first time, without that share, says how many epochs
  * are enough and, on the share, how far off predictions are. The second starts anew and learns from
  * all cells for that many epochs (--refit off: the first is the model). A fit that starts from a fitted
  * model has its transforms, scores and path, and both trainings start at its parameters. */
@@ -20,13 +22,17 @@
 #include "train/kept_trainer.h"
 #include "train/paired_cells.h"
 
-#define SCORE_ROWS 512  /* cells of one block */
+#define SCORE_ROWS 512 /* cells of one block */
+#define DECODER_SEED 0x5851f42d4c957f2du /* added to the seed where decoders learn alone */
+
+enum { ENCODERS = 0, DECODERS }; /* trainings, the first time */
 
 typedef struct job {
     clue_model *model;
     const clue_model *from; /* that it starts from; NULL: none */
     paired_cells in;
     clue_source learning, judging; /* of the training and the validation cells */
+    float *unit[MODEL_MAX_MODALITIES]; /* [n, K d] embeddings that decoders alone learn from */
     tape *tape;                    /* of the validator */
     kept_trainer training;
 } job;
@@ -37,6 +43,7 @@ static void job_clear(job *j)
     paired_cells_clear(&j->in);
     clue_source_clear(&j->learning);
     clue_source_clear(&j->judging);
+    for (int k = 0; k < MODEL_MAX_MODALITIES; k++) mem_free(j->unit[k]);
     tape_free(j->tape);
     kept_trainer_clear(&j->training);
     *j = (job){0};
@@ -138,15 +145,24 @@ done:
     return st;
 }
 
+static clue_learner learner_of(job *j)
+{
+    const clue_options *o = &j->model->options;
+    clue_learner learner = {.net = &j->model->net,
+                            .steps_per_epoch = (j->in.n_train + o->batch_size - 1) / o->batch_size};
+
+    clue_schedule_of(&learner.schedule, o, j->in.n_train + j->in.n_validation);
+    return learner;
+}
+
 /* One training on the training cells; the validation share, if there is one, says when to stop. */
 static scw_status train(job *j, int64_t epochs)
 {
     scw_status st = SCW_OK;
-    const int64_t n = j->in.n_train;
     const bool judged = j->in.n_validation > 0;
     const clue_options *o = &j->model->options;
-    clue_learner learner = {.net = &j->model->net,
-                            .steps_per_epoch = (n + o->batch_size - 1) / o->batch_size};
+    clue_learner learner = learner_of(j);
+    const clue_schedule *s = &learner.schedule;
     const network net = clue_as_network(&learner), rival = clue_as_rival(&learner);
     const train_validator validator = {j, validation_score};
     const train_options options = {.seed = j->in.seed,
@@ -156,13 +172,9 @@ static scw_status train(job *j, int64_t epochs)
                                    .rival = o->align_weight > 0.0 ? &rival : NULL};
     kept_trainer *k = &j->training;
 
-    clue_schedule_of(&learner.schedule, o, n + j->in.n_validation);
-    const clue_schedule *s = &learner.schedule;
-    clue_source_clear(&j->learning);
-    TRY(clue_source_init(&j->learning, &j->in.cells, j->in.train, n, j->in.train, 0, j->in.seed,
-                         o->modality_dropout));
+    if (kept_trainer_is_past(k)) return SCW_OK;
     TRY(kept_trainer_start(k, &net, &options, epochs, judged ? &validator : NULL, j->in.hooks));
-    const train_phase phase = {.name = k->training > 0 ? "all cells" : "training",
+    const train_phase phase = {.name = judged || !o->refit ? "training" : "all cells",
                                .source = clue_source_as_source(&j->learning),
                                .n_epochs = epochs,
                                .lr = o->lr,
@@ -171,43 +183,134 @@ static scw_status train(job *j, int64_t epochs)
                                .patience = s->patience,
                                .lr_patience = s->lr_patience};
     TRY(trainer_run(&k->trainer, &phase, false));
-    trainer_finish(&k->trainer);
-    if (k->training == 0 && judged) k->epochs = k->trainer.best_epoch;
-    TRY(trainer_record(j->model->base.record, &k->trainer, n, j->in.n_validation));
+    kept_trainer_finish(k);
+    TRY(kept_trainer_record(j->model->base.record, k, ENCODERS, j->in.n_train, j->in.n_validation));
 done:
     kept_trainer_stop(k);
     return st;
 }
 
-/* The training without the validation share, or what a checkpoint behind it has kept of it. */
-static scw_status train_first(job *j)
+/* ------------------------------------------------------------------------- decoders alone */
+
+/* Where every cell is, by the encoders as they are: the mean of its samples, as translation has it. */
+static scw_status place_cells(job *j)
 {
     scw_status st = SCW_OK;
-    clue_schedule s;
+    const clue_net *net = &j->model->net;
+    const int64_t width = net->config.n_modalities * net->config.z_dim;
+    clue_source all = {0};
+    clue_batch batch;
+    clue_outputs out;
 
-    clue_schedule_of(&s, &j->model->options, j->in.n_train + j->in.n_validation);
-    TRY(clue_source_init(&j->judging, &j->in.cells, j->in.validation, j->in.n_validation, j->in.train,
-                         j->in.n_train, j->in.seed, 0.0));
-    TRY(tape_new(&j->tape));
+    TRY(clue_source_init(&all, &j->in.cells, j->in.all, j->in.cells.n, j->in.train, j->in.n_train,
+                         j->in.seed, 0.0));
+    for (int k = 0; k < net->config.n_modalities; k++)
+        if (!j->unit[k]) TRY(mem_new(&j->unit[k], j->in.cells.n * width));
+    for (int64_t from = 0; from < all.n; from += SCORE_ROWS) {
+        const int64_t n = all.n - from < SCORE_ROWS ? all.n - from : SCORE_ROWS;
+        tape_reset(j->tape, TAPE_EVAL);
+        clue_source_gather(&batch, &all, j->tape, j->in.all + from, n);
+        TRY(tape_status(j->tape));
+        if (batch.n != n) FAIL(SCW_ENOMEM, "out of memory while embedding the cells of the fit");
+        clue_forward(net, &(nn_pass){.t = j->tape, .p = &net->p}, &batch, &out);
+        TRY(tape_status(j->tape));
+        for (int k = 0; k < net->config.n_modalities; k++)
+            for (int64_t e = 0; e < n * width; e++)
+                j->unit[k][from * width + e] = (float)out.unit[k]->value[e];
+    }
+done:
+    clue_source_clear(&all);
+    return st;
+}
+
+static scw_status record_decoding(job *j)
+{
+    scw_status st = SCW_OK;
+    json_t *record = json_object();
+
+    TRY(kept_trainer_record(record, &j->training, DECODERS, j->in.n_train, j->in.n_validation));
+    if (json_object_set(j->model->base.record, "decoders", record) != 0)
+        FAIL(SCW_ENOMEM, "out of memory in the training record");
+done:
+    json_decref(record);
+    return st;
+}
+
+/* Decoders and library sizes go on learning from where the cells have come to be. */
+static scw_status train_decoders(job *j, int64_t epochs)
+{
+    scw_status st = SCW_OK;
+    const bool judged = j->in.n_validation > 0;
+    const clue_options *o = &j->model->options;
+    clue_learner learner = learner_of(j);
+    const network net = clue_as_network(&learner);
+    const train_validator validator = {j, validation_score};
+    train_options options = {.seed = j->in.seed + DECODER_SEED,
+                             .batch_size = o->batch_size,
+                             .optimizer = optimizer_defaults((optimizer_kind)o->optimizer),
+                             .average = o->average};
+    kept_trainer *k = &j->training;
+
+    if (!(o->decoder_lr > 0.0) || kept_trainer_is_past(k)) return SCW_OK;
+    options.optimizer.lr_scale[CLUE_ENCODING] = 0.0;
+    TRY(kept_trainer_start(k, &net, &options, epochs, judged ? &validator : NULL, j->in.hooks));
+    TRY(place_cells(j));
+    j->learning.unit = j->judging.unit = j->unit;
+    j->learning.unit_width = j->judging.unit_width = learner.net->config.n_modalities * o->z_dim;
+    const train_phase phase = {.name = "decoders",
+                               .source = clue_source_as_source(&j->learning),
+                               .n_epochs = epochs,
+                               .lr = o->decoder_lr,
+                               .lr_end = o->decoder_lr,
+                               .patience = learner.schedule.patience};
+    TRY(trainer_run(&k->trainer, &phase, false));
+    kept_trainer_finish(k);
+    TRY(record_decoding(j));
+done:
+    j->learning.unit = j->judging.unit = NULL;
+    kept_trainer_stop(k);
+    return st;
+}
+
+/* -------------------------------------------------------------------------------- the fit */
+
+/* Embedding, then decoders, on the cells that are training cells now. */
+static scw_status train_both(job *j, int64_t epochs, int64_t decoder_epochs)
+{
+    scw_status st = SCW_OK;
+
     TRY(start_network(j));
-    if (kept_trainer_is_past(&j->training))
-        TRY(kept_trainer_pass(&j->training, &j->model->net.p));
-    else
-        TRY(train(j, s.epochs));
-    if (!j->from) TRY(clue_intervals_learn(j->model, &j->in.cells, j->in.validation, j->in.n_validation));
+    clue_source_clear(&j->learning);
+    TRY(clue_source_init(&j->learning, &j->in.cells, j->in.train, j->in.n_train, j->in.train, 0,
+                         j->in.seed, j->model->options.modality_dropout));
+    TRY(train(j, epochs));
+    TRY(kept_trainer_next(&j->training));
+    TRY(train_decoders(j, decoder_epochs));
 done:
     return st;
 }
 
-/* The same from the start, with all cells. */
-static scw_status train_again(job *j)
+static scw_status train_all(job *j)
 {
     scw_status st = SCW_OK;
+    const clue_options *o = &j->model->options;
+    kept_trainer *k = &j->training;
+    clue_schedule s;
 
-    TRY(kept_trainer_next(&j->training, &j->model->net.p));
+    clue_schedule_of(&s, o, j->in.n_train + j->in.n_validation);
+    TRY(tape_new(&j->tape));
+    TRY(clue_source_init(&j->judging, &j->in.cells, j->in.validation, j->in.n_validation, j->in.train,
+                         j->in.n_train, j->in.seed, 0.0));
+    TRY(train_both(j, s.epochs, s.decoder_epochs));
+    const bool again = j->in.n_validation > 0 && o->refit;
+    if (again) {
+        TRY(kept_trainer_next(k));
+        TRY(kept_trainer_keep(k, &j->model->net.p));
+    }
+    if (!j->from) TRY(clue_intervals_learn(j->model, &j->in.cells, j->in.validation, j->in.n_validation));
+    if (!again) goto done;
     paired_cells_join(&j->in);
-    TRY(start_network(j));
-    TRY(train(j, j->training.epochs > 0 ? j->training.epochs : 1));
+    TRY(train_both(j, k->epochs[ENCODERS] > 0 ? k->epochs[ENCODERS] : 1, k->epochs[DECODERS]));
 done:
     return st;
 }
@@ -223,8 +326,7 @@ scw_status clue_fit(clue_model **out, const scw_model_kind *kind, const referenc
     TRY(clue_new(&j.model, kind, options));
     TRY(kept_trainer_open(&j.training, &j.model->base, plan));
     TRY(build(&j, ref, seed, hooks));
-    TRY(train_first(&j));
-    if (j.in.n_validation > 0 && options->refit) TRY(train_again(&j));
+    TRY(train_all(&j));
     *out = j.model;
     j.model = NULL;
 done:

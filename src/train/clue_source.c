@@ -98,7 +98,8 @@ static bool gather_slot(clue_slot *slot, const clue_source *s, tape *t, const in
                         int64_t n, int k)
 {
     const clue_cells *c = s->cells;
-    const int64_t width = c->width[k];
+    const float *from = s->unit ? s->unit[k] : c->input[k];
+    const int64_t width = s->unit ? s->unit_width : c->width[k];
     int64_t *chosen = tape_alloc(t, n, sizeof *chosen), *listed = tape_alloc(t, n, sizeof *listed);
     real *present = tape_alloc(t, n, sizeof *present);
     real *dense = tape_alloc(t, n * width, sizeof *dense);
@@ -106,13 +107,12 @@ static bool gather_slot(clue_slot *slot, const clue_source *s, tape *t, const in
     if (!chosen || !listed || !present || !dense) return false;
     choose(chosen, present, s, entries, n, k);
     for (int64_t i = 0; i < n; i++) {
-        const float *from = c->input[k] + chosen[i] * width;
-        for (int64_t j = 0; j < width; j++) dense[i * width + j] = (real)from[j];
+        for (int64_t j = 0; j < width; j++) dense[i * width + j] = (real)from[chosen[i] * width + j];
         listed[i] = c->counts[k].rows[chosen[i]];
     }
     const row_list counts = {c->counts[k].x, c->counts[k].packed, listed, n};
     if (!cells_gather_counts(t, &counts, &slot->counts)) return false;
-    slot->dense = dense;
+    *(s->unit ? &slot->unit : &slot->dense) = dense;
     slot->present = present;
     slot->batch = codes_of(t, c->batch, chosen, n);
     slot->labels = codes_of(t, c->labels, chosen, n);

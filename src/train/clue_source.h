@@ -34,6 +34,8 @@ typedef struct clue_source {
     int64_t n_having[MODEL_MAX_MODALITIES];
     uint64_t seed;
     double dropout; /* share of the cells with several modalities that are taken for one with fewer */
+    float *const *unit; /* [K] [cells->n, unit_width] embeddings that stand for the encoders' answers; NULL: none */
+    int64_t unit_width;
 } clue_source;
 
 /* `spare` [n_spare]: cells that stand in for a modality that none of the rows has. */

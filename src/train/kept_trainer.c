@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "train/kept_trainer.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -11,11 +13,17 @@ static scw_status save(void *self)
     scw_status st = SCW_OK;
     const kept_trainer *k = self;
     checkpoint c = {.state = json_object()};
+    char key[32];
 
     TRY(trainer_collect(&k->trainer, &c));
     TRY(checkpoint_put_int(c.state, "training", k->training));
-    TRY(checkpoint_put_int(c.state, "epochs", k->epochs));
-    if (k->first) checkpoint_add(&c, "first", k->first, k->n_first);
+    for (int q = 0; q < k->training; q++) {
+        (void)snprintf(key, sizeof key, "epochs.%d", q);
+        TRY(checkpoint_put_int(c.state, key, k->epochs[q]));
+        (void)snprintf(key, sizeof key, "score.%d", q);
+        TRY(checkpoint_put_real(c.state, key, k->score[q]));
+    }
+    if (k->kept) checkpoint_add(&c, "first", k->kept, k->n_kept);
     TRY(k->plan->save(k->plan->self, &c));
 done:
     checkpoint_clear(&c);
@@ -35,10 +43,19 @@ scw_status kept_trainer_open(kept_trainer *k, const scw_model *model, const chec
 {
     scw_status st = SCW_OK;
     int64_t training = 0;
+    char key[32];
 
     *k = (kept_trainer){.model = model, .plan = plan, .names = {k, name_feature}};
     if (plan && plan->resume) TRY(checkpoint_get_int(&training, plan->resume->state, "training"));
+    if (training < 0 || training >= KEPT_TRAININGS)
+        FAIL(SCW_EFORMAT, "it stands in training %lld of at most %d", (long long)training, KEPT_TRAININGS);
     k->resumed = (int)training;
+    for (int q = 0; q < k->resumed; q++) {
+        (void)snprintf(key, sizeof key, "epochs.%d", q);
+        TRY(checkpoint_get_int(&k->epochs[q], plan->resume->state, key));
+        (void)snprintf(key, sizeof key, "score.%d", q);
+        TRY(checkpoint_get_real(&k->score[q], plan->resume->state, key));
+    }
 done:
     return st;
 }
@@ -46,7 +63,7 @@ done:
 void kept_trainer_clear(kept_trainer *k)
 {
     trainer_clear(&k->trainer);
-    mem_free(k->first);
+    mem_free(k->kept);
     *k = (kept_trainer){0};
 }
 
@@ -75,6 +92,30 @@ done:
     return st;
 }
 
+void kept_trainer_finish(kept_trainer *k)
+{
+    const trainer *t = &k->trainer;
+
+    trainer_finish(&k->trainer);
+    if (!t->validator) return;
+    k->epochs[k->training] = t->best_epoch;
+    k->score[k->training] = t->best_score;
+}
+
+scw_status kept_trainer_record(json_t *record, const kept_trainer *k, int judged, int64_t n_train,
+                               int64_t n_validation)
+{
+    scw_status st = SCW_OK;
+
+    TRY(trainer_record(record, &k->trainer, n_train, n_validation));
+    if (k->epochs[judged] <= 0 || !isfinite(k->score[judged])) goto done;
+    if (json_object_set_new(record, "best_epoch", json_integer(k->epochs[judged])) != 0 ||
+        json_object_set_new(record, "best_validation", json_real(k->score[judged])) != 0)
+        FAIL(SCW_ENOMEM, "out of memory in the training record");
+done:
+    return st;
+}
+
 void kept_trainer_stop(kept_trainer *k)
 {
     trainer_clear(&k->trainer);
@@ -86,24 +127,23 @@ bool kept_trainer_is_past(const kept_trainer *k)
     return k->resumed > k->training;
 }
 
-scw_status kept_trainer_pass(kept_trainer *k, params *p)
+scw_status kept_trainer_next(kept_trainer *k)
 {
-    scw_status st = SCW_OK;
-
-    TRY(checkpoint_get_int(&k->epochs, k->plan->resume->state, "epochs"));
-    TRY(checkpoint_copy(p->value, k->plan->resume, "first", p->n_values));
-done:
-    return st;
+    if (k->training + 1 >= KEPT_TRAININGS)
+        return status_fail(SCW_EINVAL, "a fit has at most %d trainings", KEPT_TRAININGS);
+    k->training++;
+    return SCW_OK;
 }
 
-scw_status kept_trainer_next(kept_trainer *k, const params *p)
+scw_status kept_trainer_keep(kept_trainer *k, params *p)
 {
     scw_status st = SCW_OK;
 
-    k->n_first = p->n_values;
-    TRY(mem_new(&k->first, p->n_values));
-    memcpy(k->first, p->value, (size_t)p->n_values * sizeof(real));
-    k->training++;
+    if (k->resumed >= k->training)
+        TRY(checkpoint_copy(p->value, k->plan->resume, "first", p->n_values));
+    k->n_kept = p->n_values;
+    TRY(mem_new(&k->kept, p->n_values));
+    memcpy(k->kept, p->value, (size_t)p->n_values * sizeof(real));
 done:
     return st;
 }

@@ -9,7 +9,7 @@ import numpy
 import job
 from elements import read_elem
 
-TINY = ["--epochs", "6", "--burn-in", "1", "--components", "10", "--z-dim", "4", "--encoder-width", "16",
+TINY = ["--epochs", "6", "--decoder-epochs", "3", "--burn-in", "1", "--components", "10", "--z-dim", "4", "--encoder-width", "16",
         "--encoder-depth", "1", "--decoder-width", "16", "--decoder-depth", "1", "--validation", "0.2",
         "--threads", "1"]
 

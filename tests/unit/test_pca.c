@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "base/threads.h"
+#include "prep/eigen.h"
 #include "prep/pca.h"
 
 /* Sparse random counts with `rank` planted programmes of falling strength. */
@@ -197,6 +198,46 @@ static void beyond_the_rank(void **state)
     matrix_clear(&m);
 }
 
+/* More eigenpairs than differ from one: the coupling of a wide and a narrow set, as canonical correlation
+ * has it. Bisection alone loses count of the many equal ones. */
+static void equal_eigenvalues(void **state)
+{
+    enum { WIDE = 100, NARROW = 10, M = WIDE + NARROW, K = 20 };
+    rng_key key = rng_make_key(5, RNG_TEST, 7);
+    double *a = NULL, *kept = NULL, *vectors = NULL, values[K];
+
+    (void)state;
+    assert_int_equal(mem_new(&a, M * M), SCW_OK);
+    assert_int_equal(mem_new(&kept, M * M), SCW_OK);
+    assert_int_equal(mem_new(&vectors, M * K), SCW_OK);
+    for (int trial = 0; trial < 40; trial++) {
+        memset(kept, 0, M * M * sizeof *kept);
+        for (int r = 0; r < WIDE; r++)
+            for (int c = WIDE; c < M; c++)
+                kept[r * M + c] = kept[c * M + r] =
+                    0.05 * rng_normal(key, (uint64_t)trial, (uint64_t)(r * M + c));
+        for (int r = 0; r < M; r++) kept[r * M + r] = 1.0;
+        memcpy(a, kept, M * M * sizeof *a);
+        assert_int_equal(eigen_top(values, vectors, a, M, K), SCW_OK);
+        for (int h = 0; h < K; h++) {
+            assert_true(h < NARROW ? values[h] > 1.01 : fabs(values[h] - 1.0) < 1e-10);
+            for (int g = 0; g <= h; g++) {
+                double along = g == h ? -1.0 : 0.0;
+                for (int r = 0; r < M; r++) along += vectors[r * K + h] * vectors[r * K + g];
+                assert_true(fabs(along) < 1e-10);
+            }
+            for (int r = 0; r < M; r++) {
+                double gap = -values[h] * vectors[r * K + h];
+                for (int c = 0; c < M; c++) gap += kept[r * M + c] * vectors[c * K + h];
+                assert_true(fabs(gap) < 1e-10);
+            }
+        }
+    }
+    mem_free(a);
+    mem_free(kept);
+    mem_free(vectors);
+}
+
 static void refuses(void **state)
 {
     matrix m = {0};
@@ -243,6 +284,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(variances_add_up_and_scores_carry_them),
         cmocka_unit_test(same_bits_with_any_threads),
         cmocka_unit_test(beyond_the_rank),
+        cmocka_unit_test(equal_eigenvalues),
         cmocka_unit_test(refuses),
         cmocka_unit_test(memory_runs_out_anywhere),
     };

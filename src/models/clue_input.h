@@ -4,8 +4,8 @@
  *   RNA, ADT    y = log1p of scaled counts (prep/transform.h), centred, or as published
  *               z = (y - mean_j) / sd_j, at most 10; its principal components, or itself where a
  *               protein panel is small
- *   ATAC        y = TF-IDF, centred; its principal components; or as published its truncated SVD, each
- *               cell's scores centred and divided by their deviation, which takes the depth out
+ *   ATAC        y = TF-IDF, centred; its principal components; or as published (unit rows) its truncated
+ *               SVD, each cell's scores centred and divided by their deviation, which takes the depth out
  *
  * Both are one affine map of the prepared input x (models/cells.h), whose missing features are at
  * their mean: scores = x L - offset. */

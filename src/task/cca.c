@@ -16,7 +16,7 @@
 #include "task/linear_inputs.h"
 #include "task/record.h"
 #include "task/splits.h"
-#include "train/library_choice.h"
+#include "train/path_choice.h"
 
 static const scw_option table[] = {
     {"components", SCW_OPTION_INT, offsetof(scw_cca_options, components), "20", 1, 1000, NULL, "N",

@@ -99,14 +99,13 @@ static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hoo
     j->in = (paired_cells){.model = &j->model->base, .input = j->model->input, .ref = r, .seed = seed,
                            .hooks = hooks,
                            .options = {r->n >= o->validation_from ? o->validation : 0.0, o->library,
-                                       {o->components, o->max_dense, o->standardise != 0,
-                                        o->unit_rows != 0, seed}}};
+                                       {o->components, o->max_dense, o->standardise != 0, false, seed}}};
     if (j->from) {
         j->in.from = &j->from->base;
         j->in.from_input = j->from->input;
     }
     TRY(paired_cells_init(&j->in));
-    TRY(paired_cells_library(&j->in, &o->library, &path));
+    TRY(paired_cells_choose(&j->in, &o->library, &o->unit_rows, &path));
     TRY(paired_cells_score(&j->in));
 done:
     return st;

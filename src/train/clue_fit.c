@@ -101,8 +101,7 @@ static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hoo
     j->in = (paired_cells){.model = &j->model->base, .input = j->model->input, .ref = r, .seed = seed,
                            .hooks = hooks,
                            .options = {o->validation, o->library,
-                                       {o->components, o->max_dense, o->standardise != 0,
-                                        o->unit_rows != 0, seed}}};
+                                       {o->components, o->max_dense, o->standardise != 0, false, seed}}};
     if (j->from) {
         j->in.from = &j->from->base;
         j->in.from_input = j->from->input;
@@ -110,7 +109,7 @@ static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hoo
     TRY(strings_copy(&j->model->base.classes, &r->classes));
     j->in.cells.labels = r->classes.n > 0 ? r->labels : NULL;
     TRY(paired_cells_init(&j->in));
-    TRY(paired_cells_library(&j->in, &o->library, &path));
+    TRY(paired_cells_choose(&j->in, &o->library, &o->unit_rows, &path));
 done:
     return st;
 }

@@ -45,9 +45,11 @@ void paired_cells_view(linear_path_cells *out, const paired_cells *p, const int6
 SCW_CHECKED scw_status paired_cells_path(linear_path *out, const paired_cells *p,
                                          const linear_path_options *options);
 
-/* The library size that RNA counts are scaled to: *library, or where that is 0 the one that
- * train/library_choice.h finds in the training cells. Score afterwards. */
-SCW_CHECKED scw_status paired_cells_library(paired_cells *p, double *library,
-                                            const linear_path_options *options);
+/* What is left to the fit, chosen by its training cells: the library size that RNA counts are scaled to, where
+ * it is 0, and whether chromatin is read by unit rows, in the order of `auto|on|off`. Score afterwards.
+ * paired_library.c */
+enum { PAIRED_ROWS_AUTO = 0, PAIRED_ROWS_ON, PAIRED_ROWS_OFF };
+SCW_CHECKED scw_status paired_cells_choose(paired_cells *p, double *library, int *unit_rows,
+                                           const linear_path_options *options);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The library size of a fit, chosen by its training cells (train/library_choice.h). */
-#include "train/library_choice.h"
+/* How a fit reads its cells, where that is left to it: chosen by the training cells (train/path_choice.h). */
+#include "base/log.h"
+#include "train/path_choice.h"
 #include "train/paired_cells.h"
 
 static bool has_kind(const scw_model *m, modality_kind kind)
@@ -10,24 +11,61 @@ static bool has_kind(const scw_model *m, modality_kind kind)
     return false;
 }
 
-static scw_status score(void *self, double library, linear_path_cells *out)
+static scw_status score(paired_cells *p, linear_path_cells *out)
 {
     scw_status st = SCW_OK;
-    paired_cells *p = self;
 
-    p->options.library = library;
     TRY(paired_cells_score(p));
     paired_cells_view(out, p, p->train, p->n_train);
 done:
     return st;
 }
 
-scw_status paired_cells_library(paired_cells *p, double *library, const linear_path_options *options)
+static scw_status score_library(void *self, double library, linear_path_cells *out)
+{
+    paired_cells *p = self;
+
+    p->options.library = library;
+    return score(p, out);
+}
+
+static scw_status score_rows(void *self, int way, linear_path_cells *out)
+{
+    paired_cells *p = self;
+
+    p->options.input.unit_rows = way == 1;
+    return score(p, out);
+}
+
+/* Chromatin by centred components, or by rows as published: these take out the depth, which few peaks
+ * hardly show and many do. */
+static scw_status choose_rows(paired_cells *p, const linear_path_options *options)
 {
     scw_status st = SCW_OK;
-    const library_scores scores = {p, has_kind(p->model, MODALITY_RNA), score};
+    static const char *const names[] = {"centred components", "unit rows"};
+    const path_ways ways = {p, 2, names, score_rows};
+    const double library = p->options.library;
+    int way = 0;
 
-    if (p->from) goto done; /* counts are scaled as that model scales them */
+    if (library == 0.0) p->options.library = 1e4;
+    TRY(path_choose(&way, &ways, options, p->hooks));
+    p->options.input.unit_rows = way == 1;
+    p->options.library = library;
+    log_info(p->hooks, "chromatin is read by %s", names[way]);
+done:
+    return st;
+}
+
+scw_status paired_cells_choose(paired_cells *p, double *library, int *unit_rows,
+                               const linear_path_options *options)
+{
+    scw_status st = SCW_OK;
+    const library_scores scores = {p, has_kind(p->model, MODALITY_RNA), score_library};
+
+    if (p->from) goto done; /* cells are read as that model reads them */
+    p->options.input.unit_rows = *unit_rows == PAIRED_ROWS_ON;
+    if (*unit_rows == PAIRED_ROWS_AUTO && has_kind(p->model, MODALITY_ATAC)) TRY(choose_rows(p, options));
+    *unit_rows = p->options.input.unit_rows ? PAIRED_ROWS_ON : PAIRED_ROWS_OFF;
     TRY(library_choose(library, &scores, options, p->hooks));
     p->options.library = *library;
 done:

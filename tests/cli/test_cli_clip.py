@@ -44,7 +44,7 @@ class Clip(job.Job):
     def test_chromatin_as_published(self):
         """Another place for chromatin, and the model file says which."""
         places, rows = [], []
-        for words in ([], ["--unit-rows"]):
+        for words in (["--unit-rows", "off"], ["--unit-rows", "on"]):
             out, _ = self.succeeds("fit", "clip", "reference.h5mu", "-o", "u.safetensors", *TINY, "--epochs",
                                    "0", "--library", "1000", "--validation", "0", "--json", *words)
             rows.append({m["name"]: m["unit_rows"] for m in json.loads(out)["modalities"]})

@@ -21,7 +21,7 @@
 #include "models/linear_path.h"
 #include "prep/cca.h"
 #include "scweave/scweave.h"
-#include "train/library_choice.h"
+#include "train/path_choice.h"
 
 #define N_OBS 150
 

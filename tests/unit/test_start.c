@@ -212,7 +212,7 @@ static void expect_same_inputs(const scw_model *a, const clue_input *x, const sc
 static void test_starts_where_the_model_is(void **state)
 {
     static const setting still[] = {{"lr", "1e-9"}, {"lr-end", "1e-9"}, {"epochs", "1"},
-                                    {"average", "0"}, {NULL, NULL}};
+                                    {"average", "0"}, {"decoder-lr", "0"}, {NULL, NULL}};
     scw_model *base = base_model();
     const scw_fit_request request = {.batch_key = "batch", .from = base, .label_key = "cell_type"};
     scw_model *tuned = must_fit("clue", after, request, still);

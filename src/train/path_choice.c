@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "train/library_choice.h"
+#include "train/path_choice.h"
 
 #include <math.h>
 
@@ -9,10 +9,6 @@
 
 #define CHOICE_FOLDS 5    /* of the cells */
 #define CHOICE_CELLS 5000 /* at most */
-#define N_LIBRARIES 5
-
-/* The usual one first: another must be better beyond chance. */
-static const double libraries[N_LIBRARIES] = {10000.0, 3000.0, 1000.0, 300.0, 100.0};
 
 /* Mean over the pairs of sets of FOSCTTM among held-out cells; pairs that no held-out cell has do not
  * count, NaN without any. */
@@ -104,33 +100,59 @@ static bool is_less(const double *a, const double *b)
     return gain > 2.0 * sqrt(square / (CHOICE_FOLDS - 1) / CHOICE_FOLDS);
 }
 
-scw_status library_choose(double *library, const library_scores *scores,
-                          const linear_path_options *options, const scw_hooks *hooks)
+scw_status path_choose(int *way, const path_ways *ways, const linear_path_options *options,
+                       const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    double found[N_LIBRARIES][CHOICE_FOLDS];
+    double found[PATH_WAYS][CHOICE_FOLDS];
     int best = 0;
 
-    if (*library != 0.0) return SCW_OK;
-    *library = libraries[0];
-    if (!scores->has_rna) return SCW_OK;
-    for (int q = 0; q < N_LIBRARIES; q++) {
+    *way = 0;
+    for (int q = 0; q < ways->n; q++) {
         linear_path_cells cells = {0};
         for (int f = 0; f < CHOICE_FOLDS; f++) found[q][f] = NAN;
         TRY(log_check_cancel(hooks));
-        TRY(scores->score(scores->self, libraries[q], &cells));
+        TRY(ways->score(ways->self, q, &cells));
         st = try_scores(found[q], &cells, options);
         if (st == SCW_EDATA) { /* folds that no cell ties together: too few cells to choose with */
             status_clear();
             st = SCW_OK;
         }
         if (st != SCW_OK) goto done;
-        log_detail(hooks, "library %g: FOSCTTM %.4f of held-out training cells", libraries[q],
+        log_detail(hooks, "%s: FOSCTTM %.4f of held-out training cells", ways->names[q],
                    mean_of(found[q]));
         if (mean_of(found[q]) < mean_of(found[best])) best = q;
     }
-    if (is_less(found[best], found[0])) *library = libraries[best];
-    log_info(hooks, "RNA is scaled to %g counts a cell", *library);
+    if (is_less(found[best], found[0])) *way = best;
+done:
+    return st;
+}
+
+/* ------------------------------------------------------------------------------ library size */
+
+static const double libraries[PATH_WAYS] = {10000.0, 3000.0, 1000.0, 300.0, 100.0};
+static const char *const library_names[PATH_WAYS] = {"library 10000", "library 3000", "library 1000",
+                                                     "library 300", "library 100"};
+
+static scw_status score_library(void *self, int way, linear_path_cells *out)
+{
+    const library_scores *s = self;
+
+    return s->score(s->self, libraries[way], out);
+}
+
+scw_status library_choose(double *library, const library_scores *scores,
+                          const linear_path_options *options, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    library_scores all = *scores;
+    const path_ways ways = {&all, PATH_WAYS, library_names, score_library};
+    int way = 0;
+
+    if (*library != 0.0) return SCW_OK;
+    if (scores->has_rna) TRY(path_choose(&way, &ways, options, hooks));
+    *library = libraries[way];
+    if (scores->has_rna) log_info(hooks, "RNA is scaled to %g counts a cell", *library);
 done:
     return st;
 }

@@ -82,6 +82,18 @@ class Clue(job.Job):
                                "--to", "adt", "-o", "from.h5mu")
         self.assertIn("interval", err)
 
+    def test_from_with_other_features(self):
+        """Those of the model are taken out of more, in memory and in blocks alike."""
+        self.succeeds("example", "whole.h5mu", "--cells", "150", "--seed", "9")
+        words = ["fit", "clue", "whole.h5mu", "--from", "clue.safetensors", "--threads", "1", "--epochs", "1"]
+        out, _ = self.succeeds(*words, "-o", "memory.safetensors", "--json")
+        _, err = self.succeeds(*words, "-o", "blocks.safetensors", "--mem", "600000")
+        self.assertRegex(err, "rna.*temporary file")
+        self.assertEqual(self.content("blocks.safetensors"), self.content("memory.safetensors"))
+        base, _ = self.succeeds("fit", "clue", "reference.h5mu", "-o", "base.safetensors", *TINY, "--json")
+        for ours, theirs in zip(json.loads(out)["modalities"], json.loads(base)["modalities"]):
+            self.assertEqual(ours["features"], theirs["features"])
+
     def test_from_refuses(self):
         words = ["fit", "clue", "reference.h5mu", "-o", "x"]
         self.refuses("needs a value", *words, "--from")

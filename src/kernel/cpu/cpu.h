@@ -22,6 +22,7 @@
 #define CPU_NAME(name_) CPU_PASTE(name_, CPU_ISA) /* cpu_fill_norm -> cpu_fill_norm_avx2 */
 
 void CPU_NAME(cpu_fill_affine)(kernel_table *t);
+void CPU_NAME(cpu_fill_counts)(kernel_table *t);
 void CPU_NAME(cpu_fill_decoder)(kernel_table *t);
 void CPU_NAME(cpu_fill_elementwise)(kernel_table *t);
 void CPU_NAME(cpu_fill_gemm)(kernel_table *t);

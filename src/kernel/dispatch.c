@@ -327,17 +327,17 @@ int64_t kernel_counts_size(int64_t rows, int64_t cols)
     return (cols + COUNTS_STRIP - 1) / COUNTS_STRIP * COUNTS_STRIP * rows;
 }
 
-/* z with wide rows, the facts of each batch's features twice over, and for each slice: the gradient of a
- * strip, the entries of a few rows, a strip of W twice over, sums of z's gradient, and of each row a place
- * and four sums. */
+/* z with wide rows, and for each slice: the gradient of a strip, the entries of a few rows, a strip of W twice
+ * over, the numbers of each batch's features, sums of z's gradient, and of each row two places and two
+ * sums of as many lanes as a vector has at most. */
 int64_t kernel_counts_scratch(const kernel_counts *c)
 {
     const int64_t rows = c->x->n_rows, wide = c->width < 16 ? 16 : c->width;
     const int64_t of_slice = (rows + COUNTS_GROUP + 2 * wide + 8 * c->n_batches) * COUNTS_STRIP +
-                             rows * wide +
-                             (rows * 5 + 1) * (int64_t)(sizeof(double) / sizeof(real));
+                             rows * (wide + 32) +
+                             (2 * rows + 1) * (int64_t)(sizeof(int64_t) / sizeof(real));
 
-    return rows * wide + COUNTS_SLICES * of_slice + 64;
+    return rows * wide + COUNTS_SLICES * of_slice;
 }
 
 double kernel_counts_loss(const kernel_counts *c)

@@ -211,7 +211,7 @@ void kernel_decoder_weights(const kernel_decoder *d, real scale, bool fresh, rea
  *                 alone decide, which is kernel_gamma_terms
  *     bernoulli   loss = sum of log(1 + exp(eta)) - eta [x > 0]
  *
- * over the present rows and all columns. Of [B, F] there is one array, z W^T + bias, between a first pass
+ * over the present rows and all columns. Of [B, F] there is one array, z W^T, between a first pass
  * that finds the softmax's denominators, a second one for the loss, and a third one for the gradients;
  * each works on a strip of features while that is in the nearest caches. */
 typedef struct kernel_counts {
@@ -228,7 +228,7 @@ typedef struct kernel_counts {
     const real *log_shape;   /* [n_batches, F], nb */
     real floor;              /* nb, above zero */
     /* Written by the loss. */
-    real *logits;      /* [kernel_counts_size(B, F)] z W^T + bias, in an order of the kernel's own */
+    real *logits;      /* [kernel_counts_size(B, F)] z W^T, in a form of the kernel's own */
     real *facts;       /* [B, 3] nb: the largest eta; 1 / sum exp(eta - largest); d loss / d library */
     real *d_log_shape; /* [n_batches, F] of the loss, nb; NULL: not wanted */
     real *scratch;     /* [kernel_counts_scratch], aligned to 8 bytes */

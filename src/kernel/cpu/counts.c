@@ -19,11 +19,12 @@
 #define STRIP COUNTS_STRIP
 #define DEPTH 256     /* cells whose rows of z stay in cache */
 #define BESIDE -1e30f /* shift of a feature that is none */
+#define LOWEST -1e38f /* below any eta */
 
 /* kernel_counts.facts */
 enum { LARGEST, OVER_SUM, D_LIBRARY, N_FACTS };
-/* What a slice sums of a row, in double. */
-enum { SUM_LARGEST, SUM_TOTAL, SUM_DOT, N_SUMS };
+/* What a slice sums of a row, each lane of a vector by itself; the second pass needs one only. */
+enum { LANES_LARGEST, LANES_TOTAL, N_LANES, LANES_DOT = 0 };
 /* A batch's numbers of a strip's features. */
 enum { SCALE, SHIFT, SHAPE, OVER_SHAPE, LOG_SHAPE, D_SHAPE, D_SCALE, D_SHIFT, N_NUMBERS };
 
@@ -36,8 +37,9 @@ typedef struct counts_job {
 
 typedef struct slice {
     int64_t from, to; /* strips */
-    double *sums;     /* [B, N_SUMS] */
-    int64_t *cursor;  /* [B] where the next strip starts in a row of x */
+    real *lanes;      /* [B, N_LANES, VEC_LANES] */
+    int64_t *start;   /* [B] where the slice starts in a row of x; the loss finds it */
+    int64_t *cursor;  /* [B] and where the next strip does */
     real *g;          /* [B, STRIP] */
     real *spread;     /* [COUNTS_GROUP, STRIP] counts of a few rows, zeros between them */
     real *panels;     /* [STRIP / PANEL, width, PANEL] W^T */
@@ -47,6 +49,30 @@ typedef struct slice {
 } slice;
 
 /* ------------------------------------------------------------- vectors of functions */
+
+/* exp(x) for x <= 0 within 2 ulp, 0 in effect below -87; as fast_exp, and less of it: the polynomial for
+ * (exp(r) - 1 - r) / r^2 is of Chebyshev interpolation. NaN stays NaN. */
+static inline float exp_below(float x)
+{
+    const float round_magic = 12582912.0f;
+    x = x < -87.0f ? -87.0f : x;
+    const float shifted = x * 1.44269504f + round_magic, whole = shifted - round_magic;
+    float r = x - whole * 0.693359375f;
+    r = r + whole * 2.12194440e-4f;
+    float p = 0.00139336521f;
+    p = p * r + 0.00836318173f;
+    p = p * r + 0.0416664667f;
+    p = p * r + 0.166665763f;
+    p = p * r + 0.5f;
+    p = p * (r * r) + r + 1.0f;
+
+    uint32_t bits;
+    float scale;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 127u) << 23; /* what the magic number has above the integer is shifted out */
+    memcpy(&scale, &bits, sizeof scale);
+    return p * scale;
+}
 
 /* log y of a normal y > 0, within 2 ulp: y = 2^e m with m from sqrt(1/2) to sqrt(2), and a polynomial in m - 1
  * that Chebyshev interpolation of (log(1 + f) - f + f^2/2) / f^3 gave. */
@@ -117,30 +143,34 @@ static int64_t place_of(const affine_sparse *x, int64_t i, int64_t f)
 
 static slice slice_at(const counts_job *k, int64_t s)
 {
-    const int64_t n_numbers = k->c->n_batches * N_NUMBERS * STRIP, places = (int64_t)(sizeof(double) / sizeof(real));
-    const int64_t size = k->rows * places * (N_SUMS + 1) + places +
-                         (k->rows + COUNTS_GROUP + 2 * k->wide) * STRIP + n_numbers + k->rows * k->wide;
+    const int64_t n_numbers = k->c->n_batches * N_NUMBERS * STRIP, n_lanes = k->rows * N_LANES * VEC_LANES;
+    const int64_t places = (2 * k->rows + 1) * (int64_t)(sizeof(int64_t) / sizeof(real));
+    const int64_t size = places + (k->rows + COUNTS_GROUP + 2 * k->wide) * STRIP + n_numbers +
+                         k->rows * k->wide + n_lanes;
     real *at = k->slices + s * size;
     slice out = {.from = k->n_strips * s / k->n_slices, .to = k->n_strips * (s + 1) / k->n_slices};
 
-    if ((uintptr_t)at % sizeof(double)) at++;
-    out.sums = (double *)(void *)at;
-    out.cursor = (int64_t *)(void *)(out.sums + k->rows * N_SUMS);
-    out.g = (real *)(out.cursor + k->rows);
+    out.start = (int64_t *)(void *)(at + ((uintptr_t)at % sizeof(int64_t) ? 1 : 0));
+    out.cursor = out.start + k->rows;
+    out.g = at + places;
     out.spread = out.g + k->rows * STRIP;
     out.panels = out.spread + COUNTS_GROUP * STRIP;
     out.narrow = out.panels + k->wide * STRIP;
     out.numbers = out.narrow + k->wide * STRIP;
     out.d_z = out.numbers + n_numbers;
+    out.lanes = out.d_z + k->rows * k->wide;
     return out;
 }
 
-static slice start_slice(const counts_job *k, int64_t s)
+static real *lanes_of(const slice *s, int64_t i, int which)
 {
-    const slice out = slice_at(k, s);
+    return s->lanes + (i * N_LANES + which) * VEC_LANES;
+}
 
-    for (int64_t i = 0; i < k->rows; i++) out.cursor[i] = place_of(k->c->x, i, out.from * STRIP);
-    return out;
+static void fill_lanes(const counts_job *k, const slice *s, int which, float value)
+{
+    for (int64_t i = 0; i < k->rows; i++)
+        for (int e = 0; e < VEC_LANES; e++) lanes_of(s, i, which)[e] = value;
 }
 
 static int64_t strip_width(const counts_job *k, int64_t strip)
@@ -165,6 +195,7 @@ static void fill(real *to, const real *from, int64_t n, float absent, float besi
     for (int64_t j = n; j < STRIP; j++) to[j] = beside;
 }
 
+/* The bias is in the shift: a [B, STRIP] block is without. */
 static void load_numbers(const counts_job *k, const slice *s, int64_t strip)
 {
     const kernel_counts *c = k->c;
@@ -176,6 +207,8 @@ static void load_numbers(const counts_job *k, const slice *s, int64_t strip)
         memset(to, 0, N_NUMBERS * STRIP * sizeof *to);
         fill(to + SCALE * STRIP, c->scale ? c->scale + at : NULL, n, 1.0f, 0.0f);
         fill(to + SHIFT * STRIP, c->shift ? c->shift + at : NULL, n, 0.0f, BESIDE);
+        for (int64_t j = 0; j < n && c->bias; j++)
+            to[SHIFT * STRIP + j] += to[SCALE * STRIP + j] * c->bias[strip * STRIP + j];
         if (c->bernoulli) continue;
         fill(to + LOG_SHAPE * STRIP, c->log_shape + at, n, 0.0f, 0.0f);
         real *shape = to + SHAPE * STRIP, *over = to + OVER_SHAPE * STRIP;
@@ -200,6 +233,8 @@ static void spread_rows(const counts_job *k, const slice *s, int64_t strip, int6
         for (; at < end && x->indices[at] < f1; at++)
             s->spread[i * STRIP + x->indices[at] - f0] = x->values[at];
         s->cursor[first + i] = at;
+        __builtin_prefetch(x->indices + at + 15); /* too many rows for the hardware to foresee */
+        __builtin_prefetch(x->values + at + 15);
     }
 }
 
@@ -209,7 +244,7 @@ static void find_logits(const counts_job *k, const slice *s, int64_t strip)
 {
     const kernel_counts *c = k->c;
     const int64_t n = strip_width(k, strip), f0 = strip * STRIP;
-    real *panel = s->panels, *block = block_of(k, strip), bias[STRIP];
+    real *panel = s->panels, *block = block_of(k, strip);
 
     for (int64_t p = 0; p < STRIP; p += PANEL, panel += c->width * PANEL) {
         const int64_t width = p < n ? smaller(PANEL, n - p) : 0;
@@ -220,42 +255,40 @@ static void find_logits(const counts_job *k, const slice *s, int64_t strip)
                          .width = PANEL},
                   k->rows, TILE_VECS);
     }
-    if (!c->bias) return;
-    fill(bias, c->bias + f0, n, 0.0f, 0.0f);
-    for (int64_t i = 0; i < k->rows; i++) {
-        CPU_SIMD
-        for (int64_t j = 0; j < STRIP; j++) block[i * STRIP + j] += bias[j];
-    }
 }
 
-/* The largest eta of a row and the sum of exp(eta - largest), so far. */
-static void add_to_sum(const real *a, const real *numbers, float offset, double *sums)
+/* The largest eta so far and the sum of exp(eta - largest), of each lane. */
+static void add_to_sum(const real *a, const real *numbers, float offset, real *largest, real *total)
 {
     const real *scale = numbers + SCALE * STRIP, *shift = numbers + SHIFT * STRIP;
-    float eta[STRIP], most = (float)sums[SUM_LARGEST], total = 0.0f;
+    float eta[STRIP], most[VEC_LANES];
 
-    _Pragma("omp simd reduction(max : most)")
-    for (int64_t j = 0; j < STRIP; j++) {
-        eta[j] = a[j] * scale[j] + shift[j] + offset;
-        most = eta[j] > most ? eta[j] : most;
+    memcpy(most, largest, sizeof most);
+    for (int64_t at = 0; at < STRIP; at += VEC_LANES) {
+        CPU_SIMD
+        for (int64_t e = 0; e < VEC_LANES; e++) {
+            const float value = a[at + e] * scale[at + e] + shift[at + e] + offset;
+            eta[at + e] = value;
+            most[e] = value > most[e] ? value : most[e];
+        }
     }
-    _Pragma("omp simd reduction(+ : total)")
-    for (int64_t j = 0; j < STRIP; j++) total += fast_exp(eta[j] - most);
-    if ((double)most > sums[SUM_LARGEST]) {
-        sums[SUM_TOTAL] *= exp(sums[SUM_LARGEST] - (double)most);
-        sums[SUM_LARGEST] = (double)most;
+    CPU_SIMD
+    for (int64_t e = 0; e < VEC_LANES; e++) {
+        total[e] *= exp_below(largest[e] - most[e]);
+        largest[e] = most[e];
     }
-    sums[SUM_TOTAL] += (double)total;
+    for (int64_t at = 0; at < STRIP; at += VEC_LANES) {
+        CPU_SIMD
+        for (int64_t e = 0; e < VEC_LANES; e++) total[e] += exp_below(eta[at + e] - most[e]);
+    }
 }
 
 static void first_pass(const counts_job *k, const slice *s)
 {
     const kernel_counts *c = k->c;
 
-    for (int64_t i = 0; i < k->rows; i++) {
-        s->sums[i * N_SUMS + SUM_LARGEST] = -(double)INFINITY;
-        s->sums[i * N_SUMS + SUM_TOTAL] = 0.0;
-    }
+    fill_lanes(k, s, LANES_LARGEST, LOWEST);
+    fill_lanes(k, s, LANES_TOTAL, 0.0f);
     for (int64_t strip = s->from; strip < s->to; strip++) {
         const real *block = block_of(k, strip);
         load_numbers(k, s, strip);
@@ -263,25 +296,29 @@ static void first_pass(const counts_job *k, const slice *s)
         for (int64_t i = 0; i < k->rows; i++)
             if (is_present(c->x, i))
                 add_to_sum(block + i * STRIP, numbers_of(k, s, i), c->offset ? c->offset[i] : 0.0f,
-                           s->sums + i * N_SUMS);
+                           lanes_of(s, i, LANES_LARGEST), lanes_of(s, i, LANES_TOTAL));
     }
 }
 
-/* The sums of the slices, in their order. */
+/* The sums of the lanes of all slices, in their order. */
 static void join_sums(const counts_job *k)
 {
+    const int64_t n_lanes = k->n_slices * VEC_LANES;
+
     for (int64_t i = 0; i < k->rows; i++) {
-        double most = -(double)INFINITY, total = 0.0;
+        float largest[COUNTS_SLICES * VEC_LANES], totals[COUNTS_SLICES * VEC_LANES], most = LOWEST;
+        double total = 0.0;
         for (int64_t s = 0; s < k->n_slices; s++) {
-            const double *sums = slice_at(k, s).sums + i * N_SUMS;
-            most = sums[SUM_LARGEST] > most ? sums[SUM_LARGEST] : most;
+            const slice one = slice_at(k, s);
+            memcpy(largest + s * VEC_LANES, lanes_of(&one, i, LANES_LARGEST), VEC_LANES * sizeof *largest);
+            memcpy(totals + s * VEC_LANES, lanes_of(&one, i, LANES_TOTAL), VEC_LANES * sizeof *totals);
         }
-        for (int64_t s = 0; s < k->n_slices; s++) {
-            const double *sums = slice_at(k, s).sums + i * N_SUMS;
-            if (sums[SUM_TOTAL] != 0.0) total += sums[SUM_TOTAL] * exp(sums[SUM_LARGEST] - most);
-        }
+        for (int64_t e = 0; e < n_lanes; e++) most = largest[e] > most ? largest[e] : most;
+        CPU_SIMD
+        for (int64_t e = 0; e < n_lanes; e++) totals[e] *= exp_below(largest[e] - most);
+        for (int64_t e = 0; e < n_lanes; e++) total += (double)totals[e];
         const bool any = total != 0.0; /* not of an absent row */
-        k->c->facts[i * N_FACTS + LARGEST] = any ? (real)most : 0;
+        k->c->facts[i * N_FACTS + LARGEST] = any ? most : 0;
         k->c->facts[i * N_FACTS + OVER_SUM] = any ? (real)(1.0 / total) : 0;
     }
 }
@@ -303,47 +340,48 @@ static row_facts facts_of(const kernel_counts *c, int64_t i)
 }
 
 /* One division for both 1 / (1 + mu/s) and 1 / mu. */
-static double nb_loss(const real *a, real *numbers, const real *x, const row_facts *r, double *dot)
+static void nb_loss(const real *a, real *numbers, const real *x, const row_facts *r, real *loss, real *dot)
 {
     const real *scale = numbers + SCALE * STRIP, *shift = numbers + SHIFT * STRIP;
     const real *shape = numbers + SHAPE * STRIP, *over_shape = numbers + OVER_SHAPE * STRIP;
     const real *log_shape = numbers + LOG_SHAPE * STRIP;
     real *d_shape = numbers + D_SHAPE * STRIP;
-    float loss = 0.0f, sum = 0.0f;
 
-    _Pragma("omp simd reduction(+ : loss, sum)")
-    for (int64_t j = 0; j < STRIP; j++) {
-        const float p = fast_exp(a[j] * scale[j] + shift[j] + r->offset) * r->over_sum;
-        const float mu = r->library * p + r->floor, ratio = mu * over_shape[j], y = 1.0f + ratio;
-        const float both = 1.0f / (y * mu), over_y = both * mu, over_mu = both * y;
-        const float log_y = log_sum(ratio, y, over_y), share = x[j] * over_shape[j];
-        loss += shape[j] * log_y + x[j] * (log_y + log_shape[j] - fast_log(mu));
-        sum += p * (over_y * (1.0f + share) - x[j] * over_mu);
-        d_shape[j] += shape[j] * (log_y + over_y * (share - ratio));
+    for (int64_t at = 0; at < STRIP; at += VEC_LANES) {
+        CPU_SIMD
+        for (int64_t e = 0; e < VEC_LANES; e++) {
+            const int64_t j = at + e;
+            const float p = exp_below(a[j] * scale[j] + shift[j] + r->offset) * r->over_sum;
+            const float mu = r->library * p + r->floor, ratio = mu * over_shape[j], y = 1.0f + ratio;
+            const float both = 1.0f / (y * mu), over_y = both * mu, over_mu = both * y;
+            const float log_y = log_sum(ratio, y, over_y), share = x[j] * over_shape[j];
+            loss[e] += shape[j] * log_y + x[j] * (log_y + log_shape[j] - fast_log(mu));
+            dot[e] += p * (over_y * (1.0f + share) - x[j] * over_mu);
+            d_shape[j] += shape[j] * (log_y + over_y * (share - ratio));
+        }
     }
-    *dot += (double)sum;
-    return (double)loss;
 }
 
-static double bernoulli_loss(const real *a, const real *numbers, const real *x, const row_facts *r)
+static void bernoulli_loss(const real *a, const real *numbers, const real *x, const row_facts *r, real *loss)
 {
     const real *scale = numbers + SCALE * STRIP, *shift = numbers + SHIFT * STRIP;
-    float loss = 0.0f;
 
-    _Pragma("omp simd reduction(+ : loss)")
-    for (int64_t j = 0; j < STRIP; j++) {
-        const float eta = a[j] * scale[j] + shift[j] + r->offset;
-        const float small = fast_exp(eta > 0.0f ? -eta : eta), y = 1.0f + small;
-        loss += (eta > 0.0f ? eta : 0.0f) + log_sum(small, y, 1.0f / y) - (x[j] > 0.0f ? eta : 0.0f);
+    for (int64_t at = 0; at < STRIP; at += VEC_LANES) {
+        CPU_SIMD
+        for (int64_t e = 0; e < VEC_LANES; e++) {
+            const int64_t j = at + e;
+            const float eta = a[j] * scale[j] + shift[j] + r->offset;
+            const float small = exp_below(eta > 0.0f ? -eta : eta), y = 1.0f + small;
+            loss[e] += (eta > 0.0f ? eta : 0.0f) + log_sum(small, y, 1.0f / y) - (x[j] > 0.0f ? eta : 0.0f);
+        }
     }
-    return (double)loss;
 }
 
 static double strip_loss(const counts_job *k, const slice *s, int64_t strip)
 {
     const kernel_counts *c = k->c;
     const real *block = block_of(k, strip);
-    double loss = 0.0;
+    float loss[VEC_LANES] = {0};
 
     for (int64_t first = 0; first < k->rows; first += COUNTS_GROUP) {
         const int64_t n = smaller(COUNTS_GROUP, k->rows - first);
@@ -352,29 +390,45 @@ static double strip_loss(const counts_job *k, const slice *s, int64_t strip)
             if (!is_present(c->x, i)) continue;
             const row_facts r = facts_of(c, i);
             const real *x = s->spread + (i - first) * STRIP;
-            loss += c->bernoulli ? bernoulli_loss(block + i * STRIP, numbers_of(k, s, i), x, &r)
-                                 : nb_loss(block + i * STRIP, numbers_of(k, s, i), x, &r,
-                                           &s->sums[i * N_SUMS + SUM_DOT]);
+            if (c->bernoulli)
+                bernoulli_loss(block + i * STRIP, numbers_of(k, s, i), x, &r, loss);
+            else
+                nb_loss(block + i * STRIP, numbers_of(k, s, i), x, &r, loss, lanes_of(s, i, LANES_DOT));
         }
     }
     for (int64_t b = 0; b < c->n_batches && c->d_log_shape; b++)
         memcpy(c->d_log_shape + b * c->x->n_cols + strip * STRIP,
                s->numbers + (b * N_NUMBERS + D_SHAPE) * STRIP,
                (size_t)strip_width(k, strip) * sizeof *c->d_log_shape);
-    return loss;
+    return lanes_sum(VEC_READ(loss));
 }
 
 static double second_pass(const counts_job *k, const slice *s)
 {
     double loss = 0.0;
 
-    for (int64_t i = 0; i < k->rows; i++) s->sums[i * N_SUMS + SUM_DOT] = 0.0;
+    fill_lanes(k, s, LANES_DOT, 0.0f);
+    for (int64_t i = 0; i < k->rows; i++)
+        s->cursor[i] = s->start[i] = place_of(k->c->x, i, s->from * STRIP);
     for (int64_t strip = s->from; strip < s->to; strip++) {
         load_numbers(k, s, strip);
         if (k->c->bernoulli) find_logits(k, s, strip);
         loss += strip_loss(k, s, strip);
     }
     return loss;
+}
+
+/* d loss / d library of each row, the sums of its lanes. */
+static void join_dots(const counts_job *k)
+{
+    for (int64_t i = 0; i < k->rows; i++) {
+        double dot = 0.0;
+        for (int64_t s = 0; s < k->n_slices; s++) {
+            const slice one = slice_at(k, s);
+            dot += lanes_sum(VEC_READ(lanes_of(&one, i, LANES_DOT)));
+        }
+        k->c->facts[i * N_FACTS + D_LIBRARY] = (real)dot;
+    }
 }
 
 static double counts_loss(const kernel_counts *c)
@@ -385,22 +439,18 @@ static double counts_loss(const kernel_counts *c)
     if (!c->bernoulli) {
         PARALLEL_FOR_IF(k.rows * c->x->n_cols > CPU_PARALLEL_MIN)
         for (int64_t s = 0; s < k.n_slices; s++) {
-            const slice one = start_slice(&k, s);
+            const slice one = slice_at(&k, s);
             first_pass(&k, &one);
         }
         join_sums(&k);
     }
     PARALLEL_FOR_IF(k.rows * c->x->n_cols > CPU_PARALLEL_MIN)
     for (int64_t s = 0; s < k.n_slices; s++) {
-        const slice one = start_slice(&k, s);
+        const slice one = slice_at(&k, s);
         of_slice[s] = second_pass(&k, &one);
     }
     for (int64_t s = 0; s < k.n_slices; s++) loss += of_slice[s];
-    for (int64_t i = 0; i < k.rows && !c->bernoulli; i++) {
-        double dot = 0.0;
-        for (int64_t s = 0; s < k.n_slices; s++) dot += slice_at(&k, s).sums[i * N_SUMS + SUM_DOT];
-        c->facts[i * N_FACTS + D_LIBRARY] = (real)dot;
-    }
+    if (!c->bernoulli) join_dots(&k);
     return loss;
 }
 
@@ -416,7 +466,7 @@ static void nb_gradient(const real *a, real *numbers, const real *x, const row_f
 
     CPU_SIMD
     for (int64_t j = 0; j < STRIP; j++) {
-        const float mean = r->library * (fast_exp(a[j] * scale[j] + shift[j] + r->offset) * r->over_sum);
+        const float mean = r->library * (exp_below(a[j] * scale[j] + shift[j] + r->offset) * r->over_sum);
         const float mu = mean + r->floor, y = 1.0f + mu * over_shape[j];
         const float both = 1.0f / (y * mu), over_y = both * mu, over_mu = both * y;
         const float of_mu = over_y * (1.0f + x[j] * over_shape[j]) - x[j] * over_mu;
@@ -436,7 +486,7 @@ static void bernoulli_gradient(const real *a, real *numbers, const real *x, cons
     CPU_SIMD
     for (int64_t j = 0; j < STRIP; j++) {
         const float eta = a[j] * scale[j] + shift[j] + r->offset;
-        const float small = fast_exp(eta > 0.0f ? -eta : eta);
+        const float small = exp_below(eta > 0.0f ? -eta : eta);
         const float there = (eta > 0.0f ? 1.0f : small) / (1.0f + small);
         const float d = factor * (there - (x[j] > 0.0f ? 1.0f : 0.0f));
         d_shift[j] += d;
@@ -469,12 +519,8 @@ static void strip_gradient(const counts_job *k, const slice *s, int64_t strip, f
     }
 }
 
-static void add_features(real *to, const real *from, int64_t n)
-{
-    for (int64_t j = 0; to && j < n; j++) to[j] += from[j];
-}
-
-/* What the gradients of scale and shift sum up to; the bias's is that of the shift times the scale. */
+/* What the gradients of scale and shift sum up to; the bias, which the block is without, is part of both, and
+ * its own is that of the shift times the scale. */
 static void keep_vectors(const counts_job *k, const slice *s, int64_t strip,
                          const kernel_counts_gradients *to)
 {
@@ -484,10 +530,12 @@ static void keep_vectors(const counts_job *k, const slice *s, int64_t strip,
     for (int64_t b = 0; b < c->n_batches; b++) {
         const int64_t at = b * c->x->n_cols + f0;
         const real *numbers = s->numbers + b * N_NUMBERS * STRIP;
-        add_features(to->scale ? to->scale + at : NULL, numbers + D_SCALE * STRIP, n);
-        add_features(to->shift ? to->shift + at : NULL, numbers + D_SHIFT * STRIP, n);
+        const real *d_scale = numbers + D_SCALE * STRIP, *d_shift = numbers + D_SHIFT * STRIP;
+        for (int64_t j = 0; j < n && to->scale; j++)
+            to->scale[at + j] += d_scale[j] + (c->bias ? c->bias[f0 + j] * d_shift[j] : 0.0f);
+        for (int64_t j = 0; j < n && to->shift; j++) to->shift[at + j] += d_shift[j];
         for (int64_t j = 0; j < n && to->bias; j++)
-            to->bias[f0 + j] += numbers[SCALE * STRIP + j] * numbers[D_SHIFT * STRIP + j];
+            to->bias[f0 + j] += numbers[SCALE * STRIP + j] * d_shift[j];
     }
 }
 
@@ -539,6 +587,7 @@ static void third_pass(const counts_job *k, const slice *s, float factor,
 
     for (int64_t strip = s->from; strip < s->to; strip++) {
         const int64_t n = strip_width(k, strip);
+        if (strip == s->from) memcpy(s->cursor, s->start, (size_t)k->rows * sizeof *s->start);
         load_numbers(k, s, strip);
         strip_gradient(k, s, strip, factor);
         keep_vectors(k, s, strip, to);
@@ -559,7 +608,7 @@ static void counts_backward(const kernel_counts *c, real factor, const kernel_co
     if (k.rows == 0 && !to->taker) return;
     PARALLEL_FOR_IF(k.rows * c->x->n_cols > CPU_PARALLEL_MIN)
     for (int64_t s = 0; s < k.n_slices; s++) {
-        const slice one = start_slice(&k, s);
+        const slice one = slice_at(&k, s);
         third_pass(&k, &one, factor, to);
     }
     for (int64_t s = 0; s < k.n_slices && to->z; s++) {

@@ -127,17 +127,6 @@ static void add_entries(const decoder_job *k, const slice *s, int64_t f0, int64_
 
 /* ------------------------------------------------------------- a feature, linear */
 
-static inline double lanes_sum(vec v)
-{
-    float part[VEC_LANES];
-
-    VEC_AT(part) = v;
-    UNROLL
-    for (int w = VEC_LANES / 2; w > 0; w /= 2)
-        for (int e = 0; e < w; e++) part[e] += part[e + w];
-    return (double)part[0];
-}
-
 typedef int32_t lanes __attribute__((vector_size(4 * VEC_LANES)));
 
 /* v, or zero in the lanes where `off` is set. */

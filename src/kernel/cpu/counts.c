@@ -339,25 +339,54 @@ static row_facts facts_of(const kernel_counts *c, int64_t i)
                        fact[D_LIBRARY]};
 }
 
-/* One division for both 1 / (1 + mu/s) and 1 / mu. */
-static void nb_loss(const real *a, real *numbers, const real *x, const row_facts *r, real *loss, real *dot)
+/* What both passes over a negative binomial need of a row: its loops are short, so that the processor
+ * works at several vectors at once. */
+typedef struct nb_row {
+    float share[STRIP], mu[STRIP], ratio[STRIP];  /* p; mu; mu / s */
+    float over_y[STRIP], over_mu[STRIP];          /* 1 / (1 + mu / s), 1 / mu: of one division */
+} nb_row;
+
+static inline __attribute__((always_inline)) void find_means(nb_row *m, const real *a, const real *numbers,
+                                                             const row_facts *r)
 {
     const real *scale = numbers + SCALE * STRIP, *shift = numbers + SHIFT * STRIP;
+    const real *over_shape = numbers + OVER_SHAPE * STRIP;
+
+    CPU_SIMD
+    for (int64_t j = 0; j < STRIP; j++)
+        m->share[j] = exp_below(a[j] * scale[j] + shift[j] + r->offset) * r->over_sum;
+    CPU_SIMD
+    for (int64_t j = 0; j < STRIP; j++) {
+        const float mu = r->library * m->share[j] + r->floor, ratio = mu * over_shape[j];
+        const float y = 1.0f + ratio, both = 1.0f / (y * mu);
+        m->mu[j] = mu;
+        m->ratio[j] = ratio;
+        m->over_y[j] = both * mu;
+        m->over_mu[j] = both * y;
+    }
+}
+
+static void nb_loss(const real *a, real *numbers, const real *x, const row_facts *r, real *loss, real *dot)
+{
     const real *shape = numbers + SHAPE * STRIP, *over_shape = numbers + OVER_SHAPE * STRIP;
     const real *log_shape = numbers + LOG_SHAPE * STRIP;
     real *d_shape = numbers + D_SHAPE * STRIP;
+    float log_y[STRIP], of_count[STRIP];
+    nb_row m;
 
+    find_means(&m, a, numbers, r);
+    CPU_SIMD
+    for (int64_t j = 0; j < STRIP; j++) log_y[j] = log_sum(m.ratio[j], 1.0f + m.ratio[j], m.over_y[j]);
+    CPU_SIMD
+    for (int64_t j = 0; j < STRIP; j++) of_count[j] = log_y[j] + log_shape[j] - fast_log(m.mu[j]);
     for (int64_t at = 0; at < STRIP; at += VEC_LANES) {
         CPU_SIMD
         for (int64_t e = 0; e < VEC_LANES; e++) {
             const int64_t j = at + e;
-            const float p = exp_below(a[j] * scale[j] + shift[j] + r->offset) * r->over_sum;
-            const float mu = r->library * p + r->floor, ratio = mu * over_shape[j], y = 1.0f + ratio;
-            const float both = 1.0f / (y * mu), over_y = both * mu, over_mu = both * y;
-            const float log_y = log_sum(ratio, y, over_y), share = x[j] * over_shape[j];
-            loss[e] += shape[j] * log_y + x[j] * (log_y + log_shape[j] - fast_log(mu));
-            dot[e] += p * (over_y * (1.0f + share) - x[j] * over_mu);
-            d_shape[j] += shape[j] * (log_y + over_y * (share - ratio));
+            const float share = x[j] * over_shape[j];
+            loss[e] += shape[j] * log_y[j] + x[j] * of_count[j];
+            dot[e] += m.share[j] * (m.over_y[j] * (1.0f + share) - x[j] * m.over_mu[j]);
+            d_shape[j] += shape[j] * (log_y[j] + m.over_y[j] * (share - m.ratio[j]));
         }
     }
 }
@@ -460,17 +489,16 @@ static double counts_loss(const kernel_counts *c)
 static void nb_gradient(const real *a, real *numbers, const real *x, const row_facts *r, float factor,
                         real *g)
 {
-    const real *scale = numbers + SCALE * STRIP, *shift = numbers + SHIFT * STRIP;
-    const real *over_shape = numbers + OVER_SHAPE * STRIP;
+    const real *scale = numbers + SCALE * STRIP, *over_shape = numbers + OVER_SHAPE * STRIP;
     real *d_scale = numbers + D_SCALE * STRIP, *d_shift = numbers + D_SHIFT * STRIP;
+    const float weight = factor * r->library;
+    nb_row m;
 
+    find_means(&m, a, numbers, r);
     CPU_SIMD
     for (int64_t j = 0; j < STRIP; j++) {
-        const float mean = r->library * (exp_below(a[j] * scale[j] + shift[j] + r->offset) * r->over_sum);
-        const float mu = mean + r->floor, y = 1.0f + mu * over_shape[j];
-        const float both = 1.0f / (y * mu), over_y = both * mu, over_mu = both * y;
-        const float of_mu = over_y * (1.0f + x[j] * over_shape[j]) - x[j] * over_mu;
-        const float d = factor * (mean * (of_mu - r->dot));
+        const float of_mu = m.over_y[j] * (1.0f + x[j] * over_shape[j]) - x[j] * m.over_mu[j];
+        const float d = weight * m.share[j] * (of_mu - r->dot);
         d_shift[j] += d;
         d_scale[j] += d * a[j];
         g[j] = d * scale[j];

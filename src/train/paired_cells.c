@@ -209,13 +209,24 @@ done:
     return st;
 }
 
+/* Only a logarithm depends on the library size. */
+static bool is_scored(const paired_cells *j, int k)
+{
+    const paired_scored *s = &j->scored[k];
+
+    return s->n_train == j->n_train && (s->library == j->options.library ||
+                                        transform_for(j->ref->modality[k].kind) != TRANSFORM_LOG);
+}
+
 scw_status paired_cells_score(paired_cells *j)
 {
     scw_status st = SCW_OK;
 
     for (int k = 0; k < j->ref->n_modalities; k++) {
         TRY(log_check_cancel(j->hooks));
+        if (is_scored(j, k)) continue;
         TRY(prepare(j, k));
+        j->scored[k] = (paired_scored){j->n_train, j->options.library};
     }
 done:
     return st;

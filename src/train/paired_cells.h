@@ -15,6 +15,12 @@ typedef struct paired_cells_options {
     clue_input_options input;
 } paired_cells_options;
 
+/* What the scores of a modality were fitted with. */
+typedef struct paired_scored {
+    int64_t n_train; /* 0: there are none yet */
+    double library;
+} paired_scored;
+
 typedef struct paired_cells {
     scw_model *model;  /* receives modalities, transforms, batches; borrowed, like all up to hooks */
     clue_input *input; /* [modalities] of the model */
@@ -28,11 +34,13 @@ typedef struct paired_cells {
     int64_t *all; /* [n] 0, 1, ... */
     int64_t *train, *validation;
     int64_t n_train, n_validation;
+    paired_scored scored[MODEL_MAX_MODALITIES];
 } paired_cells;
 
 /* With the first fields set. SCW_EDATA: one modality, too few cells, or no cells that tie them. */
 SCW_CHECKED scw_status paired_cells_init(paired_cells *p);
-/* Transforms and scores as the options say; again with others if they have changed. */
+/* Transforms and scores as the options say; again where the training cells or, of RNA, the library size
+ * have changed. */
 SCW_CHECKED scw_status paired_cells_score(paired_cells *p);
 /* The validation cells become training cells too: nothing is held out any more. Score again. */
 void paired_cells_join(paired_cells *p);

@@ -209,13 +209,15 @@ done:
     return st;
 }
 
-/* Only a logarithm depends on the library size. */
+/* Only a logarithm depends on the library size, only chromatin on how its rows are read. */
 static bool is_scored(const paired_cells *j, int k)
 {
     const paired_scored *s = &j->scored[k];
 
-    return s->n_train == j->n_train && (s->library == j->options.library ||
-                                        transform_for(j->ref->modality[k].kind) != TRANSFORM_LOG);
+    const transform_kind by = transform_for(j->ref->modality[k].kind);
+
+    return s->n_train == j->n_train && (by != TRANSFORM_LOG || s->library == j->options.library) &&
+           (by != TRANSFORM_TFIDF || s->unit_rows == j->options.input.unit_rows);
 }
 
 scw_status paired_cells_score(paired_cells *j)
@@ -226,7 +228,7 @@ scw_status paired_cells_score(paired_cells *j)
         TRY(log_check_cancel(j->hooks));
         if (is_scored(j, k)) continue;
         TRY(prepare(j, k));
-        j->scored[k] = (paired_scored){j->n_train, j->options.library};
+        j->scored[k] = (paired_scored){j->n_train, j->options.library, j->options.input.unit_rows};
     }
 done:
     return st;

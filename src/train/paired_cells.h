@@ -19,6 +19,7 @@ typedef struct paired_cells_options {
 typedef struct paired_scored {
     int64_t n_train; /* 0: there are none yet */
     double library;
+    bool unit_rows;
 } paired_scored;
 
 typedef struct paired_cells {
@@ -39,8 +40,8 @@ typedef struct paired_cells {
 
 /* With the first fields set. SCW_EDATA: one modality, too few cells, or no cells that tie them. */
 SCW_CHECKED scw_status paired_cells_init(paired_cells *p);
-/* Transforms and scores as the options say; again where the training cells or, of RNA, the library size
- * have changed. */
+/* Transforms and scores as the options say; again where the training cells or, of RNA, the library
+ * size or, of chromatin, the rows have changed. */
 SCW_CHECKED scw_status paired_cells_score(paired_cells *p);
 /* The validation cells become training cells too: nothing is held out any more. Score again. */
 void paired_cells_join(paired_cells *p);

@@ -48,6 +48,7 @@ typedef struct scw_fit_request {
                               input and the encoders do not; NULL: batches are not told apart */
     int64_t n_cells; /* train on a sample of about so many cells, each class by its share but none below
                       * 50 (or all it has); 0: on all. The sample is a function of the seed. */
+    const scw_model *from; /* start from this fitted model of the same kind, borrowed; NULL: from nothing */
 } scw_fit_request;
 
 /* Train a model on a reference. `options` is the kind's options struct (scw_options_init first).
@@ -58,17 +59,29 @@ typedef struct scw_fit_request {
  * A checkpoint that cannot be written is a warning. The file stays when the fit is done: remove it once
  * the model is saved.
  *
+ * A fit that starts from a model keeps its modalities, features, transforms and the scores that its
+ * encoders read, so that the same input means the same to both, and starts at its parameters, which are
+ * matched by name; batches and classes by theirs. New batches start at the mean of those known. Take the
+ * options from scw_model_options; those of input and architecture must stay as they are. The new model's
+ * record names the old one's fingerprint as "from". Not every kind can: SCW_EUNSUPPORTED.
+ *
  * Training that blows up (a value that is not finite, a loss that stays ten times above its best) goes
  * back to the last sound state with 0.3 of the learning rate, three times at most, with a warning that
  * names the part of the loss and the parameter or feature; then it is SCW_ENUMERIC.
  *
- * Errors: SCW_ENOTFOUND (label key, batch key), SCW_EDATA (one class only, a labelled cell without a
+ * Errors: SCW_EINVAL (a model to start from of another kind, or options that differ from it; a model that
+ * tells batches apart without a batch key), SCW_ENOTFOUND (label key, batch key), SCW_EDATA (one class only, a labelled cell without a
  * batch, no usable cell or feature, values that are not counts, the checkpoint of another fit), SCW_EFORMAT (a damaged checkpoint), SCW_EIO (a
  * file that is no checkpoint lies in its place), SCW_ENUMERIC, SCW_ECANCELLED. */
 SCW_API SCW_CHECKED scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind,
                                              const scw_dataset *reference,
                                              const scw_fit_request *request, const void *options,
                                              const scw_hooks *hooks);
+
+/* The options that a model was fitted with, in the options struct of its kind. */
+SCW_API void scw_model_options(void *options, const scw_model *model);
+/* Kind of a model. */
+SCW_API const scw_model_kind *scw_model_kind_of(const scw_model *model);
 
 /* Run the folds of a splits table (TSV with columns cell and fold) and report accuracy and macro-F1
  * of the model beside logistic regression, k nearest neighbours and the majority class on the same
@@ -85,7 +98,8 @@ SCW_API SCW_CHECKED scw_status scw_model_save(const scw_model *model, const char
 SCW_API SCW_CHECKED scw_status scw_model_load(scw_model **out, const char *path);
 SCW_API void scw_model_free(scw_model *model);
 
-/* Facts about a model as JSON: kind, options, modalities, classes, training record. */
+/* Facts about a model as JSON: kind, options, modalities, classes, training record, and a fingerprint of
+ * it all with the parameters. */
 SCW_API SCW_CHECKED scw_status scw_model_describe(char **out_json, const scw_model *model);
 
 typedef struct scw_task_request {

@@ -56,6 +56,18 @@ scw_status mem_resize_raw(void **block, int64_t count, size_t size)
     return SCW_OK;
 }
 
+scw_status mem_copy_raw(void **out, const void *from, int64_t count, size_t size)
+{
+    scw_status st = SCW_OK;
+
+    *out = NULL;
+    if (!from) goto done;
+    TRY(mem_new_raw(out, count, size));
+    memcpy(*out, from, (size_t)count * size);
+done:
+    return st;
+}
+
 void mem_free(void *block)
 {
     free(block);

@@ -12,12 +12,16 @@
  * zero gives a valid pointer to nothing. On failure *out is NULL and the code SCW_ENOMEM. */
 SCW_CHECKED scw_status mem_new_raw(void **out, int64_t count, size_t size);
 
+/* Copy of count * size bytes, or NULL for NULL. */
+SCW_CHECKED scw_status mem_copy_raw(void **out, const void *from, int64_t count, size_t size);
+
 /* Change the size of *block to count * size bytes; new bytes are not set. On failure *block is
  * unchanged. */
 SCW_CHECKED scw_status mem_resize_raw(void **block, int64_t count, size_t size);
 
 /* Zeroed array of `count` elements of the type of **out: TRY(mem_new(&p, n)). */
 #define mem_new(out_, count_) mem_new_raw((void **)(out_), (count_), sizeof **(out_))
+#define mem_copy(out_, from_, count_) mem_copy_raw((void **)(out_), (from_), (count_), sizeof **(out_))
 #define mem_resize(block_, count_) mem_resize_raw((void **)(block_), (count_), sizeof **(block_))
 
 void mem_free(void *block);

@@ -33,6 +33,7 @@ typedef enum cli_takes {
     CLI_TAKES_ACTIVITY = 512,
     CLI_TAKES_MATCH = 2048,
     CLI_TAKES_CCA = 4096,
+    CLI_TAKES_FROM = 8192, /* its option --from names a model, whose options are then the defaults */
     CLI_COPIES_MATRICES = 1024 /* has matrices in memory more than once while it works on them */
 } cli_takes;
 
@@ -68,6 +69,7 @@ struct cli_run {
     void *settings;       /* the struct of cli_settings_table */
     const cli_kind *kind; /* CLI_TAKES_KIND, CLI_TAKES_PLOT: chosen by the first argument */
     void *kind_options;
+    scw_model *from; /* CLI_TAKES_FROM; NULL: not given */
     int n_arguments;
     char **arguments;     /* what is not an option, without the kind */
     const char *record;   /* the command as it is kept in results (options_parse) */

@@ -8,7 +8,7 @@
 #include "print.h"
 
 typedef struct options {
-    char *label, *batch_key, *modalities, *output, *cv, *checkpoint;
+    char *label, *batch_key, *modalities, *output, *cv, *checkpoint, *from;
     int64_t seed, threads, checkpoint_epochs;
     double checkpoint_minutes;
     int json, resume;
@@ -25,6 +25,9 @@ static const scw_option table[] = {
      "Training", "comma-separated modalities to use; all unless said"},
     {"cells", SCW_OPTION_INT, offsetof(options, cells), "0", 0, 1e12, NULL, "N", "Training",
      "train on a sample of about N cells, classes by their share; for files larger than memory; 0: all"},
+    {"from", SCW_OPTION_TEXT, offsetof(options, from), NULL, 0, 0, NULL, "MODEL.safetensors", "Training",
+     "start from this fitted model of the same kind: its modalities, features, inputs, parameters and, unless "
+     "given, its options"},
     {"seed", SCW_OPTION_INT, offsetof(options, seed), "1", 0, 9e15, NULL, "N", "Training",
      "equal seeds give equal models"},
     {"threads", SCW_OPTION_INT, offsetof(options, threads), "0", 0, 4096, NULL, "N", "Training",
@@ -176,6 +179,7 @@ static int check(const cli_run *r, const char *checkpoint)
     if (!o->label && scw_model_kind_find(r->kind->name)->labelled)
         return cli_misuse(r, "--label is missing: the obs column with the cell types");
     if (o->cv) {
+        if (o->from) return cli_misuse(r, "--cv fits from the start; leave --from out");
         if (o->output) return cli_misuse(r, "--cv writes no model; leave --output out");
         if (o->cells > 0) return cli_misuse(r, "--cv uses the cells of its table; leave --cells out");
         if (o->resume || o->checkpoint || o->checkpoint_epochs > 0)
@@ -185,6 +189,8 @@ static int check(const cli_run *r, const char *checkpoint)
     if (!o->output) return cli_misuse(r, "--output is missing: the model file to write");
     if (cli_writes_over_input(r, o->output))
         return cli_misuse(r, "--output %s is one of the data files", o->output);
+    if (o->from && cli_same_file(o->output, o->from))
+        return cli_misuse(r, "--output %s is the model to start from", o->output);
     int result = cli_finish(r, scw_output_check(o->output));
     return result == CLI_OK ? check_checkpoint(r, checkpoint) : result;
 }
@@ -206,7 +212,8 @@ static int run(cli_run *r)
                                      .checkpoint_epochs = o->checkpoint_epochs,
                                      .resume = o->resume,
                                      .batch_key = o->batch_key,
-                                     .n_cells = o->cells};
+                                     .n_cells = o->cells,
+                                     .from = r->from};
     if (result == CLI_OK) result = cli_finish(r, cli_open(&data, r));
     if (result == CLI_OK)
         result = o->cv ? cross_validate(r, data, &request) : train(r, data, &request);
@@ -231,5 +238,5 @@ const cli_command cli_cmd_fit = {
     "scweave fit matilda reference.h5mu --label cell_type --cv splits.tsv",
     table,
     sizeof(options),
-    CLI_TAKES_INPUT | CLI_TAKES_KIND | CLI_COPIES_MATRICES,
+    CLI_TAKES_INPUT | CLI_TAKES_KIND | CLI_TAKES_FROM | CLI_COPIES_MATRICES,
 };

@@ -270,6 +270,19 @@ const scw_option *cli_settings_table(const cli_command *command, size_t *size)
     return NULL;
 }
 
+/* The model to start from, and its options in the place of the defaults; of another kind they say nothing,
+ * and the fit refuses it. */
+static int start_from(cli_run *run, int argc, char **argv)
+{
+    const char *path = run->command->takes & CLI_TAKES_FROM ? options_peek(argc, argv, "from") : NULL;
+
+    if (!run->kind || !path) return CLI_OK;
+    const scw_status st = scw_model_load(&run->from, path);
+    if (st == SCW_OK && strcmp(scw_model_kind_of(run->from)->name, run->kind->name) == 0)
+        scw_model_options(run->kind_options, run->from);
+    return cli_finish(run, st);
+}
+
 /* Set all options to their defaults and read the words into them. */
 static int read_line(cli_run *run, options_line *line, int argc, char **argv)
 {
@@ -291,6 +304,8 @@ static int read_line(cli_run *run, options_line *line, int argc, char **argv)
     for (int t = 0; t < line->n_tables; t++)
         if (scw_options_init(line->tables[t].rows, line->tables[t].values) != SCW_OK)
             return cli_finish(run, SCW_EINTERNAL);
+    const int result = start_from(run, argc, argv);
+    if (result != CLI_OK) return result;
     if (options_parse(line, argc, argv) != 0) return cli_misuse(run, "%s", line->message);
     run->arguments = line->arguments;
     run->n_arguments = line->n_arguments;
@@ -366,6 +381,7 @@ static int run_command(const cli_command *command, int argc, char **argv, int al
     free(run.options);
     free(run.settings);
     free(run.kind_options);
+    scw_model_free(run.from);
     free(line.record);
     free(line.arguments);
     return result;

@@ -80,6 +80,19 @@ static int is_preset(const options_line *line, const char *name)
     return 0;
 }
 
+const char *options_peek(int argc, char **argv, const char *name)
+{
+    const size_t n = strlen(name);
+    const char *value = NULL;
+
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], "--", 2) != 0 || strncmp(argv[i] + 2, name, n) != 0) continue;
+        if (argv[i][2 + n] == '=') value = argv[i] + 3 + n;
+        if (argv[i][2 + n] == '\0') value = i + 1 < argc ? argv[i + 1] : NULL;
+    }
+    return value;
+}
+
 /* A word that begins with -- is never a value, so the presets can be seen before the line is read. */
 static int apply_presets(options_line *line, int argc, char **argv)
 {

@@ -40,6 +40,9 @@ typedef struct options_line {
  * options. A preset of the kind, --name, applies before all options wherever it stands. Returns 0, or -1 with the message set. */
 int options_parse(options_line *line, int argc, char **argv);
 
+/* The value that the words give an option, NULL: none; for what must be known before they are read. */
+const char *options_peek(int argc, char **argv, const char *name);
+
 /* The k-th of names separated by |, in `out`; 0 when there is none. */
 int options_nth(char *out, size_t size, const char *names, int k);
 

@@ -1,345 +1,225 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Likelihoods of counts. The counts stay sparse: a dense pass adds what a zero would cost, a sparse
- * pass corrects the non-zeros. g below is the gradient of the sum. */
+/* Likelihoods of counts, each with the decoder in front of it as one op (kernel_counts): what would be [B, F]
+ * arrays of means, shares and their gradients is never written. The negative binomial's is two ops: what
+ * only counts and shapes decide (gamma_terms) is the same for every decoder of these counts. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/threads.h"
 #include "engine/ops.h"
 
-#define PRODUCT_LIMIT 16 /* a ratio of gamma functions is a product up to this many factors */
+enum { IN_Z, IN_WEIGHT, IN_BIAS, IN_SCALE, IN_SHIFT, IN_LIBRARY, IN_LOG_SHAPE, N_INPUTS };
 
-/* log(1 + x), x >= 0. In float without a call, so that the loop over features is vectorised: a series
- * near zero; else 1 + x = 2^e m with m about 1, and log m = 2 atanh((m - 1) / (m + 1)). */
-static inline real log_one_plus(real x)
+static bool plain_counts(const affine_sparse *x, char *why, size_t size)
 {
-#ifdef SCW_REAL_DOUBLE
-    return log1p(x);
-#else
-    const float near = x * (1.0f - x * (0.5f - x * (1.0f / 3 - x * 0.25f)));
-    const float y = 1.0f + x;
-    int32_t bits;
-    memcpy(&bits, &y, sizeof bits);
-    const int32_t e = (bits - 0x3f3504f3) >> 23; /* m in [sqrt(1/2), sqrt(2)) */
-    bits -= (int32_t)((uint32_t)e << 23);
-    float m;
-    memcpy(&m, &bits, sizeof m);
-    const float s = (m - 1.0f) / (m + 1.0f), q = s * s;
-    const float far = 2.0f * s * (1.0f + q * (1.0f / 3 + q * (0.2f + q * (1.0f / 7 + q / 9)))) +
-                      0.693147181f * (float)e;
-    return x < 0.03f ? near : far;
-#endif
+    if (x && !x->row_scale && !x->row_shift && !x->col_scale && !x->col_shift) return true;
+    (void)snprintf(why, size, "counts come without scales and shifts");
+    return false;
 }
 
-/* Sum of x_j y_j in eight interleaved parts, in double. */
-static double weighted_sum(int64_t n, const real *x, const real *y)
+/* Are the batches of n rows among n_batches? */
+static bool batches_fit(const int32_t *batch, int64_t n, int64_t n_batches, char *why, size_t size)
 {
-    double part[8] = {0};
-    int64_t j = 0;
-
-    for (; j + 8 <= n; j += 8)
-        for (int q = 0; q < 8; q++) part[q] += (double)(x[j + q] * y[j + q]);
-    for (; j < n; j++) part[0] += (double)(x[j] * y[j]);
-    return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
-}
-
-static bool row_counts(const affine_sparse *x, int64_t i)
-{
-    return !x->row_weight || x->row_weight[i] != 0;
-}
-
-static bool counts_fit(const op_record *r, char *why, size_t size)
-{
-    const affine_sparse *x = r->attr.x;
-    const tensor *p = r->in[0];
-
-    if (!x || p->n_dims != 2 || p->dim[0] != x->n_rows || p->dim[1] != x->n_cols) {
-        (void)snprintf(why, size, "the prediction does not have the shape of the counts [%lld, %lld]",
-                       x ? (long long)x->n_rows : 0LL, x ? (long long)x->n_cols : 0LL);
+    if (!batch && n_batches != 1) {
+        (void)snprintf(why, size, "vectors for %lld batches, and no batch of the rows", (long long)n_batches);
         return false;
     }
-    if (x->row_scale || x->row_shift || x->col_scale || x->col_shift) {
-        (void)snprintf(why, size, "counts come without scales and shifts");
+    for (int64_t i = 0; batch && i < n; i++) {
+        if (batch[i] >= 0 && batch[i] < n_batches) continue;
+        (void)snprintf(why, size, "row %lld has batch %d of %lld", (long long)i, (int)batch[i],
+                       (long long)n_batches);
         return false;
     }
     return true;
 }
 
-/* Sum of n row values in order: the same for any number of threads. */
-static double ordered_sum(int64_t n, const double *rows)
+static bool fits(const tensor *x, int64_t size)
 {
-    double total = 0.0;
-    for (int64_t i = 0; i < n; i++) total += rows[i];
-    return total;
+    return !x || x->size == size;
 }
 
-/* ------------------------------------------------------------- negative_binomial
- * With s = exp(log_shape):
- *   -log NB = s log(1 + mu/s) + [ x (log(s + mu) - log mu) - log G(x+s)/(G(s) x!) ]
- *   d/d mu        = (s + x) / (s + mu) - x / mu
- *   d/d log_shape = s (log(1 + mu/s) + (x - mu) / (s + mu) - psi(x+s) + psi(s))
- * The bracket and all that has x in it vanish at x = 0. */
-
-/* log G(x+s) / (G(s) x!) and psi(x+s) - psi(s); for whole x up to the limit as a product and a sum. */
-static double gamma_ratio(double s, double x, double *psi)
+static bool vectors_fit(const op_record *r, char *why, size_t size)
 {
-    double product = 1.0;
-    int sign;
+    const int64_t f = r->attr.x->n_cols, of_batches = f * r->attr.from;
 
-    *psi = 0.0;
-    if (x <= PRODUCT_LIMIT && x == floor(x)) {
-        for (double k = 0.0; k < x; k += 1.0) {
-            product *= (s + k) / (k + 1.0);
-            *psi += 1.0 / (s + k);
-        }
-        return log(product);
-    }
-    /* psi(y) = log y - 1/(2y) - 1/(12 y^2) + 1/(120 y^4) - 1/(252 y^6) + ... for y >= 8, after steps of
-     * psi(y) = psi(y+1) - 1/y. */
-    double ends[2] = {s, x + s}, values[2];
-    for (int k = 0; k < 2; k++) {
-        double y = ends[k], below = 0.0;
-        for (; y < 8.0; y += 1.0) below += 1.0 / y;
-        double q = 1.0 / (y * y);
-        double series = q * (1.0 / 12.0 - q * (1.0 / 120.0 - q * (1.0 / 252.0 - q * (1.0 / 240.0 - q / 132.0))));
-        values[k] = log(y) - 0.5 / y - series - below;
-    }
-    *psi = values[1] - values[0];
-    return lgamma_r(x + s, &sign) - lgamma_r(s, &sign) - lgamma_r(x + 1.0, &sign);
-}
-
-static bool negative_binomial_shape(const op_record *r, tensor *out, char *why, size_t size)
-{
-    if (!counts_fit(r, why, size)) return false;
-    const int64_t cols = r->in[0]->dim[1], n_batches = cols ? r->in[1]->size / cols : 1;
-    if (r->in[1]->size != cols * n_batches || (n_batches != 1 && !r->attr.labels)) {
-        (void)snprintf(why, size, "%lld shapes for %lld features", (long long)r->in[1]->size,
-                       (long long)cols);
+    if (!fits(r->in[IN_BIAS], f) || !fits(r->in[IN_SCALE], of_batches) ||
+        !fits(r->in[IN_SHIFT], of_batches) || !fits(r->in[IN_LOG_SHAPE], of_batches)) {
+        (void)snprintf(why, size, "bias must be [features], scale, shift and log_shape [batches, features]");
         return false;
     }
-    for (int64_t i = 0; r->attr.labels && i < r->in[0]->dim[0]; i++) {
-        if (r->attr.labels[i] >= 0 && r->attr.labels[i] < n_batches) continue;
-        (void)snprintf(why, size, "row %lld has batch %d of %lld", (long long)i,
-                       (int)r->attr.labels[i], (long long)n_batches);
+    if (!r->in[IN_LIBRARY] != !r->in[IN_LOG_SHAPE] || !fits(r->in[IN_LIBRARY], r->attr.x->n_rows)) {
+        (void)snprintf(why, size, "a library [rows] and log_shape go together");
         return false;
     }
-    return op_shape_scalar(r, out, why, size);
+    return batches_fit(r->attr.labels, r->attr.x->n_rows, r->attr.from, why, size);
 }
 
-/* Where the shapes of row i begin. */
-static int64_t shapes_of(const op_record *r, int64_t i)
+static bool count_decoder_shape(const op_record *r, tensor *out, char *why, size_t size)
 {
-    return r->attr.labels ? r->attr.labels[i] * r->in[0]->dim[1] : 0;
-}
-
-typedef struct negative_binomial_state {
-    real *shape;   /* s, as log_shape */
-    real *logs;    /* log(1 + mu/s) [B, F] */
-} negative_binomial_state;
-
-static void negative_binomial_forward(tape *t, op_record *r)
-{
+    const tensor *z = r->in[IN_Z], *w = r->in[IN_WEIGHT];
     const affine_sparse *x = r->attr.x;
-    const int64_t cols = x->n_cols;
-    double *sums = tape_alloc(t, x->n_rows, sizeof *sums);
-    negative_binomial_state *saved = tape_alloc(t, 1, sizeof *saved);
-    real *shapes = op_memory(t, r->in[1]->size), *logs = op_memory(t, x->n_rows * cols);
 
-    if (!sums || !saved || !shapes || !logs) return;
-    *saved = (negative_binomial_state){shapes, logs};
-    r->saved = saved;
-    kernel_exp(r->in[1]->size, r->in[1]->value, shapes);
-    PARALLEL_FOR
-    for (int64_t i = 0; i < x->n_rows; i++) {
-        const real *mu = r->in[0]->value + i * cols, *shape = shapes + shapes_of(r, i);
-        real *l = logs + i * cols;
-        double psi;
-        for (int64_t j = 0; j < cols; j++) l[j] = log_one_plus(mu[j] / shape[j]);
-        double sum = row_counts(x, i) ? weighted_sum(cols, shape, l) : 0.0;
-        for (int64_t e = x->indptr[i]; e < x->indptr[i + 1] && row_counts(x, i); e++) {
-            int64_t j = x->indices[e];
-            double s = (double)shape[j], v = (double)x->values[e], m = (double)mu[j];
-            sum += v * log((s + m) / m) - gamma_ratio(s, v, &psi);
-        }
-        sums[i] = sum;
+    if (!plain_counts(x, why, size)) return false;
+    if (z->n_dims != 2 || w->n_dims != 2 || z->dim[0] != x->n_rows || w->dim[0] != x->n_cols ||
+        z->dim[1] != w->dim[1] || w->dim[1] < 1) {
+        (void)snprintf(why, size, "z [rows, in] and w [features, in] do not fit counts [%lld, %lld]",
+                       (long long)x->n_rows, (long long)x->n_cols);
+        return false;
     }
-    r->out->value[0] = (real)ordered_sum(x->n_rows, sums);
+    return vectors_fit(r, why, size) && op_shape_scalar(r, out, why, size);
 }
 
-static void negative_binomial_mean_gradient(const op_record *r, real *d_mu)
+static const real *value_of(const op_record *r, int k)
+{
+    return r->in[k] ? r->in[k]->value : NULL;
+}
+
+static void count_decoder_forward(tape *t, op_record *r)
 {
     const affine_sparse *x = r->attr.x;
-    const int64_t cols = x->n_cols;
-    const negative_binomial_state *saved = r->saved;
+    kernel_counts *c = tape_alloc(t, 1, sizeof *c);
+
+    if (!c) return;
+    *c = (kernel_counts){.x = x, .bernoulli = !r->in[IN_LIBRARY], .width = r->in[IN_Z]->dim[1],
+                         .z = value_of(r, IN_Z), .weight = value_of(r, IN_WEIGHT),
+                         .bias = value_of(r, IN_BIAS), .batch = r->attr.labels,
+                         .n_batches = r->attr.from, .scale = value_of(r, IN_SCALE),
+                         .shift = value_of(r, IN_SHIFT), .offset = r->attr.given,
+                         .library = value_of(r, IN_LIBRARY), .log_shape = value_of(r, IN_LOG_SHAPE),
+                         .floor = (real)r->attr.number[0]};
+    r->saved = c;
+    c->logits = op_memory(t, kernel_counts_size(x->n_rows, x->n_cols));
+    c->facts = op_memory(t, 3 * x->n_rows);
+    c->scratch = op_memory(t, kernel_counts_scratch(c));
+    if (op_wants(r->in[IN_LOG_SHAPE])) c->d_log_shape = op_memory(t, r->in[IN_LOG_SHAPE]->size);
+    if (!c->logits || !c->facts || !c->scratch) return;
+    r->out->value[0] = (real)kernel_counts_loss(c);
+}
+
+static real *grad_of(const op_record *r, int k)
+{
+    return r->in[k] ? r->in[k]->grad : NULL;
+}
+
+static void count_decoder_backward(tape *t, op_record *r)
+{
+    const kernel_counts *c = r->saved;
     const real g = r->out->grad[0];
+    real *d_library = grad_of(r, IN_LIBRARY), *d_log_shape = grad_of(r, IN_LOG_SHAPE);
+    kernel_counts_gradients to = {.z = grad_of(r, IN_Z), .bias = grad_of(r, IN_BIAS),
+                                  .scale = grad_of(r, IN_SCALE), .shift = grad_of(r, IN_SHIFT),
+                                  .taker = op_taker(t, r, IN_WEIGHT, c->x->n_rows, c->width)};
 
-    PARALLEL_FOR
-    for (int64_t i = 0; i < x->n_rows; i++) {
-        const real *mu = r->in[0]->value + i * cols, *shape = saved->shape + shapes_of(r, i);
-        real *d = d_mu + i * cols;
-        if (!row_counts(x, i)) continue;
-        for (int64_t j = 0; j < cols; j++) d[j] += g * shape[j] / (shape[j] + mu[j]);
-        for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
-            int64_t j = x->indices[e];
-            d[j] += g * x->values[e] * (1 / (shape[j] + mu[j]) - 1 / mu[j]);
-        }
-    }
+    to.weight = grad_of(r, IN_WEIGHT); /* op_taker may have lent one */
+    kernel_counts_backward(c, g, &to);
+    for (int64_t i = 0; d_library && i < c->x->n_rows; i++) d_library[i] += g * c->facts[3 * i + 2];
+    if (d_log_shape) kernel_accumulate(r->in[IN_LOG_SHAPE]->size, g, c->d_log_shape, d_log_shape);
 }
 
-/* d/d log_shape of one row, added to d, which is as log_shape. */
-static void add_shape_gradient(const op_record *r, int64_t i, double *d)
+/* Batch codes 0, 1, 2, 0, ... in tape memory. */
+static int32_t *sample_batches(tape *t, int64_t rows, int64_t n_batches)
 {
-    const affine_sparse *x = r->attr.x;
-    const negative_binomial_state *saved = r->saved;
-    const real *shape = saved->shape + shapes_of(r, i), *mu = r->in[0]->value + i * x->n_cols;
-    const real *l = saved->logs + i * x->n_cols;
-    double psi;
-
-    if (!row_counts(x, i)) return;
-    d += shapes_of(r, i);
-    for (int64_t j = 0; j < x->n_cols; j++) {
-        real share = mu[j] / (shape[j] + mu[j]);
-        d[j] += (double)(shape[j] * (l[j] - share));
-    }
-    for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++) {
-        int64_t j = x->indices[e];
-        double s = (double)shape[j], v = (double)x->values[e];
-        (void)gamma_ratio(s, v, &psi);
-        d[j] += s * (v / (s + (double)mu[j]) - psi);
-    }
-}
-
-static void negative_binomial_backward(tape *t, op_record *r)
-{
-    const affine_sparse *x = r->attr.x;
-    real *d_shape = r->in[1]->grad;
-
-    if (!r->saved) return;
-    if (r->in[0]->grad) negative_binomial_mean_gradient(r, r->in[0]->grad);
-    if (!d_shape) return;
-    /* Sums over rows in blocks of fixed size, added in order. */
-    enum { BLOCK = 16 };
-    int64_t n_blocks = (x->n_rows + BLOCK - 1) / BLOCK;
-    const int64_t n = r->in[1]->size;
-    double *parts = tape_alloc(t, n_blocks * n, sizeof *parts);
-    if (!parts) return;
-    PARALLEL_FOR
-    for (int64_t b = 0; b < n_blocks; b++) {
-        double *part = parts + b * n;
-        for (int64_t j = 0; j < n; j++) part[j] = 0.0;
-        for (int64_t i = b * BLOCK; i < (b + 1) * BLOCK && i < x->n_rows; i++)
-            add_shape_gradient(r, i, part);
-    }
-    for (int64_t b = 0; b < n_blocks; b++)
-        for (int64_t j = 0; j < n; j++)
-            d_shape[j] += r->out->grad[0] * (real)parts[b * n + j];
-}
-
-static tensor *negative_binomial_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
-{
-    int64_t rows, cols;
-
-    if (!sample_shape(variant / 4, &rows, &cols)) return NULL;
-    const int64_t n_batches = variant / 2 % 2 ? 3 : 1;
     int32_t *batch = tape_alloc(t, rows, sizeof *batch);
+
     for (int64_t i = 0; batch && i < rows; i++) batch[i] = (int32_t)(i % n_batches);
-    wrt[0] = sample_input(t, rows, cols, 1);
-    wrt[1] = sample_input(t, n_batches, cols, 2);
-    *n_wrt = 2;
-    if (!wrt[0] || !wrt[1]) return NULL;
-    /* Means are positive. */
-    for (int64_t e = 0; e < wrt[0]->size; e++) {
-        real v = wrt[0]->value[e];
-        wrt[0]->value[e] = v < 0 ? -v : 5 * v;
-    }
-    return op_negative_binomial(t, wrt[0], wrt[1], sample_counts(t, rows, cols, variant % 2 == 1, 3),
-                                n_batches > 1 ? batch : NULL);
+    return batch;
 }
 
-const op_spec spec_negative_binomial = {"negative_binomial", 2, negative_binomial_shape,
-                                          negative_binomial_forward, negative_binomial_backward,
-                                          negative_binomial_sample, false, 0};
-
-tensor *op_negative_binomial(tape *t, tensor *mu, tensor *log_shape, const affine_sparse *x,
-                             const int32_t *batch)
-{
-    return tape_apply(t, &spec_negative_binomial, (tensor *[]){mu, log_shape}, 2,
-                      &(op_attributes){.x = x, .labels = batch});
-}
-
-/* ------------------------------------------------------------- bernoulli
- * With l = logit + offset: -log p = log(1 + exp(l)) - l [x > 0]; d/d l = 1 / (1 + exp(-l)) - [x > 0].
- * `given` is the offset. */
-
-static bool bernoulli_shape(const op_record *r, tensor *out, char *why, size_t size)
-{
-    return counts_fit(r, why, size) && op_shape_scalar(r, out, why, size);
-}
-
-/* `saved` is exp(-|l|) [B, F]: neither the loss nor the gradient can overflow. */
-static void bernoulli_forward(tape *t, op_record *r)
-{
-    const affine_sparse *x = r->attr.x;
-    const int64_t cols = x->n_cols;
-    double *sums = tape_alloc(t, x->n_rows, sizeof *sums);
-    real *small = op_memory(t, x->n_rows * cols);
-
-    if (!sums || !small) return;
-    r->saved = small;
-    PARALLEL_FOR
-    for (int64_t i = 0; i < x->n_rows; i++) {
-        const real *l = r->in[0]->value + i * cols, o = r->attr.given ? r->attr.given[i] : 0;
-        real *s = small + i * cols;
-        double sum = 0.0;
-        for (int64_t j = 0; j < cols; j++) s[j] = l[j] + o > 0 ? -(l[j] + o) : l[j] + o;
-        kernel_exp(cols, s, s);
-        for (int64_t j = 0; j < cols && row_counts(x, i); j++)
-            sum += (l[j] + o > 0 ? (double)(l[j] + o) : 0.0) + log1p((double)s[j]);
-        for (int64_t e = x->indptr[i]; e < x->indptr[i + 1] && row_counts(x, i); e++)
-            if (x->values[e] > 0) sum -= (double)(l[x->indices[e]] + o);
-        sums[i] = sum;
-    }
-    r->out->value[0] = (real)ordered_sum(x->n_rows, sums);
-}
-
-static void bernoulli_backward(tape *t, op_record *r)
-{
-    const affine_sparse *x = r->attr.x;
-    const int64_t cols = x->n_cols;
-    const real g = r->out->grad[0];
-
-    (void)t;
-    if (!r->in[0]->grad || !r->saved) return;
-    PARALLEL_FOR
-    for (int64_t i = 0; i < x->n_rows; i++) {
-        const real *l = r->in[0]->value + i * cols, o = r->attr.given ? r->attr.given[i] : 0;
-        const real *s = (const real *)r->saved + i * cols;
-        real *d = r->in[0]->grad + i * cols;
-        if (!row_counts(x, i)) continue;
-        for (int64_t j = 0; j < cols; j++) d[j] += g * (l[j] + o > 0 ? 1 : s[j]) / (1 + s[j]);
-        for (int64_t e = x->indptr[i]; e < x->indptr[i + 1]; e++)
-            if (x->values[e] > 0) d[x->indices[e]] -= g;
-    }
-}
-
-static tensor *bernoulli_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
+/* nb or bernoulli; one or three batches; all rows or some; all vectors or none. */
+static tensor *count_decoder_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
 {
     int64_t rows, cols;
+    const bool nb = variant % 2 == 0, bare = variant / 8 % 2 != 0;
+    const int64_t n_batches = variant / 2 % 2 ? 3 : 1;
 
-    if (!sample_shape(variant / 4, &rows, &cols)) return NULL;
-    wrt[0] = sample_input(t, rows, cols, 1);
-    *n_wrt = 1;
+    if (!sample_shape(variant / 16, &rows, &cols)) return NULL;
     real *offset = op_memory(t, rows);
     for (int64_t i = 0; offset && i < rows; i++) offset[i] = (real)0.3 * (real)(i % 5) - (real)0.6;
-    return op_bernoulli(t, wrt[0], sample_counts(t, rows, cols, variant % 2 == 1, 2),
-                        variant / 2 % 2 ? offset : NULL);
+    const affine_sparse *x = sample_counts(t, rows, cols, variant / 4 % 2 != 0, 7);
+    tensor *library = nb ? sample_input(t, rows, 1, 6) : NULL;
+    for (int64_t i = 0; library && i < rows; i++)
+        library->value[i] = (real)fabs((double)library->value[i]) * 5 * (real)cols;
+    op_count_decoder_options o = {.bias = bare ? NULL : sample_input(t, 1, cols, 3),
+                                  .scale = bare ? NULL : sample_input(t, n_batches, cols, 4),
+                                  .shift = bare ? NULL : sample_input(t, n_batches, cols, 5),
+                                  .library = library,
+                                  .log_shape = nb ? sample_input(t, n_batches, cols, 8) : NULL,
+                                  .floor = 0.01,
+                                  .offset = bare ? NULL : offset,
+                                  .batch = n_batches > 1 ? sample_batches(t, rows, n_batches) : NULL,
+                                  .n_batches = n_batches};
+    tensor *const given[] = {sample_input(t, rows, 3, 1), sample_input(t, cols, 3, 2), o.bias, o.scale,
+                             o.shift, o.library, o.log_shape};
+    *n_wrt = 0;
+    for (size_t k = 0; k < sizeof given / sizeof *given; k++)
+        if (given[k]) wrt[(*n_wrt)++] = given[k];
+    return op_count_decoder(t, given[0], given[1], x, &o);
 }
 
-const op_spec spec_bernoulli = {"bernoulli", 1, bernoulli_shape, bernoulli_forward,
-                                  bernoulli_backward, bernoulli_sample, false, 0};
+const op_spec spec_count_decoder = {"count_decoder", 2, count_decoder_shape, count_decoder_forward,
+                                    count_decoder_backward, count_decoder_sample, false, 1u << IN_WEIGHT};
 
-tensor *op_bernoulli(tape *t, tensor *logits, const affine_sparse *x, const real *offset)
+tensor *op_count_decoder(tape *t, tensor *z, tensor *weight, const affine_sparse *x,
+                         const op_count_decoder_options *o)
 {
-    return tape_apply(t, &spec_bernoulli, &logits, 1, &(op_attributes){.x = x, .given = offset});
+    return tape_apply(t, &spec_count_decoder,
+                      (tensor *[]){z, weight, o->bias, o->scale, o->shift, o->library, o->log_shape},
+                      N_INPUTS,
+                      &(op_attributes){.x = x, .labels = o->batch, .given = o->offset,
+                                       .number = {o->floor}, .from = o->n_batches});
+}
+
+/* ------------------------------------------------------------- gamma_terms */
+
+static bool gamma_terms_shape(const op_record *r, tensor *out, char *why, size_t size)
+{
+    const affine_sparse *x = r->attr.x;
+
+    if (!plain_counts(x, why, size)) return false;
+    const int64_t f = x->n_cols, n_batches = f ? r->in[0]->size / f : 1;
+    if (r->in[0]->size != f * n_batches || n_batches < 1) {
+        (void)snprintf(why, size, "%lld shapes for %lld features", (long long)r->in[0]->size, (long long)f);
+        return false;
+    }
+    return batches_fit(r->attr.labels, x->n_rows, n_batches, why, size) &&
+           op_shape_scalar(r, out, why, size);
+}
+
+/* `saved` is the gradient of the sum. */
+static void gamma_terms_forward(tape *t, op_record *r)
+{
+    const affine_sparse *x = r->attr.x;
+    kernel_gamma g = {.x = x, .batch = r->attr.labels, .n_batches = x->n_cols ? r->in[0]->size / x->n_cols : 1,
+                      .log_shape = r->in[0]->value, .scratch = op_memory(t, kernel_gamma_scratch(x->n_rows))};
+
+    if (op_wants(r->in[0])) g.d_log_shape = op_memory(t, r->in[0]->size);
+    r->saved = g.d_log_shape;
+    if (g.scratch) r->out->value[0] = (real)kernel_gamma_terms(&g);
+}
+
+static void gamma_terms_backward(tape *t, op_record *r)
+{
+    (void)t;
+    if (r->in[0]->grad)
+        kernel_accumulate(r->in[0]->size, r->out->grad[0], r->saved, r->in[0]->grad);
+}
+
+static tensor *gamma_terms_sample(tape *t, int variant, tensor **wrt, int *n_wrt)
+{
+    int64_t rows, cols;
+    const int64_t n_batches = variant / 2 % 2 ? 3 : 1;
+
+    if (!sample_shape(variant / 4, &rows, &cols)) return NULL;
+    wrt[0] = sample_input(t, n_batches, cols, 2);
+    *n_wrt = 1;
+    return op_gamma_terms(t, wrt[0], sample_counts(t, rows, cols, variant % 2 == 1, 3),
+                          n_batches > 1 ? sample_batches(t, rows, n_batches) : NULL);
+}
+
+const op_spec spec_gamma_terms = {"gamma_terms", 1, gamma_terms_shape, gamma_terms_forward,
+                                  gamma_terms_backward, gamma_terms_sample, false, 0};
+
+tensor *op_gamma_terms(tape *t, tensor *log_shape, const affine_sparse *x, const int32_t *batch)
+{
+    return tape_apply(t, &spec_gamma_terms, &log_shape, 1, &(op_attributes){.x = x, .labels = batch});
 }

@@ -36,8 +36,8 @@ const op_spec *const op_table[] = {
     &spec_affine_squared_error,
     &spec_decoder_error,
     &spec_cross_entropy,
-    &spec_negative_binomial,
-    &spec_bernoulli,
+    &spec_count_decoder,
+    &spec_gamma_terms,
     &spec_contrast,
     NULL,
 };

@@ -64,7 +64,7 @@ extern const op_spec spec_concat, spec_slice;
 extern const op_spec spec_batch_norm, spec_dropout, spec_softmax, spec_reparameterise;
 extern const op_spec spec_sum, spec_mean, spec_sum_squares, spec_gaussian_kl, spec_normal_kl;
 extern const op_spec spec_affine_squared_error, spec_decoder_error, spec_cross_entropy;
-extern const op_spec spec_negative_binomial, spec_bernoulli, spec_contrast;
+extern const op_spec spec_count_decoder, spec_gamma_terms, spec_contrast;
 
 /* ---- for the functions of a row */
 

@@ -134,15 +134,25 @@ tensor *op_decoder_norm_error(tape *t, tensor *z, tensor *weight, tensor *gamma,
  * the row does not count. weight [rows] or NULL (ones; the sum is then the number of rows that count). */
 tensor *op_cross_entropy(tape *t, tensor *logits, const int32_t *labels, double smoothing,
                          double smoothing_classes, const real *weight);
-/* scalar: sum over present rows and all columns of -log NB(x; mean mu, shape exp(log_shape)), whose
- * variance is mu + mu^2 / shape. mu [B, F] > 0 where a row is present and its counts are not all zero;
- * log_shape [F], or [batches, F] of which row i takes that of batch[i]; x holds counts, without scales
- * and shifts. batch [B], NULL: all 0. */
-tensor *op_negative_binomial(tape *t, tensor *mu, tensor *log_shape, const affine_sparse *x,
-                             const int32_t *batch);
-/* scalar: sum over present rows and all columns of -log Bernoulli(x > 0; logits + offset_i).
- * offset [B] or NULL. */
-tensor *op_bernoulli(tape *t, tensor *logits, const affine_sparse *x, const real *offset);
+/* scalar: of eta = scale_b (z W^T + bias) + shift_b + offset_i, b = batch[i], sums over present rows and all
+ * columns. Without a library -log Bernoulli(x > 0; eta). With one, and op_gamma_terms added, -log NB(x; mean mu =
+ * library_i softmax(eta) + floor, shape exp(log_shape_b)), whose variance is mu + mu^2 / shape. x holds counts,
+ * without scales and shifts, and must outlive the step, as must batch and offset. */
+typedef struct op_count_decoder_options {
+    tensor *bias;         /* [F] or NULL: 0 */
+    tensor *scale, *shift; /* [n_batches, F] or NULL: 1, 0 */
+    tensor *library;      /* [B, 1] */
+    tensor *log_shape;    /* [n_batches, F] */
+    double floor;         /* above zero */
+    const real *offset;   /* [B] or NULL: 0 */
+    const int32_t *batch; /* [B] in 0 .. n_batches - 1; NULL: all 0 */
+    int64_t n_batches;
+} op_count_decoder_options;
+tensor *op_count_decoder(tape *t, tensor *z, tensor *weight, const affine_sparse *x,
+                         const op_count_decoder_options *options);
+/* scalar: sum over present rows and all columns of -log G(x + s) / (G(s) x!), s = exp(log_shape_b), G the gamma
+ * function; 0 where x is. log_shape [batches, F], batch as above. x must outlive the step. */
+tensor *op_gamma_terms(tape *t, tensor *log_shape, const affine_sparse *x, const int32_t *batch);
 /* scalar: the contrastive loss of x and y [B, d], row i of one belonging to row i of the other, both ways:
  * 1/2 mean over rows of -log softmax(exp(t) x_i y^T)_i + the same of y. t: one value. present [B] borrowed,
  * 1 or 0, NULL: all; what is absent is no candidate either. No row: 0. */

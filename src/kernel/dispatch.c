@@ -21,6 +21,7 @@
 #ifdef HAVE_CPU_KERNELS
 #define DECLARE_CPU(isa_)                                                                          \
     void cpu_fill_affine_##isa_(kernel_table *t);                                                  \
+    void cpu_fill_counts_##isa_(kernel_table *t);                                                  \
     void cpu_fill_decoder_##isa_(kernel_table *t);                                                 \
     void cpu_fill_elementwise_##isa_(kernel_table *t);                                             \
     void cpu_fill_gemm_##isa_(kernel_table *t);                                                    \
@@ -32,6 +33,7 @@
     do {                                                                                           \
         kernel_table *added = add_table(name_);                                                    \
         cpu_fill_affine_##isa_(added);                                                             \
+        cpu_fill_counts_##isa_(added);                                                             \
         cpu_fill_decoder_##isa_(added);                                                            \
         cpu_fill_elementwise_##isa_(added);                                                        \
         cpu_fill_gemm_##isa_(added);                                                               \
@@ -60,6 +62,7 @@ static kernel_table *add_table(const char *isa)
     assert(n_tables <= MOST_TABLES);
     t->isa = isa;
     ref_fill_affine(t);
+    ref_fill_counts(t);
     ref_fill_decoder(t);
     ref_fill_elementwise(t);
     ref_fill_lists(t);
@@ -317,6 +320,45 @@ void kernel_decoder_weights(const kernel_decoder *d, real scale, bool fresh, rea
                             const kernel_taker *taker)
 {
     table()->decoder_weights(d, scale, fresh, d_weight, taker);
+}
+
+int64_t kernel_counts_size(int64_t rows, int64_t cols)
+{
+    return (cols + COUNTS_STRIP - 1) / COUNTS_STRIP * COUNTS_STRIP * rows;
+}
+
+/* z with wide rows, and for each slice: the gradient of a strip, the entries of a few rows, a strip of W twice
+ * over, the numbers of each batch's features, sums of z's gradient, and of each row two places and two
+ * sums of as many lanes as a vector has at most. */
+int64_t kernel_counts_scratch(const kernel_counts *c)
+{
+    const int64_t rows = c->x->n_rows, wide = c->width < 16 ? 16 : c->width;
+    const int64_t of_slice = (rows + COUNTS_GROUP + 2 * wide + 8 * c->n_batches) * COUNTS_STRIP +
+                             rows * (wide + 32) +
+                             (2 * rows + 1) * (int64_t)(sizeof(int64_t) / sizeof(real));
+
+    return rows * wide + COUNTS_SLICES * of_slice;
+}
+
+double kernel_counts_loss(const kernel_counts *c)
+{
+    return table()->counts_loss(c);
+}
+
+void kernel_counts_backward(const kernel_counts *c, real factor, const kernel_counts_gradients *to)
+{
+    table()->counts_backward(c, factor, to);
+}
+
+/* Each slice's place in each row, and the rows by batch. */
+int64_t kernel_gamma_scratch(int64_t rows)
+{
+    return (COUNTS_SLICES + 1) * (rows + 1) * (int64_t)(sizeof(int64_t) / sizeof(real));
+}
+
+double kernel_gamma_terms(const kernel_gamma *g)
+{
+    return table()->gamma_terms(g);
 }
 
 void kernel_adam(int64_t n, real *theta, real *grad, real *m, real *v,

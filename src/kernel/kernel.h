@@ -202,6 +202,65 @@ double kernel_decoder_error(const kernel_decoder *d);
 void kernel_decoder_weights(const kernel_decoder *d, real scale, bool fresh, real *d_weight,
                             const kernel_taker *taker);
 
+/* ------------------------------------------------------------- a decoder of counts and its likelihood
+ * With z [B, width], the weights W [F, width], counts X [B, F] and row i of batch b:
+ *
+ *     eta_ij = scale_bj (z_i . W_j + bias_j) + shift_bj + offset_i
+ *     nb          mu = library_i softmax_j(eta) + floor, s = exp(log_shape_bj)
+ *                 loss = sum of x (log(s + mu) - log mu) + s log(1 + mu / s): -log NB without what x and s
+ *                 alone decide, which is kernel_gamma_terms
+ *     bernoulli   loss = sum of log(1 + exp(eta)) - eta [x > 0]
+ *
+ * over the present rows and all columns. Of [B, F] there is one array, z W^T, between a first pass
+ * that finds the softmax's denominators, a second one for the loss, and a third one for the gradients;
+ * each works on a strip of features while that is in the nearest caches. */
+typedef struct kernel_counts {
+    const affine_sparse *x;  /* without scales and shifts */
+    bool bernoulli;
+    int64_t width;           /* at least 1 */
+    const real *z, *weight;  /* [B, width], [F, width] */
+    const real *bias;        /* [F]; NULL: zeros */
+    const int32_t *batch;    /* [B] in 0 .. n_batches - 1; NULL: all 0 */
+    int64_t n_batches;
+    const real *scale, *shift; /* [n_batches, F]; NULL: ones, zeros */
+    const real *offset;      /* [B]; NULL: zeros */
+    const real *library;     /* [B], nb */
+    const real *log_shape;   /* [n_batches, F], nb */
+    real floor;              /* nb, above zero */
+    /* Written by the loss. */
+    real *logits;      /* [kernel_counts_size(B, F)] z W^T, in a form of the kernel's own */
+    real *facts;       /* [B, 3] nb: the largest eta; 1 / sum exp(eta - largest); d loss / d library */
+    real *d_log_shape; /* [n_batches, F] of the loss, nb; NULL: not wanted */
+    real *scratch;     /* [kernel_counts_scratch], aligned to 8 bytes */
+} kernel_counts;
+
+int64_t kernel_counts_size(int64_t rows, int64_t cols);
+int64_t kernel_counts_scratch(const kernel_counts *c);
+/* Returns the loss, summed in double. */
+double kernel_counts_loss(const kernel_counts *c);
+
+/* Where gradients go; NULL: not wanted. */
+typedef struct kernel_counts_gradients {
+    real *z, *weight, *bias, *scale, *shift;
+    const kernel_taker *taker; /* gets the weight's, where kernel_can_take(B, width); `weight` is not used */
+} kernel_counts_gradients;
+
+/* After kernel_counts_loss: each gradient += factor * that of the loss. */
+void kernel_counts_backward(const kernel_counts *c, real factor, const kernel_counts_gradients *to);
+
+/* Sum over the present rows i and the entries x > 0 of -log G(x + s) / (G(s) x!), s = exp(log_shape_bj), G the
+ * gamma function: of -log NB what no mean has a part in. d_log_shape (NULL: not wanted) is written. */
+typedef struct kernel_gamma {
+    const affine_sparse *x; /* without scales and shifts */
+    const int32_t *batch;   /* [B] in 0 .. n_batches - 1; NULL: all 0 */
+    int64_t n_batches;
+    const real *log_shape;  /* [n_batches, F] */
+    real *d_log_shape;      /* [n_batches, F] */
+    real *scratch;          /* [kernel_gamma_scratch(B)], aligned to 8 bytes */
+} kernel_gamma;
+int64_t kernel_gamma_scratch(int64_t rows);
+double kernel_gamma_terms(const kernel_gamma *g);
+
 /* ------------------------------------------------------------- optimizers: one fused pass
  * Serial: train/optimizer.c shares chunks of the block among the threads. */
 

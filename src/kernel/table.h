@@ -63,6 +63,10 @@ typedef struct kernel_table {
     void (*decoder_weights)(const kernel_decoder *d, real scale, bool fresh, real *d_weight,
                             const kernel_taker *taker);
 
+    double (*counts_loss)(const kernel_counts *c);
+    void (*counts_backward)(const kernel_counts *c, real factor, const kernel_counts_gradients *to);
+    double (*gamma_terms)(const kernel_gamma *g);
+
     void (*adam)(int64_t n, real *theta, real *grad, real *m, real *v,
                  const kernel_adam_options *options);
     void (*rmsprop)(int64_t n, real *theta, real *grad, real *v, double lr, double alpha,
@@ -76,6 +80,7 @@ const kernel_table *kernel_table_at(int k);
 void kernel_table_use(const kernel_table *table);
 
 void ref_fill_affine(kernel_table *t);
+void ref_fill_counts(kernel_table *t);
 void ref_fill_decoder(kernel_table *t);
 void ref_fill_lists(kernel_table *t);
 void ref_fill_elementwise(kernel_table *t);
@@ -88,6 +93,13 @@ void ref_fill_random(kernel_table *t);
  * those into strips. Fixed, so that sums do not depend on the threads. */
 #define DECODER_SLICES 16
 #define DECODER_STRIP 48
+/* The same for a decoder of counts (kernel_counts). */
+#define COUNTS_SLICES 16
+#define COUNTS_STRIP 64
+#define COUNTS_GROUP 16 /* rows whose entries are spread out at a time */
+
+/* log G(x + s) / (G(s) x!) and psi(x + s) - psi(s), psi the logarithmic derivative of G. */
+double kernel_gamma_ratio(double s, double x, double *psi);
 
 /* A 16-bit number below this drops its element. */
 static inline uint32_t kernel_keep_limit(double drop)

@@ -17,6 +17,9 @@ const scw_option clip_option_table[] = {
     {"standardise", SCW_OPTION_BOOL, AT(standardise), "off", 0, 0, NULL, NULL, "Input",
      "divide each gene and protein by its deviation and cut it at 10: all then count alike, also "
      "those that are mostly noise"},
+    {"unit-rows", SCW_OPTION_CHOICE, AT(unit_rows), "auto", 0, 0, "auto|on|off", NULL, "Input",
+     "chromatin: give each cell's components mean 0 and deviation 1, as published, which takes its depth out; "
+     "off: centred components; auto: by cross-validation of the linear path"},
     {"library", SCW_OPTION_REAL, AT(library), "0", 0, 1e9, NULL, "N", "Input",
      "library size that RNA counts are scaled to before the logarithm; 0: chosen by "
      "cross-validation of the linear path within the training cells"},
@@ -93,6 +96,7 @@ static const setting settings[] = {{"rna-adt", "components", "128"},
 
 /* Of both: no path, nothing done to the inputs, long training. */
 static const setting common[] = {{NULL, "library", "10000"}, {NULL, "path", "off"},
+                                 {NULL, "unit-rows", "on"},
                                  {NULL, "noise", "0"},       {NULL, "average", "0"},
                                  {NULL, "epochs", "7000"},   {NULL, "patience", "200"}};
 

@@ -10,7 +10,7 @@ typedef struct clip_options {
     /* input */
     int64_t components, max_dense;
     double library, min_coverage;
-    int standardise, fractional;
+    int standardise, unit_rows, fractional;
     /* architecture */
     int64_t z_dim, depth, width;
     double dropout, input_dropout;

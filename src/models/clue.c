@@ -379,25 +379,57 @@ tensor *clue_beside(tape *t, tensor *x, tensor *columns)
     return columns ? op_concat(t, (tensor *[]){x, columns}, 2) : x;
 }
 
-tensor *clue_decode(const clue_net *net, const nn_pass *pass, int k, tensor *unit, tensor *library,
-                    const int32_t *batch, int use)
+/* What the last layer of decoder k reads. */
+tensor *clue_decoder_input(const clue_net *net, const nn_pass *pass, int k, tensor *unit,
+                           const int32_t *batch, int use)
 {
     tape *t = pass->t;
     const clue_config *c = &net->config;
-    const clue_decoder *d = &net->decoder[k];
 
     if (!unit) return NULL;
     tensor *columns = clue_batch_input(net, t, batch, unit->dim[0]);
     tensor *p = clue_beside(t, op_slice(t, unit, k * c->z_dim, (k + 1) * c->z_dim), columns);
     for (int l = 0; l < c->decoder_depth; l++) {
-        nn_block layer = d->layer[l];
+        nn_block layer = net->decoder[k].layer[l];
         layer.stream += (uint32_t)use * STREAM_USE;
         p = clue_beside(t, nn_block_apply(pass, &layer, p), columns);
     }
-    tensor *a = nn_linear_apply(pass, &d->loc, p);
-    if (c->modality[k].likelihood == CLUE_NORMAL) return a;
+    return p;
+}
+
+tensor *clue_decode(const clue_net *net, const nn_pass *pass, int k, tensor *unit, tensor *library,
+                    const int32_t *batch, int use)
+{
+    tape *t = pass->t;
+    const clue_decoder *d = &net->decoder[k];
+    const clue_likelihood likelihood = net->config.modality[k].likelihood;
+
+    tensor *a = nn_linear_apply(pass, &d->loc, clue_decoder_input(net, pass, k, unit, batch, use));
+    if (likelihood == CLUE_NORMAL) return a;
     tensor *eta = op_batch_affine(t, a, op_softplus(t, op_param(t, pass->p, d->scale), 0.0),
                                   op_param(t, pass->p, d->shift), batch);
-    if (c->modality[k].likelihood == CLUE_BERNOULLI) return eta;
+    if (likelihood == CLUE_BERNOULLI) return eta;
     return op_row_multiply(t, op_softmax(t, eta), library, CLUE_FLOOR);
+}
+
+/* -log p(x_k | decoded), less op_gamma_terms, without writing down what is decoded. */
+tensor *clue_decoded_loss(const clue_net *net, const nn_pass *pass, int k, tensor *unit, tensor *library,
+                          const affine_sparse *x, const int32_t *batch, int use)
+{
+    tape *t = pass->t;
+    const clue_decoder *d = &net->decoder[k];
+    const clue_likelihood likelihood = net->config.modality[k].likelihood;
+    tensor *p = clue_decoder_input(net, pass, k, unit, batch, use);
+
+    if (likelihood == CLUE_NORMAL) return nn_linear_error(pass, &d->loc, p, x);
+    const op_count_decoder_options o = {
+        .bias = op_param(t, pass->p, d->loc.bias),
+        .scale = op_softplus(t, op_param(t, pass->p, d->scale), 0.0),
+        .shift = op_param(t, pass->p, d->shift),
+        .library = likelihood == CLUE_NB ? library : NULL,
+        .log_shape = likelihood == CLUE_NB ? op_param(t, pass->p, d->log_shape) : NULL,
+        .floor = CLUE_FLOOR,
+        .batch = batch,
+        .n_batches = net->config.n_batches > 1 ? net->config.n_batches : 1};
+    return op_count_decoder(t, p, op_param(t, pass->p, d->loc.weight), x, &o);
 }

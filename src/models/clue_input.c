@@ -19,6 +19,19 @@ void clue_input_clear(clue_input *in)
     *in = (clue_input){0};
 }
 
+scw_status clue_input_copy(clue_input *out, const clue_input *from)
+{
+    scw_status st = SCW_OK;
+
+    *out = (clue_input){.n_vars = from->n_vars, .width = from->width, .unit_rows = from->unit_rows};
+    TRY(mem_copy(&out->loadings, from->loadings, from->n_vars * from->width));
+    TRY(mem_copy(&out->offset, from->offset, from->width));
+    TRY(mem_copy(&out->ceiling, from->ceiling, from->n_vars));
+done:
+    if (st != SCW_OK) clue_input_clear(out);
+    return st;
+}
+
 /* Mean of each column of y, and one over its deviation: 0 where it never varies. */
 static scw_status moments(double *mean, float *scale, const matrix *y)
 {
@@ -105,37 +118,38 @@ scw_status clue_input_fit(clue_input *out, modality_kind kind, const prepared *p
 {
     scw_status st = SCW_OK;
     const int64_t n_vars = prep->n_vars;
-    const bool atac = kind == MODALITY_ATAC;
+    const bool atac = kind == MODALITY_ATAC, unit = atac && options->unit_rows;
+    const bool standardise = options->standardise && !atac;
     const bool whole = kind == MODALITY_ADT && n_vars <= options->max_dense;
     row_block y = {0};
     double *mean = NULL;
     float *scale = NULL;
     pca fit = {0};
 
-    *out = (clue_input){.n_vars = n_vars, .unit_rows = atac};
+    *out = (clue_input){.n_vars = n_vars, .unit_rows = unit};
     out->width = whole ? n_vars : options->components < n_vars ? options->components : n_vars;
     if (!whole && out->width > n) out->width = n;
     TRY(take(&y, p, rows, n));
     TRY(mem_new(&out->loadings, n_vars * out->width));
     TRY(mem_new(&out->offset, out->width));
-    if (!atac) {
+    if (!unit) {
         TRY(mem_new(&mean, n_vars));
         TRY(mem_new(&scale, n_vars));
         TRY(mem_new(&out->ceiling, n_vars));
         TRY(moments(mean, scale, &y.x));
         for (int64_t j = 0; j < n_vars; j++)
-            out->ceiling[j] = options->standardise && scale[j] > 0.0f
+            out->ceiling[j] = standardise && scale[j] > 0.0f
                                   ? (float)(mean[j] + CEILING / (double)scale[j])
                                   : HUGE_VALF;
         clip(&y.x, out->ceiling);
     }
     if (whole) {
-        set_whole(out, mean, scale, options->standardise, prep->center);
+        set_whole(out, mean, scale, standardise, prep->center);
     } else {
         TRY(pca_fit(&fit, &y.x,
-                    &(pca_options){.k = out->width, .seed = options->seed, .uncentred = atac,
-                                   .col_scale = options->standardise ? scale : NULL}));
-        set_map(out, &fit, options->standardise ? scale : NULL, prep->center);
+                    &(pca_options){.k = out->width, .seed = options->seed, .uncentred = unit,
+                                   .col_scale = standardise ? scale : NULL}));
+        set_map(out, &fit, standardise ? scale : NULL, prep->center);
     }
 done:
     row_block_clear(&y);

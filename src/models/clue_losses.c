@@ -42,27 +42,45 @@ static rows rows_with(tape *t, const clue_batch *batch, int a, int b)
         weight[i] = (!first || first[i] != 0) && (!second || second[i] != 0);
         out.n += weight[i] != 0;
     }
+    if (out.n == batch->n) out.weight = NULL;
     return out;
 }
 
-/* Mean over the rows and features of -log p(x_k | decoded); NULL when there are no rows. */
-static tensor *mean_nll(const clue_net *net, const nn_pass *pass, const clue_batch *batch, int k,
-                        tensor *decoded, rows of)
+/* One loss: the pass, its batch, and for each modality what all cells' counts and shapes decide, which
+ * no decoder has a part in: computed once (NULL: not yet). */
+typedef struct target {
+    const clue_net *net;
+    const nn_pass *pass;
+    const clue_batch *batch;
+    const clue_outputs *out;
+    tensor *all_terms[MODEL_MAX_MODALITIES];
+} target;
+
+static tensor *gamma_terms(target *to, int k, const affine_sparse *x)
 {
-    tape *t = pass->t;
-    const clue_modality *m = &net->config.modality[k];
-    const clue_slot *slot = &batch->slot[k];
+    tape *t = to->pass->t;
+    tensor **kept = &to->all_terms[k];
+
+    if (!x->row_weight && *kept) return *kept;
+    tensor *terms = op_gamma_terms(t, op_param(t, to->pass->p, to->net->decoder[k].log_shape), x,
+                                   to->batch->slot[k].batch);
+    if (!x->row_weight) *kept = terms;
+    return terms;
+}
+
+/* Mean over the rows and features of -log p(x_k | decoded from unit). */
+static tensor *mean_nll(target *to, int k, tensor *unit, tensor *library, int use, rows of)
+{
+    tape *t = to->pass->t;
+    const clue_modality *m = &to->net->config.modality[k];
+    const clue_slot *slot = &to->batch->slot[k];
     affine_sparse *x = tape_alloc(t, 1, sizeof *x);
-    tensor *sum = NULL;
 
     if (!x) return NULL;
     *x = slot->counts;
     x->row_weight = of.weight;
-    if (m->likelihood == CLUE_NB)
-        sum = op_negative_binomial(t, decoded, op_param(t, pass->p, net->decoder[k].log_shape), x,
-                                   slot->batch);
-    if (m->likelihood == CLUE_BERNOULLI) sum = op_bernoulli(t, decoded, x, NULL);
-    if (m->likelihood == CLUE_NORMAL) sum = op_affine_squared_error(t, decoded, x);
+    tensor *sum = clue_decoded_loss(to->net, to->pass, k, unit, library, x, slot->batch, use);
+    if (m->likelihood == CLUE_NB) sum = op_add(t, sum, gamma_terms(to, k, x));
     return op_scale(t, sum, 1.0 / ((double)of.n * (double)m->n_vars));
 }
 
@@ -100,39 +118,36 @@ static tensor *others_library(const clue_net *net, tape *t, const clue_batch *ba
     return sum;
 }
 
-static tensor *joint_loss(const clue_net *net, const nn_pass *pass, const clue_batch *batch,
-                          const clue_outputs *out)
+static tensor *joint_loss(target *to)
 {
-    tape *t = pass->t;
-    const clue_config *c = &net->config;
+    tape *t = to->pass->t;
+    const clue_config *c = &to->net->config;
+    const clue_outputs *out = to->out;
     tensor *sum = NULL;
 
     for (int k = 0; k < c->n_modalities; k++) {
-        const rows of = rows_with(t, batch, k, k);
+        const rows of = rows_with(t, to->batch, k, k);
         if (of.n == 0) continue;
         tensor *library = c->target_library ? column(t, out->library[k], k)
-                                            : others_library(net, t, batch, out, k);
-        tensor *decoded =
-            clue_decode(net, pass, k, out->joint, library, batch->slot[k].batch, USE_JOINT);
-        sum = add_to(t, sum, mean_nll(net, pass, batch, k, decoded, of), c->modality[k].weight);
+                                            : others_library(to->net, t, to->batch, out, k);
+        sum = add_to(t, sum, mean_nll(to, k, out->joint, library, USE_JOINT, of), c->modality[k].weight);
     }
     return sum;
 }
 
-static tensor *cross_loss(const clue_net *net, const nn_pass *pass, const clue_batch *batch,
-                          const clue_outputs *out)
+static tensor *cross_loss(target *to)
 {
-    tape *t = pass->t;
-    const clue_config *c = &net->config;
+    tape *t = to->pass->t;
+    const clue_config *c = &to->net->config;
+    const clue_outputs *out = to->out;
     tensor *sum = NULL;
 
     for (int k = 0; k < c->n_modalities; k++)
         for (int s = 0; s < c->n_modalities; s++) {
-            const rows of = rows_with(t, batch, s, k);
+            const rows of = rows_with(t, to->batch, s, k);
             if (s == k || of.n == 0) continue;
-            tensor *decoded = clue_decode(net, pass, k, out->unit[s], column(t, out->library[s], k),
-                                          batch->slot[k].batch, USE_CROSS + s);
-            sum = add_to(t, sum, mean_nll(net, pass, batch, k, decoded, of), c->modality[k].weight);
+            tensor *one = mean_nll(to, k, out->unit[s], column(t, out->library[s], k), USE_CROSS + s, of);
+            sum = add_to(t, sum, one, c->modality[k].weight);
         }
     return sum;
 }
@@ -266,13 +281,14 @@ void clue_loss(const clue_net *net, const clue_pass *pass, const clue_batch *bat
     tape *t = vae->t;
     const clue_config *c = &net->config;
     const bool given = batch->slot[0].unit != NULL;
+    target to = {.net = net, .pass = vae, .batch = batch, .out = out};
     tensor *nll = NULL, *kl = NULL, *seen[MODEL_MAX_MODALITIES];
 
     for (int k = 0; k < c->n_modalities; k++) {
         const clue_modality *m = &c->modality[k];
-        tensor *decoded = clue_decode(net, vae, k, out->unit[k], column(t, out->library[k], k),
-                                      batch->slot[k].batch, USE_SELF);
-        nll = add_to(t, nll, mean_nll(net, vae, batch, k, decoded, (rows){NULL, batch->n}),
+        nll = add_to(t, nll,
+                     mean_nll(&to, k, out->unit[k], column(t, out->library[k], k), USE_SELF,
+                              (rows){NULL, batch->n}),
                      m->weight);
         if (given) continue;
         kl = add_to(t, kl, op_normal_kl(t, out->loc[k], out->std[k]),
@@ -282,8 +298,8 @@ void clue_loss(const clue_net *net, const clue_pass *pass, const clue_batch *bat
     *losses = (model_losses){0};
     put(losses, t, "nll", nll, c->lam_data);
     if (!given) put(losses, t, "kl", kl, c->lam_data * c->lam_kl);
-    if (c->lam_joint > 0.0) put(losses, t, "joint", joint_loss(net, vae, batch, out), c->lam_joint);
-    if (c->lam_cross > 0.0) put(losses, t, "cross", cross_loss(net, vae, batch, out), c->lam_cross);
+    if (c->lam_joint > 0.0) put(losses, t, "joint", joint_loss(&to), c->lam_joint);
+    if (c->lam_cross > 0.0) put(losses, t, "cross", cross_loss(&to), c->lam_cross);
     if (given) return;
     put(losses, t, "cos", cosine_loss(net, t, batch, out), c->lam_cos);
     if (c->lam_align > 0.0 && pass->adversary.p)

@@ -28,6 +28,9 @@ const scw_option clue_option_table[] = {
     {"standardise", SCW_OPTION_BOOL, AT(standardise), "off", 0, 0, NULL, NULL, "Input",
      "divide each gene and protein by its deviation and cut it at 10, as published: all then count "
      "alike, also those that are mostly noise"},
+    {"unit-rows", SCW_OPTION_CHOICE, AT(unit_rows), "auto", 0, 0, "auto|on|off", NULL, "Input",
+     "chromatin: give each cell's components mean 0 and deviation 1, as published, which takes its depth out; "
+     "off: centred components; auto: by cross-validation of the linear path"},
     {"library", SCW_OPTION_REAL, AT(library), "0", 0, 1e9, NULL, "N", "Input",
      "library size that RNA counts are scaled to before the logarithm; 0: chosen by cross-validation of the "
      "linear path"},
@@ -105,9 +108,9 @@ const scw_option clue_option_table[] = {
      "keep a running average of the weights with this decay; 0: the last ones"},
     {"modality-dropout", SCW_OPTION_REAL, AT(modality_dropout), "0", 0, 1, NULL, "P", "Schedule",
      "share of the cells with several modalities that a step takes for one with fewer"},
-    {"burn-in", SCW_OPTION_INT, AT(burn_in), "5", 0, 100000, NULL, "N", "Schedule",
+    {"burn-in", SCW_OPTION_INT, AT(burn_in), "5", -1, 100000, NULL, "N", "Schedule",
      "epochs over which noise hides from the discriminator which modality it sees; 0: by the number "
-     "of cells"},
+     "of cells; -1: none"},
     {"epochs", SCW_OPTION_INT, AT(epochs), "50", 0, 100000, NULL, "N", "Schedule",
      "most epochs; 0: by the number of cells"},
     {"patience", SCW_OPTION_INT, AT(patience), "15", 0, 100000, NULL, "N", "Schedule",
@@ -133,7 +136,7 @@ typedef struct setting {
     const char *preset, *name, *value;
 } setting;
 
-/* What all presets have: the authors' defaults. */
+/* What presets have: the authors' defaults. Not "transductive", which is a schedule alone. */
 static const struct {
     const char *name, *value;
 } published[] = {
@@ -160,6 +163,7 @@ static const struct {
     {"patience", "0"},
     {"lr-patience", "0"},
     {"standardise", "on"},
+    {"unit-rows", "on"},
     {"library", "10000"},
     {"path", "off"},
     {"refit", "off"},
@@ -187,6 +191,13 @@ static const setting settings[] = {{"cite", "z-dim", "20"},
                                    {"multiome", "joint-weight", "1"},
                                    {"multiome", "cross-weight", "0"},
                                    {"multiome", "cos-weight", "0.02"},
+                                   {"transductive", "align-weight", "0.02"},
+                                   {"transductive", "lr", "0.001"},
+                                   {"transductive", "lr-end", "0.001"},
+                                   {"transductive", "burn-in", "-1"},
+                                   {"transductive", "epochs", "50"},
+                                   {"transductive", "patience", "8"},
+                                   {"transductive", "lr-patience", "3"},
                                    {"compat", "share-encoders", "off"},
                                    {"compat", "sphere", "off"},
                                    {"compat", "target-library", "on"}};
@@ -194,9 +205,10 @@ static const setting settings[] = {{"cite", "z-dim", "20"},
 scw_status clue_options_preset(void *options, const char *preset)
 {
     scw_status st = SCW_OK;
+    const bool whole = strcmp(preset, "transductive") != 0;
     bool known = false;
 
-    for (size_t k = 0; k < sizeof published / sizeof *published; k++)
+    for (size_t k = 0; whole && k < sizeof published / sizeof *published; k++)
         TRY(scw_options_set(clue_option_table, options, published[k].name, published[k].value));
     for (size_t k = 0; k < sizeof settings / sizeof *settings; k++) {
         if (strcmp(settings[k].preset, preset) != 0) continue;
@@ -204,7 +216,7 @@ scw_status clue_options_preset(void *options, const char *preset)
         TRY(scw_options_set(clue_option_table, options, settings[k].name, settings[k].value));
     }
     if (!known)
-        FAIL(SCW_EINVAL, "there is no preset '%s'; clue has: cite, multiome, compat", preset);
+        FAIL(SCW_EINVAL, "there is no preset '%s'; clue has: cite, multiome, compat, transductive", preset);
 done:
     return st;
 }
@@ -240,7 +252,7 @@ void clue_options_config(clue_config *out, const clue_options *o)
 
 static int64_t automatic(int64_t given, double progress, double lr, double n_batches)
 {
-    if (given > 0) return given;
+    if (given != 0) return given > 0 ? given : 0;
     return (int64_t)fmax(ceil(progress / lr / n_batches), ceil(progress));
 }
 

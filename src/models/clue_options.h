@@ -12,7 +12,7 @@ typedef struct clue_options {
     /* input */
     int rna_likelihood, adt_likelihood, atac_likelihood;
     int64_t components, max_dense;
-    int standardise;
+    int standardise, unit_rows;
     double library;
     int fractional;
     double min_coverage;
@@ -42,7 +42,8 @@ typedef struct clue_options {
 
 extern const scw_option clue_option_table[];
 /* "cite", "multiome": the settings of the NeurIPS 2021 competition; "compat": the published
- * behaviour. */
+ * behaviour; "transductive": the schedule by which the competition fitted a model on to the cells of a
+ * query too, which changes nothing else. */
 SCW_CHECKED scw_status clue_options_preset(void *options, const char *preset);
 
 /* What the options say of a network; modalities, batches and classes are the caller's. */

@@ -13,6 +13,8 @@ const char *count_kind_name(count_kind kind)
 
 enum { GROUP_WEIGHT = 0, GROUP_VECTOR };
 
+#define LEAST_MEAN 1e-30 /* of a share that vanishes; its logarithm is wanted */
+
 static scw_status add_head(count_heads *h, const count_head_options *o, count_head *to)
 {
     scw_status st = SCW_OK;
@@ -129,7 +131,7 @@ static real *batch_depth(const nn_pass *pass, count_kind kind, const affine_spar
     return depth;
 }
 
-/* Means of nb, logits of bernoulli. */
+/* Only the latent: the loss decodes as it goes, and nobody asks for the means. */
 static void forward(const void *self, const nn_pass *pass, const model_batch *batch, bool decode,
                     model_outputs *out)
 {
@@ -138,25 +140,26 @@ static void forward(const void *self, const nn_pass *pass, const model_batch *ba
     (void)decode;
     *out = (model_outputs){0};
     out->z = op_input(pass->t, (real *)(uintptr_t)batch->latent, batch->n, h->n_in, false);
-    for (int k = 0; k < h->n; k++) {
-        if (h->head[k].kind == COUNT_BERNOULLI) out->recon[k] = scores(h, pass, k, out->z);
-        if (h->head[k].kind != COUNT_NB) continue;
-        const real *depth = batch_depth(pass, COUNT_NB, &batch->x[k]);
-        if (depth) out->recon[k] = mean_counts(h, pass, k, out->z, depth);
-    }
 }
 
 static tensor *head_loss(const count_heads *h, const nn_pass *pass, const model_batch *batch, int k,
-                         tensor *predicted)
+                         tensor *z)
 {
+    tape *t = pass->t;
+    const count_head *head = &h->head[k];
     const affine_sparse *x = &batch->x[k];
+    real *depth = batch_depth(pass, head->kind, x);
+    op_count_decoder_options o = {.bias = op_param(t, pass->p, head->bias), .floor = LEAST_MEAN, .n_batches = 1};
 
-    if (h->head[k].kind == COUNT_NB)
-        return op_negative_binomial(pass->t, predicted,
-                                    op_param(pass->t, pass->p, h->head[k].log_shape), x, NULL);
-    const real *depth = batch_depth(pass, COUNT_BERNOULLI, x);
-    const real *offset = depth ? depth_offset(h, pass, k, depth, x->n_rows) : NULL;
-    return op_bernoulli(pass->t, predicted, x, offset);
+    if (!depth) return NULL;
+    if (head->kind == COUNT_NB) {
+        o.library = op_input(t, depth, x->n_rows, 1, false);
+        o.log_shape = op_param(t, pass->p, head->log_shape);
+    } else {
+        o.offset = depth_offset(h, pass, k, depth, x->n_rows);
+    }
+    tensor *sum = op_count_decoder(t, z, op_param(t, pass->p, head->weight), x, &o);
+    return head->kind == COUNT_NB ? op_add(t, sum, op_gamma_terms(t, o.log_shape, x, NULL)) : sum;
 }
 
 /* -log likelihood a cell, summed over features and modalities. */
@@ -169,7 +172,7 @@ static void loss(const void *self, const nn_pass *pass, const model_batch *batch
     for (int k = 0; k < h->n; k++) {
         count_kind kind = h->head[k].kind;
         if (kind == COUNT_NONE) continue;
-        tensor *one = op_scale(pass->t, head_loss(h, pass, batch, k, out->recon[k]),
+        tensor *one = op_scale(pass->t, head_loss(h, pass, batch, k, out->z),
                                1.0 / (double)batch->n);
         of_kind[kind] = of_kind[kind] ? op_add(pass->t, of_kind[kind], one) : one;
     }

@@ -41,6 +41,11 @@ struct scw_model_ops {
      * offer it, and the caller is told so. */
     scw_status (*fit)(scw_model **out, const scw_model_kind *kind, const scw_dataset *reference,
                       const scw_fit_request *request, const void *options, const scw_hooks *hooks);
+    /* Can a fit start from a fitted model of the kind (request->from)? Then these groups of options stay
+     * as that model has them, but for single options, names separated by |; NULL: it cannot. `fit` is
+     * called with a model of the kind whose options agree, and takes features, transforms and parameters
+     * from it (train/reference.h, models/carry.h). */
+    const char *kept_groups, *free_options;
     scw_status (*cross_validate)(char **out_json, const scw_model_kind *kind,
                                  const scw_dataset *reference, const char *splits_path,
                                  const scw_fit_request *request, const void *options,

@@ -27,6 +27,16 @@ static void clear(problem *q)
     mem_free(q->vectors);
 }
 
+static int64_t row_of(const linear_path_cells *c, int64_t i)
+{
+    return c->rows ? c->rows[i] : i;
+}
+
+bool linear_path_has(const linear_path_cells *c, int k, int64_t i)
+{
+    return !c->present[k] || c->present[k][row_of(c, i)];
+}
+
 /* Rows of set k of the cells that have k and l, minus their mean: *out [*n, width]. */
 static scw_status centred(double **out, int64_t *n, double *mean, const problem *q, int k, int l)
 {
@@ -35,14 +45,15 @@ static scw_status centred(double **out, int64_t *n, double *mean, const problem 
     const int64_t p = q->cells->width[k];
 
     *n = 0;
-    for (int64_t i = 0; i < c->n; i++) *n += c->present[k][i] && c->present[l][i];
+    for (int64_t i = 0; i < c->n; i++) *n += linear_path_has(c, k, i) && linear_path_has(c, l, i);
     TRY(mem_new(out, *n * p));
     int64_t at = 0;
     for (int64_t i = 0; i < c->n; i++) {
-        if (!c->present[k][i] || !c->present[l][i]) continue;
+        const float *x = c->input[k] + row_of(c, i) * p;
+        if (!linear_path_has(c, k, i) || !linear_path_has(c, l, i)) continue;
         for (int64_t j = 0; j < p; j++) {
-            (*out)[at * p + j] = (double)c->input[k][i * p + j];
-            mean[j] += (double)c->input[k][i * p + j] / (double)*n;
+            (*out)[at * p + j] = (double)x[j];
+            mean[j] += (double)x[j] / (double)*n;
         }
         at++;
     }
@@ -208,4 +219,18 @@ done:
     clear(&q);
     if (st != SCW_OK) linear_path_clear(out);
     return st;
+}
+
+void linear_path_apply(float *out, const linear_path *path, const linear_path_cells *c, int k)
+{
+    const int64_t p = c->width[k], d = path->k;
+
+    for (int64_t i = 0; i < c->n; i++)
+        for (int64_t e = 0; e < d; e++) {
+            const float *x = c->input[k] + row_of(c, i) * p;
+            double sum = linear_path_has(c, k, i) ? 0.0 : NAN;
+            for (int64_t j = 0; j < p; j++)
+                sum += ((double)x[j] - path->mean[k][j]) * path->map[k][j * d + e];
+            out[i * d + e] = (float)sum;
+        }
 }

@@ -15,11 +15,12 @@
 
 typedef struct linear_path_cells {
     int64_t n;
+    const int64_t *rows; /* [n] of the arrays below; NULL: 0, 1, ... */
     int n_sets;
     const char *name[MODEL_MAX_MODALITIES]; /* for messages */
     int64_t width[MODEL_MAX_MODALITIES];
-    const float *input[MODEL_MAX_MODALITIES];     /* [n, width] */
-    const uint8_t *present[MODEL_MAX_MODALITIES]; /* [n] */
+    const float *input[MODEL_MAX_MODALITIES];     /* [., width] */
+    const uint8_t *present[MODEL_MAX_MODALITIES]; /* [.]; NULL: all have it */
 } linear_path_cells;
 
 typedef struct linear_path_options {
@@ -39,5 +40,10 @@ typedef struct linear_path {
 SCW_CHECKED scw_status linear_path_fit(linear_path *out, const linear_path_cells *cells,
                                        const linear_path_options *options);
 void linear_path_clear(linear_path *path);
+
+/* Has cell i of the n set k? */
+bool linear_path_has(const linear_path_cells *cells, int k, int64_t i);
+/* (x - mean_k) M_k [n, k] of all cells; rows that lack set k are NaN. */
+void linear_path_apply(float *out, const linear_path *path, const linear_path_cells *cells, int k);
 
 #endif

@@ -101,6 +101,16 @@ const void *model_options(const scw_model *m)
     return (const char *)m + m->kind->ops->options;
 }
 
+void scw_model_options(void *options, const scw_model *m)
+{
+    memcpy(options, model_options(m), m->kind->options_size);
+}
+
+const scw_model_kind *scw_model_kind_of(const scw_model *m)
+{
+    return m->kind;
+}
+
 static model_intake intake_of(const scw_model *m)
 {
     model_intake intake = {0};

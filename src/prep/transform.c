@@ -24,6 +24,20 @@ const char *transform_name(transform_kind kind)
     return "?";
 }
 
+scw_status transform_copy(transform *out, const transform *from)
+{
+    scw_status st = SCW_OK;
+
+    *out = *from;
+    out->mean_count = out->idf = out->center = NULL;
+    TRY(mem_copy(&out->mean_count, from->mean_count, from->n_vars));
+    TRY(mem_copy(&out->idf, from->idf, from->n_vars));
+    TRY(mem_copy(&out->center, from->center, from->n_vars));
+done:
+    if (st != SCW_OK) transform_clear(out);
+    return st;
+}
+
 void transform_clear(transform *t)
 {
     mem_free(t->mean_count);

@@ -51,6 +51,7 @@ SCW_CHECKED scw_status transform_fit(transform *out, const matrix *counts,
 SCW_CHECKED scw_status transform_fit_rows(transform *out, block_reader *counts,
                                           const transform_options *options,
                                           const scw_hooks *hooks);
+SCW_CHECKED scw_status transform_copy(transform *out, const transform *from);
 void transform_clear(transform *t);
 
 /* Cells ready for the network. */

@@ -15,7 +15,7 @@
 
 #define BUDGET 0.05
 #define DENSITY 0.05
-#define MOST_INPUTS 3
+#define MOST_INPUTS 7
 #define N_CLASSES 20
 
 /* Shapes of inputs, in units of what a bench varies. */
@@ -57,12 +57,23 @@ static const op_case cases[] = {
      true,
      false},
     {&spec_affine_squared_error, "affine_squared_error", {{BATCH, FEATURES}}, true, true},
-    {&spec_negative_binomial,
-     "negative_binomial",
-     {{BATCH, FEATURES}, {ONE, FEATURES}},
+    {&spec_count_decoder,
+     "count_decoder, negative binomial",
+     {{BATCH, LATENT},
+      {FEATURES, LATENT},
+      {ONE, FEATURES},
+      {ONE, FEATURES},
+      {ONE, FEATURES},
+      {BATCH, ONE},
+      {ONE, FEATURES}},
      true,
      true},
-    {&spec_bernoulli, "bernoulli", {{BATCH, FEATURES}}, true, true},
+    {&spec_count_decoder,
+     "count_decoder, bernoulli",
+     {{BATCH, LATENT}, {FEATURES, LATENT}, {ONE, FEATURES}, {ONE, FEATURES}, {ONE, FEATURES}},
+     true,
+     true},
+    {&spec_gamma_terms, "gamma_terms", {{ONE, FEATURES}}, false, true},
     {&spec_relu, "relu", {{BATCH, HIDDEN}}, true, false},
     {&spec_exp, "exp, rates", {{BATCH, FEATURES}}, true, false},
     {&spec_softmax, "softmax, rates", {{BATCH, FEATURES}}, true, false},
@@ -215,6 +226,7 @@ static scw_status run_init(op_run *o, const op_room *r, const op_case *c)
     if (c->op == &spec_cross_entropy) a->labels = r->labels;
     if (c->op == &spec_scale || c->op == &spec_dropout) a->number[0] = 0.2;
     if (c->op == &spec_batch_norm) a->number[0] = 1e-5, a->number[1] = 0.1;
+    if (c->op == &spec_count_decoder) a->number[0] = 1e-7, a->from = 1; /* floor; one batch */
     if (c->op->writes_fresh) o->record.fresh = (1u << o->record.n_in) - 1;
     o->out = (tensor){.n_dims = 2, .dim = {1, 1, 1, 1}};
     if (!c->op->shape(&o->record, &o->out, why, sizeof why))
@@ -241,7 +253,7 @@ static double op_flops(const op_run *o)
     const op_record *r = &o->record;
     const double back = o->backward ? 2.0 : 1.0;
 
-    if (r->op == &spec_linear)
+    if (r->op == &spec_linear || r->op == &spec_count_decoder)
         return back * 2.0 * (double)r->in[0]->size * (double)r->in[1]->dim[0];
     if (r->op == &spec_affine_linear)
         return 2.0 * (double)r->attr.x->indptr[r->attr.x->n_rows] * (double)r->in[0]->dim[1];
@@ -250,7 +262,8 @@ static double op_flops(const op_run *o)
 
 /* Forward each input is read and the output written; backward the output's gradient is read, each
  * input's written, and the inputs read again where the formula has them. The entries of a sparse
- * matrix are read either way; of weights it is multiplied with, the rows that it touches. */
+ * matrix are read either way; of weights it is multiplied with, the rows that it touches. A decoder of
+ * counts keeps its logits in between. */
 static double op_values(const op_run *o, const op_case *c)
 {
     const op_record *r = &o->record;
@@ -262,6 +275,7 @@ static double op_values(const op_run *o, const op_case *c)
         values += n * (o->backward && c->values_again ? 2.0 : 1.0);
     }
     if (r->attr.x) values += 2.0 * (double)r->attr.x->indptr[r->attr.x->n_rows];
+    if (r->op == &spec_count_decoder) values += (double)r->in[0]->dim[0] * (double)r->in[1]->dim[0];
     return values;
 }
 

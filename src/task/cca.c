@@ -16,14 +16,16 @@
 #include "task/linear_inputs.h"
 #include "task/record.h"
 #include "task/splits.h"
+#include "train/path_choice.h"
 
 static const scw_option table[] = {
     {"components", SCW_OPTION_INT, offsetof(scw_cca_options, components), "20", 1, 1000, NULL, "N",
      "Correlation", "columns of the result, fewer where a modality has fewer"},
     {"ridge", SCW_OPTION_REAL, offsetof(scw_cca_options, ridge), "0.1", 0, 1e6, NULL, "X",
      "Correlation", "share of the mean variance added to each variance; larger: smoother"},
-    {"library", SCW_OPTION_REAL, offsetof(scw_cca_options, library), "10000", 0, 1e9, NULL, "N",
-     "Correlation", "library size that RNA counts are scaled to before the logarithm; 0: the median cell's"},
+    {"library", SCW_OPTION_REAL, offsetof(scw_cca_options, library), "0", 0, 1e9, NULL, "N",
+     "Correlation", "library size that RNA counts are scaled to before the logarithm; 0: chosen by cross-validation of the "
+     "cells that are learned from"},
     {.type = SCW_OPTION_END},
 };
 
@@ -37,6 +39,7 @@ enum { FIRST = 0, SECOND, SIDES };
 /* One modality. */
 typedef struct side {
     const modality *m;
+    modality_kind kind;
     linear_inputs inputs;
     float *learned; /* [n_learned, width] */
 } side;
@@ -72,6 +75,7 @@ static scw_status find_sides(job *j, const scw_cca_request *r)
         j->side[s].m = names[s] ? dataset_find_modality(j->data, names[s])
                                 : &j->data->modalities[s];
         if (!j->side[s].m) FAIL(SCW_ENOTFOUND, "the data have no modality '%s'", names[s]);
+        j->side[s].kind = modality_guess_kind(j->side[s].m);
     }
     if (j->side[FIRST].m == j->side[SECOND].m)
         FAIL(SCW_EINVAL, "'%s' was named for both sides", names[FIRST]);
@@ -113,16 +117,52 @@ static scw_status learn_side(side *s, const job *j, double library)
     int64_t *rows = NULL;
     matrix counts = {0};
 
+    linear_inputs_clear(&s->inputs);
+    mem_free(s->learned);
+    s->learned = NULL;
     TRY(mem_new(&rows, j->n_learned));
     for (int64_t i = 0; i < j->n_learned; i++) rows[i] = s->m->row_of_obs[j->learned[i]];
     TRY(modality_take(&counts, s->m, rows, j->n_learned));
     TRY(transform_check_counts(&counts, s->m->name, true));
-    TRY(linear_inputs_fit(&s->inputs, modality_guess_kind(s->m), &counts, library));
+    TRY(linear_inputs_fit(&s->inputs, s->kind, &counts, library));
     TRY(mem_new(&s->learned, j->n_learned * s->inputs.width));
     TRY(linear_inputs_apply(s->learned, s->inputs.width, 0, &s->inputs, &counts));
 done:
     mem_free(rows);
     matrix_clear(&counts);
+    return st;
+}
+
+/* What both sides read under a library size; a side that has none is read once. */
+static scw_status learn_sides(void *self, double library, linear_path_cells *out)
+{
+    scw_status st = SCW_OK;
+    job *j = self;
+
+    *out = (linear_path_cells){.n = j->n_learned, .n_sets = SIDES};
+    for (int s = 0; s < SIDES; s++) {
+        side *x = &j->side[s];
+        if (!x->learned || x->kind == MODALITY_RNA) TRY(learn_side(x, j, library));
+        out->name[s] = x->m->name;
+        out->width[s] = x->inputs.width;
+        out->input[s] = x->learned;
+    }
+done:
+    return st;
+}
+
+/* As asked, or where that is 0 the best of the learned cells; then both sides as it says. */
+static scw_status choose_library(job *j, scw_cca_options *o, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    const bool has_rna = j->side[FIRST].kind == MODALITY_RNA || j->side[SECOND].kind == MODALITY_RNA;
+    const library_scores scores = {j, has_rna, learn_sides};
+    const linear_path_options path = {o->ridge, 1.0, o->components};
+    linear_path_cells unused;
+
+    TRY(library_choose(&o->library, &scores, &path, hooks));
+    TRY(learn_sides(j, o->library, &unused));
+done:
     return st;
 }
 
@@ -194,10 +234,8 @@ scw_status scw_dataset_cca(scw_results **out, const scw_dataset *dataset,
     threads_set(request->threads);
     TRY(find_sides(&j, request));
     TRY(choose_cells(&j, request));
-    for (int s = 0; s < SIDES; s++) {
-        TRY(log_check_cancel(hooks));
-        TRY(learn_side(&j.side[s], &j, o.library));
-    }
+    TRY(log_check_cancel(hooks));
+    TRY(choose_library(&j, &o, hooks));
     TRY(cca_fit(&j.fit, j.side[FIRST].learned, j.side[FIRST].inputs.width, j.side[SECOND].learned,
                 j.side[SECOND].inputs.width, j.n_learned, o.components, o.ridge));
     log_info(hooks, "%lld cells with %s and %s, %lld components, correlations %.3f to %.3f",

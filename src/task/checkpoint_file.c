@@ -106,6 +106,7 @@ static scw_status identify(checkpoint_file *f)
 {
     scw_status st = SCW_OK;
     json_t *options = NULL, *to = NULL;
+    char from[FINGERPRINT] = "no model";
     uint64_t data;
 
     if (f->identity) return SCW_OK;
@@ -113,6 +114,8 @@ static scw_status identify(checkpoint_file *f)
     TRY(put_text(to, "format", FORMAT));
     TRY(put_text(to, "version", scw_version()));
     TRY(put_text(to, "model", f->kind->name));
+    if (f->request->from) TRY(model_fingerprint(from, f->request->from));
+    TRY(put_text(to, "from", from));
     TRY(put_text(to, "label", f->request->label_key ? f->request->label_key : ""));
     TRY(put_number(to, "seed", f->request->seed));
     TRY(put_number(to, "threads", (uint64_t)threads_get()));
@@ -193,6 +196,7 @@ static scw_status compare(textbuf *out, const checkpoint_file *f)
 {
     static const char *const keys[][2] = {{"version", "version of scweave"},
                                           {"model", "model"},
+                                          {"from", "the model to start from"},
                                           {"label", "--label"},
                                           {"seed", "--seed"}};
     scw_status st = SCW_OK;
@@ -224,7 +228,7 @@ static bool is_checkpoint(const safetensors_file *f)
 /* Whole and undamaged? */
 static scw_status check_content(const checkpoint_file *f)
 {
-    static const char *const keys[] = {"version", "model", "label",   "seed",
+    static const char *const keys[] = {"version", "model", "from",    "label", "seed",
                                        "threads", "data",  "options", "state"};
     scw_status st = SCW_OK;
     const char *path = f->request->checkpoint;

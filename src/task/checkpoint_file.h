@@ -3,8 +3,9 @@
  * train/checkpoint.h. Metadata, each a text:
  *
  *   format   "scweave-checkpoint-1"
- *   version, model, options, label, seed, threads, data
- *            what the fit is of; `data` is a fingerprint of cells, labels, features and counts
+ *   version, model, from, options, label, seed, threads, data
+ *            what the fit is of; `from` is the fingerprint of the model that it starts from,
+ *            `data` one of cells, labels, features and counts
  *   state    JSON object, position and history
  *   content  fingerprint of the tensors and the state
  *

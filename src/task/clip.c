@@ -15,6 +15,7 @@ static scw_status fit(scw_model **out, const scw_model_kind *kind, const scw_dat
     scw_status st = SCW_OK;
     reference ref = {0};
     const clip_options *o = options;
+    const clip_model *from = (const clip_model *)request->from;
     checkpoint_file kept = {0};
     const checkpoint_plan *plan = NULL;
     clip_model *m = NULL;
@@ -22,12 +23,16 @@ static scw_status fit(scw_model **out, const scw_model_kind *kind, const scw_dat
     if (request->batch_key)
         FAIL(SCW_EUNSUPPORTED, "clip does not tell batches apart: its towers see a cell as it is. Leave "
                                "the batch key out, and match within batches (match --batch-key)");
-    TRY(reference_build_cells(&ref, data, NULL, request->modalities, o->fractional,
-                              request->n_cells, request->seed, hooks));
+    if (from)
+        TRY(reference_build_like(&ref, data, &from->base, NULL, NULL, o->fractional, request->n_cells,
+                                 request->seed, hooks));
+    else
+        TRY(reference_build_cells(&ref, data, NULL, request->modalities, o->fractional,
+                                  request->n_cells, request->seed, hooks));
     log_info(hooks, "%lld cells, %d %s", (long long)ref.n, ref.n_modalities,
              ref.n_modalities == 1 ? "modality" : "modalities");
     TRY(checkpoint_file_open(&kept, &plan, request, kind, o, &ref, hooks));
-    TRY(clip_fit(&m, kind, &ref, o, request->seed, plan, hooks));
+    TRY(clip_fit(&m, kind, &ref, from, o, request->seed, plan, hooks));
     *out = &m->base;
     m = NULL;
 done:
@@ -108,6 +113,8 @@ static const struct scw_model_ops ops = {.size = sizeof(clip_model),
                                          .write = write,
                                          .read = read,
                                          .fit = fit,
+                                         .kept_groups = "Input|Architecture",
+                                         .free_options = "fractional|min-coverage|dropout|input-dropout",
                                          .apply = apply};
 
 const scw_model_kind clip_kind = {

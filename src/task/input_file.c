@@ -10,9 +10,11 @@ scw_status input_file_describe(json_t *facts, const scw_model *m, const clue_inp
     scw_status st = SCW_OK;
     json_t *modalities = json_object_get(facts, "modalities");
 
-    for (int k = 0; k < m->n_modalities; k++)
-        TRY(model_file_fact(json_array_get(modalities, (size_t)k), "n_inputs",
-                            json_integer(input[k].width)));
+    for (int k = 0; k < m->n_modalities; k++) {
+        json_t *row = json_array_get(modalities, (size_t)k);
+        TRY(model_file_fact(row, "n_inputs", json_integer(input[k].width)));
+        TRY(model_file_fact(row, "unit_rows", json_boolean(input[k].unit_rows)));
+    }
 done:
     return st;
 }
@@ -69,12 +71,14 @@ static scw_status read_one(clue_input *in, const scw_model *m, int k, const mode
     const json_t *row = json_array_get(from->modalities, (size_t)k);
     const int64_t width = json_integer_value(json_object_get(row, "n_inputs"));
 
-    if (width < 1 || width > x->features.n)
+    const json_t *unit_rows = json_object_get(row, "unit_rows");
+
+    if (!json_is_boolean(unit_rows) || width < 1 || width > x->features.n)
         FAIL(SCW_EFORMAT, "%s: the model's description of modality '%s' is damaged", from->path,
              x->name);
     in->n_vars = x->features.n;
     in->width = width;
-    in->unit_rows = x->kind == MODALITY_ATAC;
+    in->unit_rows = json_is_true(unit_rows);
     TRY(input_file_load(&in->loadings, from, in->n_vars * width, true, "input", x->name, "loadings"));
     TRY(input_file_load(&in->offset, from, width, true, "input", x->name, "offset"));
     TRY(input_file_load(&in->ceiling, from, in->n_vars, !in->unit_rows, "input", x->name, "ceiling"));

@@ -2,7 +2,7 @@
 /* What encoders read of the modalities (models/clue_input.h), as part of a model file. Tensors:
  * "input.<modality>.loadings", ".offset" and, not in all, ".ceiling". Metadata:
  *
- *   modalities  each with n_inputs, how many scores its encoders read */
+ *   modalities  each with n_inputs, how many scores its encoders read, and unit_rows */
 #ifndef TASK_INPUT_FILE_H
 #define TASK_INPUT_FILE_H
 

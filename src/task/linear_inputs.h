@@ -18,7 +18,7 @@ typedef struct linear_inputs {
 /* How many columns there will be of n_vars features and n_train cells. */
 int64_t linear_inputs_width(modality_kind kind, int64_t n_vars, int64_t n_train);
 
-/* counts: CSR training cells. library: that RNA counts are scaled to, 0: the median. */
+/* counts: CSR training cells. library: that RNA counts are scaled to. */
 SCW_CHECKED scw_status linear_inputs_fit(linear_inputs *out, modality_kind kind,
                                          const matrix *counts, double library);
 void linear_inputs_clear(linear_inputs *l);

@@ -14,11 +14,14 @@
  *   batches     JSON array, of the training cells, in the order of the decoders' columns; not in all
  *
  * and what the kind adds (models/kind.h): matilda_file.c, say. */
+#include <inttypes.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "io/safetensors.h"
 #include "scweave/version.h"
 #include "task/model_file.h"
@@ -206,6 +209,13 @@ done:
     return st;
 }
 
+static void model_writer_clear(model_writer *w)
+{
+    mem_free(w->tensors);
+    strings_clear(&w->names);
+    *w = (model_writer){0};
+}
+
 scw_status scw_model_save(const scw_model *m, const char *path)
 {
     scw_status st = SCW_OK;
@@ -218,9 +228,32 @@ scw_status scw_model_save(const scw_model *m, const char *path)
         w.tensors[k].name = w.names.at[k];
     TRY(safetensors_write(path, w.tensors, w.n, metadata));
 done:
-    mem_free(w.tensors);
-    strings_clear(&w.names);
+    model_writer_clear(&w);
     json_decref(metadata);
+    return st;
+}
+
+scw_status model_fingerprint(char out[FINGERPRINT], const scw_model *m)
+{
+    scw_status st = SCW_OK;
+    model_writer w = {0};
+    json_t *facts = NULL;
+    char *text = NULL;
+
+    TRY(list_facts(&facts, m));
+    text = json_dumps(facts, JSON_COMPACT | JSON_SORT_KEYS);
+    TRY(need(text));
+    TRY(m->kind->ops->write(&w, m));
+    uint64_t h = hash_text(hash_text(HASH_START, m->kind->name), text);
+    for (int64_t k = 0; k < w.n; k++) {
+        h = hash_text(h, w.names.at[k]);
+        h = hash_bytes(h, w.tensors[k].data, w.tensors[k].size * (int64_t)sizeof *w.tensors[k].data);
+    }
+    (void)snprintf(out, FINGERPRINT, "%016" PRIx64, h);
+done:
+    model_writer_clear(&w);
+    json_decref(facts);
+    free(text);
     return st;
 }
 
@@ -419,11 +452,14 @@ scw_status scw_model_describe(char **out_json, const scw_model *m)
 {
     scw_status st = SCW_OK;
     json_t *all = NULL;
-    char *dumped = NULL;
+    char *dumped = NULL, fingerprint[FINGERPRINT];
 
     *out_json = NULL;
     TRY(list_facts(&all, m));
-    if (json_object_set_new(all, "model", json_string(m->kind->name)) != 0) TRY(need(NULL));
+    TRY(model_fingerprint(fingerprint, m));
+    if (json_object_set_new(all, "model", json_string(m->kind->name)) != 0 ||
+        json_object_set_new(all, "fingerprint", json_string(fingerprint)) != 0)
+        TRY(need(NULL));
     dumped = json_dumps(all, JSON_INDENT(1) | JSON_SORT_KEYS);
     TRY(need(dumped));
     TRY(mem_strdup(out_json, dumped));

@@ -19,6 +19,10 @@ SCW_CHECKED scw_status model_file_put(json_t *metadata, const char *key, json_t 
 /* Put it among the facts; takes over `value`, of which NULL says that memory was short. */
 SCW_CHECKED scw_status model_file_fact(json_t *facts, const char *key, json_t *value);
 
+/* What tells a model from others: of all that its file holds but the version that wrote it. */
+enum { FINGERPRINT = 17 };
+SCW_CHECKED scw_status model_fingerprint(char out[FINGERPRINT], const scw_model *m);
+
 /* The tensors of a file in the making. */
 typedef struct model_writer {
     safetensor *tensors; /* [n]; their data is borrowed, their names are names.at */

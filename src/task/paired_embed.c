@@ -116,7 +116,7 @@ static scw_status collect(scw_results **out, answer *a, const scw_model *m, cons
         if (by->block > 0) TRY(add_block(*out, a, m, k, by->block));
         const modality *x = model_find_modality(m, k, query);
         /* With one modality that is the whole embedding. */
-        if (x && query->n_modalities > 1 && !query->stacked) TRY(add_own(*out, a, k, x, name));
+        if (x && query->n_modalities > 1) TRY(add_own(*out, a, k, x, name));
     }
     TRY(apply_add_array(*out, a->any, name, &a->joint, a->width, NULL));
     TRY(apply_set_record(*out, m, request, coverage));

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "models/carry.h"
 #include "train/kept_trainer.h"
 #include "train/paired_cells.h"
 
@@ -16,6 +17,7 @@
 
 typedef struct job {
     clip_model *model;
+    const clip_model *from; /* that it starts from; NULL: none */
     paired_cells in;
     linear_path path;
     tape *tape; /* of the validator */
@@ -49,7 +51,7 @@ static scw_status start_path(job *j)
     double size = 0.0;
 
     linear_path_clear(&j->path);
-    TRY(paired_cells_path(&j->path, &j->in, j->in.train, j->in.n_train, &options));
+    TRY(paired_cells_path(&j->path, &j->in, &options));
     const int64_t k = j->path.k, d = net->config.z_dim;
     for (int64_t e = 0; e < k; e++) size += j->path.weight[e] * j->path.weight[e];
     const double gain = size > 0.0 ? sqrt((double)j->path.n_sets / size) : 0.0;
@@ -97,15 +99,19 @@ static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hoo
     j->in = (paired_cells){.model = &j->model->base, .input = j->model->input, .ref = r, .seed = seed,
                            .hooks = hooks,
                            .options = {r->n >= o->validation_from ? o->validation : 0.0, o->library,
-                                       {o->components, o->max_dense, o->standardise != 0, seed}}};
+                                       {o->components, o->max_dense, o->standardise != 0, false, seed}}};
+    if (j->from) {
+        j->in.from = &j->from->base;
+        j->in.from_input = j->from->input;
+    }
     TRY(paired_cells_init(&j->in));
-    TRY(paired_cells_library(&j->in, &o->library, &path));
+    TRY(paired_cells_choose(&j->in, &o->library, &o->unit_rows, &path));
     TRY(paired_cells_score(&j->in));
 done:
     return st;
 }
 
-/* A network that has learnt nothing yet but the path. */
+/* A network that has learnt nothing yet but the path, or what the model to start from has. */
 static scw_status start_network(job *j)
 {
     scw_status st = SCW_OK;
@@ -117,7 +123,10 @@ static scw_status start_network(job *j)
     for (int k = 0; k < config.n_modalities; k++)
         config.modality[k].noise = o->noise * size_of(&j->in, k);
     TRY(clip_net_init(&j->model->net, &config, j->in.seed));
-    if (o->path) TRY(start_path(j));
+    if (j->from)
+        TRY(carry_params(&j->model->net.p, &j->from->net.p, NULL, 0));
+    else if (o->path)
+        TRY(start_path(j));
 done:
     return st;
 }
@@ -247,11 +256,11 @@ done:
 }
 
 scw_status clip_fit(clip_model **out, const scw_model_kind *kind, const reference *ref,
-                    const clip_options *options, uint64_t seed, const checkpoint_plan *plan,
+                    const clip_model *from, const clip_options *options, uint64_t seed, const checkpoint_plan *plan,
                     const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    job j = {0};
+    job j = {.from = from};
 
     *out = NULL;
     TRY(clip_new(&j.model, kind, options));

@@ -5,7 +5,8 @@
  *
  * With a validation share all this is done twice. The first time, without that share, says how many epochs
  * are enough and, on the share, how far off predictions are. The second starts anew and learns from
- * all cells for that many epochs (--refit off: the first is the model). */
+ * all cells for that many epochs (--refit off: the first is the model). A fit that starts from a fitted
+ * model has its transforms, scores and path, and both trainings start at its parameters. */
 #include "train/clue_fit.h"
 
 #include <math.h>
@@ -14,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "models/clue_carry.h"
 #include "models/clue_path.h"
 #include "train/clue_intervals.h"
 #include "train/clue_start.h"
@@ -27,6 +29,7 @@ enum { ENCODERS = 0, DECODERS }; /* trainings, the first time */
 
 typedef struct job {
     clue_model *model;
+    const clue_model *from; /* that it starts from; NULL: none */
     paired_cells in;
     clue_source learning, judging; /* of the training and the validation cells */
     float *unit[MODEL_MAX_MODALITIES]; /* [n, K d] embeddings that decoders alone learn from */
@@ -60,7 +63,7 @@ static scw_status start_path(job *j)
     const linear_path_options options = path_options(o);
     linear_path path = {0};
 
-    TRY(paired_cells_path(&path, &j->in, j->in.train, j->in.n_train, &options));
+    TRY(paired_cells_path(&path, &j->in, &options));
     clue_path_set(&j->model->net, &path, o->path_gain, o->start_deviation);
 done:
     linear_path_clear(&path);
@@ -78,6 +81,10 @@ static scw_status start_network(job *j)
     clue_net_clear(&j->model->net);
     clue_config_of(&config, j->model);
     TRY(clue_net_init(&j->model->net, &config, j->in.seed));
+    if (j->from) {
+        TRY(clue_net_carry(&j->model->net, &j->from->net));
+        goto done;
+    }
     if (o->path) TRY(start_path(j));
     if (o->start_means) TRY(clue_start(&j->model->net, &j->in.cells, j->in.train, j->in.n_train));
 done:
@@ -94,11 +101,15 @@ static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hoo
     j->in = (paired_cells){.model = &j->model->base, .input = j->model->input, .ref = r, .seed = seed,
                            .hooks = hooks,
                            .options = {o->validation, o->library,
-                                       {o->components, o->max_dense, o->standardise != 0, seed}}};
+                                       {o->components, o->max_dense, o->standardise != 0, false, seed}}};
+    if (j->from) {
+        j->in.from = &j->from->base;
+        j->in.from_input = j->from->input;
+    }
     TRY(strings_copy(&j->model->base.classes, &r->classes));
     j->in.cells.labels = r->classes.n > 0 ? r->labels : NULL;
     TRY(paired_cells_init(&j->in));
-    TRY(paired_cells_library(&j->in, &o->library, &path));
+    TRY(paired_cells_choose(&j->in, &o->library, &o->unit_rows, &path));
 done:
     return st;
 }
@@ -295,7 +306,7 @@ static scw_status train_all(job *j)
         TRY(kept_trainer_next(k));
         TRY(kept_trainer_keep(k, &j->model->net.p));
     }
-    TRY(clue_intervals_learn(j->model, &j->in.cells, j->in.validation, j->in.n_validation));
+    if (!j->from) TRY(clue_intervals_learn(j->model, &j->in.cells, j->in.validation, j->in.n_validation));
     if (!again) goto done;
     paired_cells_join(&j->in);
     TRY(train_both(j, k->epochs[ENCODERS] > 0 ? k->epochs[ENCODERS] : 1, k->epochs[DECODERS]));
@@ -304,11 +315,11 @@ done:
 }
 
 scw_status clue_fit(clue_model **out, const scw_model_kind *kind, const reference *ref,
-                    const clue_options *options, uint64_t seed, const checkpoint_plan *plan,
-                    const scw_hooks *hooks)
+                    const clue_model *from, const clue_options *options, uint64_t seed,
+                    const checkpoint_plan *plan, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    job j = {0};
+    job j = {.from = from};
 
     *out = NULL;
     TRY(clue_new(&j.model, kind, options));

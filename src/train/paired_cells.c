@@ -104,8 +104,8 @@ done:
     return st;
 }
 
-/* Transform and scores of modality k: fitted on the training cells, applied to all. */
-static scw_status prepare(paired_cells *j, int k)
+/* Transform and scores of modality k, fitted on the training cells. */
+static scw_status learn(paired_cells *j, int k, cells *ready)
 {
     scw_status st = SCW_OK;
     const reference_modality *x = &j->ref->modality[k];
@@ -113,10 +113,7 @@ static scw_status prepare(paired_cells *j, int k)
     const transform_options options = {.kind = transform_for(x->kind), .target = j->options.library};
     int64_t *rows = NULL, n = 0;
     block_reader *training = NULL;
-    cells ready = {.n = j->ref->n, .n_modalities = 1};
 
-    transform_clear(&to->prep);
-    clue_input_clear(&j->input[k]);
     TRY(mem_new(&rows, j->n_train));
     for (int64_t i = 0; i < j->n_train; i++)
         if (j->cells.present[k][j->train[i]]) rows[n++] = j->train[i];
@@ -128,13 +125,39 @@ static scw_status prepare(paired_cells *j, int k)
         st = status_prefix(st, "modality '%s'", x->name);
         goto done;
     }
-    TRY(reference_prepare(&ready.x[0], &to->prep, x, j->all, j->ref->n, false));
-    TRY(clue_input_fit(&j->input[k], x->kind, &ready.x[0], &to->prep, rows, n,
+    TRY(reference_prepare(&ready->x[0], &to->prep, x, j->all, j->ref->n, false));
+    TRY(clue_input_fit(&j->input[k], x->kind, &ready->x[0], &to->prep, rows, n,
                        &j->options.input));
-    TRY(score(j, k, &ready));
 done:
     block_reader_free(training);
     mem_free(rows);
+    return st;
+}
+
+/* Those of the model that the fit starts from. */
+static scw_status take_over(paired_cells *j, int k, cells *ready)
+{
+    scw_status st = SCW_OK;
+    model_modality *to = &j->model->modality[k];
+
+    TRY(transform_copy(&to->prep, &j->from->modality[k].prep));
+    TRY(clue_input_copy(&j->input[k], &j->from_input[k]));
+    TRY(reference_prepare(&ready->x[0], &to->prep, &j->ref->modality[k], j->all, j->ref->n, false));
+done:
+    return st;
+}
+
+/* Transform and scores of modality k, applied to all cells. */
+static scw_status prepare(paired_cells *j, int k)
+{
+    scw_status st = SCW_OK;
+    cells ready = {.n = j->ref->n, .n_modalities = 1};
+
+    transform_clear(&j->model->modality[k].prep);
+    clue_input_clear(&j->input[k]);
+    TRY(j->from ? take_over(j, k, &ready) : learn(j, k, &ready));
+    TRY(score(j, k, &ready));
+done:
     cells_clear(&ready);
     return st;
 }
@@ -186,13 +209,26 @@ done:
     return st;
 }
 
+/* Only a logarithm depends on the library size, only chromatin on how its rows are read. */
+static bool is_scored(const paired_cells *j, int k)
+{
+    const paired_scored *s = &j->scored[k];
+
+    const transform_kind by = transform_for(j->ref->modality[k].kind);
+
+    return s->n_train == j->n_train && (by != TRANSFORM_LOG || s->library == j->options.library) &&
+           (by != TRANSFORM_TFIDF || s->unit_rows == j->options.input.unit_rows);
+}
+
 scw_status paired_cells_score(paired_cells *j)
 {
     scw_status st = SCW_OK;
 
     for (int k = 0; k < j->ref->n_modalities; k++) {
         TRY(log_check_cancel(j->hooks));
+        if (is_scored(j, k)) continue;
         TRY(prepare(j, k));
+        j->scored[k] = (paired_scored){j->n_train, j->options.library, j->options.input.unit_rows};
     }
 done:
     return st;
@@ -214,34 +250,25 @@ void paired_cells_clear(paired_cells *j)
     *j = (paired_cells){0};
 }
 
-scw_status paired_cells_path(linear_path *out, const paired_cells *j, const int64_t *rows, int64_t n,
-                             const linear_path_options *options)
+void paired_cells_view(linear_path_cells *out, const paired_cells *j, const int64_t *rows, int64_t n)
+{
+    *out = (linear_path_cells){.n = n, .rows = rows, .n_sets = j->cells.n_modalities};
+    for (int k = 0; k < out->n_sets; k++) {
+        out->name[k] = j->model->modality[k].name;
+        out->width[k] = j->cells.width[k];
+        out->input[k] = j->cells.input[k];
+        out->present[k] = j->cells.present[k];
+    }
+}
+
+scw_status paired_cells_path(linear_path *out, const paired_cells *j, const linear_path_options *options)
 {
     scw_status st = SCW_OK;
-    const int K = j->cells.n_modalities;
-    linear_path_cells c = {.n = n, .n_sets = K};
-    float *input[MODEL_MAX_MODALITIES] = {0};
-    uint8_t *present[MODEL_MAX_MODALITIES] = {0};
+    linear_path_cells c;
 
-    for (int k = 0; k < K; k++) {
-        const int64_t p = j->cells.width[k];
-        TRY(mem_new(&input[k], n * p));
-        TRY(mem_new(&present[k], n));
-        for (int64_t i = 0; i < n; i++) {
-            memcpy(input[k] + i * p, j->cells.input[k] + rows[i] * p, (size_t)p * sizeof(float));
-            present[k][i] = j->cells.present[k][rows[i]];
-        }
-        c.name[k] = j->model->modality[k].name;
-        c.width[k] = p;
-        c.input[k] = input[k];
-        c.present[k] = present[k];
-    }
+    paired_cells_view(&c, j, j->train, j->n_train);
     TRY(linear_path_fit(out, &c, options));
     log_detail(j->hooks, "linear path: first correlation %.3f", out->correlation[0]);
 done:
-    for (int k = 0; k < K; k++) {
-        mem_free(input[k]);
-        mem_free(present[k]);
-    }
     return st;
 }

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "prep/align.h"
 
 void reference_clear(reference *r)
 {
@@ -167,9 +168,24 @@ static int64_t rows_at_once(const modality *m)
     return n < 1 ? 1 : n > BLOCK_READER_ROWS ? BLOCK_READER_ROWS : n;
 }
 
+/* The listed rows, with the columns of a model where there is one. */
+static scw_status take_rows(matrix *out, const modality *m, const int64_t *rows, int64_t n,
+                            const alignment *as)
+{
+    scw_status st = SCW_OK;
+    matrix own = {0};
+
+    if (!as) return modality_take(out, m, rows, n);
+    TRY(modality_take(&own, m, rows, n));
+    TRY(matrix_select_columns(out, &own, as->from, as->n_vars));
+done:
+    matrix_clear(&own);
+    return st;
+}
+
 /* One pass through the file: the rows are checked, and packed. */
 static scw_status pack_rows(reference_modality *x, const modality *m, const int64_t *rows, int64_t n,
-                            bool allow_fractional, const scw_hooks *hooks)
+                            const alignment *as, bool allow_fractional, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
     const int64_t step = rows_at_once(m);
@@ -178,17 +194,17 @@ static scw_status pack_rows(reference_modality *x, const modality *m, const int6
     uint8_t *columns = NULL;
     bool any = false;
 
-    TRY(packed_rows_new(&x->packed, m->x.n_cols, m->store->folder));
-    TRY(mem_new(&columns, m->x.n_cols));
+    TRY(packed_rows_new(&x->packed, x->features->n, m->store->folder));
+    TRY(mem_new(&columns, x->features->n));
     for (int64_t at = 0; at < n; at += step) {
         TRY(log_check_cancel(hooks));
         matrix_clear(&part);
-        TRY(modality_take(&part, m, rows + at, n - at < step ? n - at : step));
+        TRY(take_rows(&part, m, rows + at, n - at < step ? n - at : step, as));
         matrix_summarise_part(&seen, columns, &any, &part);
         TRY(packed_rows_add(x->packed, &part));
     }
     TRY(transform_check_summary(&seen, m->name, allow_fractional));
-    x->counts = (matrix){.n_rows = n, .n_cols = m->x.n_cols, .sparse = true};
+    x->counts = (matrix){.n_rows = n, .n_cols = x->features->n, .sparse = true};
     TRY(mem_new(&x->counts.indptr, n + 1));
     memcpy(x->counts.indptr, x->packed->indptr, (size_t)(n + 1) * sizeof *x->counts.indptr);
     log_info(hooks, "modality '%s': the counts of %lld cells wait in a temporary file, %.1f of %.1f MB",
@@ -199,10 +215,31 @@ done:
     return st;
 }
 
-static scw_status add_modality(reference *r, const modality *m, bool allow_fractional,
-                               const scw_hooks *hooks)
+/* Where the model's features stand in the data, which must have them all: what a modality lacks would be
+ * taught as zeros. */
+static scw_status align_to(alignment *out, const model_modality *as, const modality *m)
 {
     scw_status st = SCW_OK;
+    int64_t first = 0;
+
+    TRY(alignment_build_var(out, &as->features, &m->var));
+    while (first < out->n_vars && out->has_feature[first]) first++;
+    if (first < out->n_vars)
+        FAIL(SCW_EDATA,
+             "modality '%s': the data lack %lld of the %lld features of the model to start from; the first "
+             "is '%s'. Of several files only features that all have are read; --join says otherwise",
+             m->name, (long long)(out->n_vars - out->n_found), (long long)out->n_vars,
+             as->features.at[first]);
+done:
+    return st;
+}
+
+/* `like`: what a model has for it; NULL: the modality stays as it is. */
+static scw_status add_modality(reference *r, const modality *m, const model_modality *like,
+                               bool allow_fractional, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    alignment as = {0};
     int64_t *rows = NULL, n_empty = 0;
 
     if (r->n_modalities == MODEL_MAX_MODALITIES)
@@ -212,6 +249,10 @@ static scw_status add_modality(reference *r, const modality *m, bool allow_fract
     reference_modality *x = &r->modality[r->n_modalities++];
     *x = (reference_modality){
         .name = m->name, .kind = modality_guess_kind(m), .features = &m->var.index};
+    if (like) {
+        TRY(align_to(&as, like, m));
+        *x = (reference_modality){.name = like->name, .kind = like->kind, .features = &like->features};
+    }
     TRY(mem_new(&rows, r->n));
     TRY(mem_new(&x->present, r->n));
     for (int64_t i = 0; i < r->n; i++) {
@@ -219,9 +260,9 @@ static scw_status add_modality(reference *r, const modality *m, bool allow_fract
         x->present[i] = rows[i] >= 0;
     }
     if (m->store) {
-        TRY(pack_rows(x, m, rows, r->n, allow_fractional, hooks));
+        TRY(pack_rows(x, m, rows, r->n, like ? &as : NULL, allow_fractional, hooks));
     } else {
-        TRY(modality_take(&x->counts, m, rows, r->n));
+        TRY(take_rows(&x->counts, m, rows, r->n, like ? &as : NULL));
         TRY(transform_check_counts(&x->counts, m->name, allow_fractional));
     }
     for (int64_t i = 0; i < r->n; i++)
@@ -232,6 +273,7 @@ static scw_status add_modality(reference *r, const modality *m, bool allow_fract
                     "lacking it",
                     m->name, (long long)n_empty);
 done:
+    alignment_clear(&as);
     mem_free(rows);
     return st;
 }
@@ -308,7 +350,7 @@ static scw_status take_cells(reference *r, const scw_dataset *d, const char *mod
     TRY(sample_cells(r, n_cells, seed, hooks));
     for (int k = 0; k < d->n_modalities; k++)
         if (!modalities || listed(modalities, d->modalities[k].name))
-            TRY(add_modality(r, &d->modalities[k], allow_fractional, hooks));
+            TRY(add_modality(r, &d->modalities[k], NULL, allow_fractional, hooks));
 done:
     return st;
 }
@@ -365,5 +407,82 @@ scw_status reference_set_batches(reference *r, const scw_dataset *d, const char 
              (long long)n_missing, (long long)r->n);
 done:
     mem_free(codes);
+    return st;
+}
+
+/* ------------------------------------------------------------------------------ like a model */
+
+/* Every modality of the model, and no other. */
+static scw_status add_like(reference *r, const scw_dataset *d, const scw_model *m, bool allow_fractional,
+                           const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    const modality *found[MODEL_MAX_MODALITIES];
+
+    for (int k = 0; k < m->n_modalities; k++) {
+        found[k] = model_find_modality(m, k, d);
+        if (!found[k])
+            FAIL(SCW_EDATA, "the data have no modality '%s', which the model to start from has",
+                 m->modality[k].name);
+    }
+    for (int q = 0; q < d->n_modalities; q++) {
+        bool known = false;
+        for (int k = 0; k < m->n_modalities; k++) known = known || found[k] == &d->modalities[q];
+        if (!known)
+            FAIL(SCW_EDATA,
+                 "the data have a modality '%s' that the model to start from does not know; leave it out, "
+                 "or fit a new model",
+                 d->modalities[q].name);
+    }
+    for (int k = 0; k < m->n_modalities; k++)
+        TRY(add_modality(r, found[k], &m->modality[k], allow_fractional, hooks));
+done:
+    return st;
+}
+
+/* `first` before all other names; codes follow. */
+static scw_status put_first(strings *names, int32_t *codes, int64_t n, const strings *first)
+{
+    scw_status st = SCW_OK;
+    strings all = {0};
+    name_index index = {0};
+    int32_t *now = NULL;
+
+    TRY(strings_copy(&all, first));
+    TRY(name_index_build(&index, (const char *const *)first->at, first->n, NULL));
+    TRY(mem_new(&now, names->n));
+    for (int64_t k = 0; k < names->n; k++) {
+        const int64_t at = name_index_find(&index, names->at[k]);
+        now[k] = (int32_t)(at >= 0 ? at : all.n);
+        if (at < 0) TRY(strings_add(&all, names->at[k]));
+    }
+    for (int64_t i = 0; i < n; i++)
+        if (codes[i] >= 0) codes[i] = now[codes[i]];
+    strings_clear(names);
+    *names = all;
+    all = (strings){0};
+done:
+    strings_clear(&all);
+    name_index_clear(&index);
+    mem_free(now);
+    return st;
+}
+
+scw_status reference_build_like(reference *out, const scw_dataset *d, const scw_model *m,
+                                const char *label_key, const char *batch_key, bool allow_fractional,
+                                int64_t n_cells, uint64_t seed, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+
+    *out = (reference){0};
+    TRY(choose_any(out, d, label_key, NULL));
+    TRY(sample_cells(out, n_cells, seed, hooks));
+    TRY(add_like(out, d, m, allow_fractional, hooks));
+    TRY(put_first(&out->classes, out->labels, out->n, &m->classes));
+    if (!batch_key) goto done;
+    TRY(reference_set_batches(out, d, batch_key));
+    TRY(put_first(&out->batch_names, out->batches, out->n, &m->batches));
+done:
+    if (st != SCW_OK) reference_clear(out);
     return st;
 }

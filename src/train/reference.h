@@ -46,6 +46,13 @@ SCW_CHECKED scw_status reference_build_cells(reference *out, const scw_dataset *
                                              const char *label_key, const char *modalities,
                                              bool allow_fractional, int64_t n_cells, uint64_t seed,
                                              const scw_hooks *hooks);
+/* The same for a fit that starts from model m: modalities and features are the model's, in its order, and
+ * so are the first classes and batches. batch_key: as for reference_set_batches, NULL: not told apart.
+ * SCW_EDATA: the data lack a modality or a feature of the model, or have a modality that it does not know. */
+SCW_CHECKED scw_status reference_build_like(reference *out, const scw_dataset *d, const scw_model *m,
+                                            const char *label_key, const char *batch_key,
+                                            bool allow_fractional, int64_t n_cells, uint64_t seed,
+                                            const scw_hooks *hooks);
 void reference_clear(reference *r);
 
 /* The listed cells of a modality, wherever their counts are. */

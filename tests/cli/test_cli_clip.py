@@ -41,6 +41,20 @@ class Clip(job.Job):
         self.succeeds("fit", "clip", "reference.h5mu", "-o", "p.safetensors", *TINY, "--epochs", "0",
                       "--library", "1000")
 
+    def test_chromatin_as_published(self):
+        """Another place for chromatin, and the model file says which."""
+        places, rows = [], []
+        for words in (["--unit-rows", "off"], ["--unit-rows", "on"]):
+            out, _ = self.succeeds("fit", "clip", "reference.h5mu", "-o", "u.safetensors", *TINY, "--epochs",
+                                   "0", "--library", "1000", "--validation", "0", "--json", *words)
+            rows.append({m["name"]: m["unit_rows"] for m in json.loads(out)["modalities"]})
+            self.succeeds("embed", "-m", "u.safetensors", "query.h5mu", "-o", "u.h5mu")
+            with h5py.File(self.path("u.h5mu"), "r") as file:
+                places.append(file["mod/atac/obsm/X_clip"][:])
+        self.assertEqual(rows, [dict.fromkeys(("rna", "adt", "atac"), False),
+                                {"rna": False, "adt": False, "atac": True}])
+        self.assertGreater(numpy.abs(places[0] - places[1]).max(), 0.1)
+
     def test_fit_refuses(self):
         self.fails("at least two", "fit", "clip", "rna.h5ad", "-o", "x", *TINY)
         self.fails("batch key out", "fit", "clip", "reference.h5mu", "-o", "x", "--batch-key", "batch", *TINY)

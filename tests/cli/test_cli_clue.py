@@ -55,6 +55,70 @@ class Clue(job.Job):
         self.fails("by cross-validation", "fit", "clue", "reference.h5mu", "--cv", "text.h5mu")
         self.assertFalse(os.path.exists(self.path("x")))
 
+    def test_from(self):
+        """Fitted on to a query whose cells come in a file a modality."""
+        words = ["fit", "clue", "reference.h5mu", "--from", "clue.safetensors", "--threads", "1"]
+        query = ["rna=rna.h5ad", "adt=adt.h5ad"]
+        _, err = self.succeeds(*words, *query, "-o", "tuned.safetensors", "--transductive", "--epochs", "2",
+                               "-v")
+        self.assertRegex(err, r"align [\d.]+")
+        described, _ = self.succeeds(*words, *query, "-o", "again.safetensors", "--transductive", "--epochs=2",
+                                     "--json")
+        facts = json.loads(described)
+        base, _ = self.succeeds("fit", "clue", "reference.h5mu", "-o", "base.safetensors", *TINY, "--json")
+        self.assertEqual(facts["record"]["from"], json.loads(base)["fingerprint"])
+        self.assertEqual(self.content("again.safetensors"), self.content("tuned.safetensors"))
+        for name, value in (("z-dim", "4"), ("align-weight", "0.02"), ("epochs", "2"), ("patience", "8"),
+                            ("library", json.loads(base)["options"]["library"])):
+            self.assertEqual(facts["options"][name], value)
+        places = []
+        for model in ("clue", "tuned"):
+            self.succeeds("embed", "-m", model + ".safetensors", "rna=rna.h5ad", "-o", "from.h5ad")
+            with h5py.File(self.path("from.h5ad"), "r") as file:
+                places.append(file["obsm/X_clue"][:])
+        cosine = (places[0] * places[1]).sum(axis=1)
+        self.assertTrue((cosine > 0.5).all() and (cosine < 0.999999).any(), cosine)  # on, not anew
+        _, err = self.succeeds("translate", "-m", "tuned.safetensors", "rna=rna.h5ad", "--from", "rna",
+                               "--to", "adt", "-o", "from.h5mu")
+        self.assertIn("interval", err)
+
+    def test_from_with_other_features(self):
+        """Those of the model are taken out of more, in memory and in blocks alike."""
+        self.succeeds("example", "whole.h5mu", "--cells", "150", "--seed", "9")
+        words = ["fit", "clue", "whole.h5mu", "--from", "clue.safetensors", "--threads", "1", "--epochs", "1"]
+        out, _ = self.succeeds(*words, "-o", "memory.safetensors", "--json")
+        _, err = self.succeeds(*words, "-o", "blocks.safetensors", "--mem", "600000")
+        self.assertRegex(err, "rna.*temporary file")
+        self.assertEqual(self.content("blocks.safetensors"), self.content("memory.safetensors"))
+        base, _ = self.succeeds("fit", "clue", "reference.h5mu", "-o", "base.safetensors", *TINY, "--json")
+        for ours, theirs in zip(json.loads(out)["modalities"], json.loads(base)["modalities"]):
+            self.assertEqual(ours["features"], theirs["features"])
+
+    def test_from_refuses(self):
+        words = ["fit", "clue", "reference.h5mu", "-o", "x"]
+        self.refuses("needs a value", *words, "--from")
+        self.fails("none.safetensors", *words, "--from", "none.safetensors")
+        self.fails("is not a scweave model", *words, "--from", "reference.h5mu")
+        with open(self.path("cut.safetensors"), "wb") as file:
+            file.write(self.content("clue.safetensors")[:-9])
+        self.fails("cut.safetensors", *words, "--from", "cut.safetensors")
+        self.fails("have no modality 'adt'", "fit", "clue", "rna.h5ad", "-o", "x", "--from", "clue.safetensors")
+        self.refuses("is the model to start from", "fit", "clue", "reference.h5mu", "-o", "clue.safetensors",
+                     "--from", "clue.safetensors")
+        self.refuses("fits from the start", "fit", "clue", "reference.h5mu", "--cv", "text.h5mu", "--from",
+                     "clue.safetensors")
+        self.fails("does not start from a fitted model", "fit", "matilda", "reference.h5mu", "-o", "x",
+                   "--label", "cell_type", "--from", "model.safetensors")
+        for expected, more in (("--z-dim 4, not 7", ["--z-dim", "7"]), ("--path on, not off", ["--compat"]),
+                               ("leave the list", ["--modalities", "rna,adt"])):
+            status, _, err = self.run_it(*words, "--from=clue.safetensors", *more)
+            self.assertEqual(status, 2)
+            self.assertIn(expected, err)
+        status, _, err = self.run_it(*words, "--from", "model.safetensors")
+        self.assertEqual(status, 2)
+        self.assertIn("of the kind matilda, this fit is of clue", err)
+        self.assertFalse(os.path.exists(self.path("x")))
+
     def rename_cells(self, source, target):
         with open(self.path(target), "wb") as file:
             file.write(self.content(source))

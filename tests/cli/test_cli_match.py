@@ -4,6 +4,7 @@ Usage: test_cli_match.py SCWEAVE [unittest arguments]"""
 import csv
 import json
 import os
+import re
 import shutil
 
 import anndata
@@ -71,6 +72,20 @@ class Match(job.Job):
                 one, two = (f["mod/%s/obsm/X_half" % side][:] for f in (a, b))
                 np.testing.assert_array_equal(one[1::2], two[1::2])
             self.assertTrue((one[::2] != two[::2]).any())
+
+    def test_cca_library(self):
+        _, err = self.succeeds(*self.words, "-o", "chosen.h5mu", "-v")
+        self.assertRegex(err, r"library 300: FOSCTTM 0\.\d+ of held-out training cells")
+        chosen = float(re.search(r"RNA is scaled to (\d+) counts a cell", err)[1])
+        _, err = self.succeeds(*self.words, "-o", "asked.h5mu", "-v", "--library", "%g" % chosen)
+        self.assertNotIn("FOSCTTM", err)
+        with h5py.File(self.path("chosen.h5mu"), "r") as a, \
+                h5py.File(self.path("asked.h5mu"), "r") as b:
+            self.assertEqual(a["uns/cca/library"][()], chosen)
+            self.assertEqual(b["uns/cca/library"][()], chosen)
+            for side in ("rna", "adt"):
+                one, two = (f["mod/%s/obsm/X_cca" % side][:] for f in (a, b))
+                np.testing.assert_array_equal(one, two)
 
     def test_cca_refuses(self):
         self.declines("have 3 modalities", "cca", "reference.h5mu", "-o", "x.h5mu")

@@ -269,6 +269,55 @@ static void run_decoder(const kernel_table *t, const test_case *c, results *r)
     t->decoder_weights(&d, 0.3f, true, NULL, &b.taker);
 }
 
+/* nb, or bernoulli in the second round; parts: 1 bias, scale and shift, 2 offset, 4 several batches, 16 rows
+ * absent. Logits are tame, as they are where a network has learnt: tolerances are of the largest. */
+static void run_counts(const kernel_table *t, const test_case *c, results *r)
+{
+    const int64_t n_weight = c->cols * c->h, n_z = c->rows * c->h, n_batches = c->parts & 4 ? 3 : 1;
+    const int64_t n = n_batches * c->cols;
+    affine_sparse x = random_affine(r, c);
+    real *values = (real *)(uintptr_t)x.values, *z = random_values(r, n_z, 2);
+    int32_t *batch = arena_alloc(&r->memory, c->rows, sizeof *batch);
+    kernel_counts d = {.x = &x, .bernoulli = c->weighted, .width = c->h, .z = z,
+                       .weight = random_values(r, n_weight, 3), .floor = 1e-3f, .n_batches = n_batches};
+
+    if (c->h == 0) return;
+    assert_non_null(batch);
+    for (int64_t e = 0; e < n_z; e++) z[e] *= 0.3f;
+    for (int64_t e = 0; e < x.indptr[c->rows]; e++)
+        values[e] = floorf(1.0f + fabsf(values[e]) * (e % 11 ? 2.0f : 20.0f)) + (e % 29 ? 0.0f : 0.5f);
+    for (int64_t i = 0; i < c->rows; i++) batch[i] = (int32_t)(i * 7 % 3);
+    if (n_batches > 1) d.batch = batch;
+    if (c->parts & 1) {
+        d.bias = random_values(r, c->cols, 4);
+        d.scale = positive_values(r, n, 5);
+        d.shift = random_values(r, n, 6);
+    }
+    if (c->parts & 2) d.offset = random_values(r, c->rows, 7);
+    d.library = positive_values(r, c->rows, 8);
+    for (int64_t i = 0; i < c->rows; i++) ((real *)(uintptr_t)d.library)[i] *= (float)c->cols;
+    d.log_shape = random_values(r, n, 9);
+    d.logits = new_values(r, kernel_counts_size(c->rows, c->cols));
+    d.facts = d.bernoulli ? NULL : keep(r, "counts facts", new_values(r, 3 * c->rows), 3 * c->rows);
+    d.d_log_shape = d.bernoulli ? NULL : keep(r, "counts d_log_shape", new_values(r, n), n);
+    d.scratch = new_values(r, kernel_counts_scratch(&d));
+    keep_number(r, "counts loss", t->counts_loss(&d));
+    kernel_counts_gradients to = {.z = keep(r, "counts d_z", random_values(r, n_z, 10), n_z),
+                                  .weight = keep(r, "counts d_weight", random_values(r, n_weight, 11), n_weight),
+                                  .bias = keep(r, "counts d_bias", random_values(r, c->cols, 12), c->cols),
+                                  .scale = keep(r, "counts d_scale", random_values(r, n, 13), n),
+                                  .shift = keep(r, "counts d_shift", random_values(r, n, 14), n)};
+    t->counts_backward(&d, 0.3f, &to);
+    kernel_gamma g = {.x = &x, .batch = d.batch, .n_batches = n_batches, .log_shape = d.log_shape,
+                      .d_log_shape = keep(r, "gamma d_log_shape", new_values(r, n), n),
+                      .scratch = new_values(r, kernel_gamma_scratch(c->rows))};
+    keep_number(r, "gamma terms", t->gamma_terms(&g));
+    if (!kernel_can_take(c->rows, c->h)) return;
+    basket b = new_basket(r, "counts taken", n_weight);
+    to = (kernel_counts_gradients){.taker = &b.taker};
+    t->counts_backward(&d, 0.3f, &to);
+}
+
 static void run_lists(const kernel_table *t, const test_case *c, results *r)
 {
     affine_sparse x = random_affine(r, c);
@@ -484,6 +533,26 @@ static void decoder_kernels(void **state)
         }
 }
 
+static void counts_kernels(void **state)
+{
+    static const test_case cases[] = {
+        {.rows = 0, .cols = 5, .h = 3}, {.rows = 5, .cols = 0, .h = 3},
+        {.rows = 1, .cols = 1, .h = 1, .density = 1}, {.rows = 7, .cols = 11, .h = 3, .density = 0.5},
+        {.rows = 64, .cols = 49, .h = 15, .density = 0}, {.rows = 13, .cols = 131, .h = 16, .density = 0.3},
+        {.rows = 65, .cols = 301, .h = 17, .density = 0.1}, {.rows = 21, .cols = 1009, .h = 100, .density = 0.05},
+        {.rows = 301, .cols = 97, .h = 33, .density = 0.2}};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (int way = 0; way < 12; way++) {
+            static const int parts[] = {0, 1, 2, 4, 16, 23};
+            test_case c = cases[k];
+            c.parts = parts[way % 6];
+            c.weighted = way >= 6;
+            compare(run_counts, &c);
+        }
+}
+
 /* ------------------------------------------------------------- threads */
 
 static void same_bits(run_fn *run, const test_case *c)
@@ -521,6 +590,7 @@ static void threads_do_not_change_bits(void **state)
             c.weighted = weighted;
             same_bits(run_affine, &c);
             same_bits(run_decoder, &c);
+            same_bits(run_counts, &c);
         }
 }
 
@@ -713,6 +783,7 @@ int main(void)
         cmocka_unit_test(moments_of_random_numbers),
         cmocka_unit_test(affine_kernels),
         cmocka_unit_test(decoder_kernels),
+        cmocka_unit_test(counts_kernels),
         cmocka_unit_test(threads_do_not_change_bits),
         cmocka_unit_test(products_agree),
         cmocka_unit_test(signals_find_a_stack),

@@ -62,11 +62,30 @@ static void gaussian_kl(void **state)
     NEAR(kl->value[0], 0.273213700);
 }
 
+/* -log NB of means mu [2, 3]: softmax of their logarithms, times their sum. */
+static double negative_binomial(tape *t, const double *mu, double *log_shape, const affine_sparse *x)
+{
+    static double unit[] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+    double *logs = tape_alloc(t, 6, sizeof *logs), *library = tape_alloc(t, 2, sizeof *library);
+
+    for (int i = 0; i < 6; i++) logs[i] = log(mu[i]);
+    for (int i = 0; i < 2; i++) library[i] = mu[3 * i] + mu[3 * i + 1] + mu[3 * i + 2];
+    tensor *s = op_input(t, log_shape, 1, 3, true);
+    tensor *of_mean = op_count_decoder(t, op_input(t, logs, 2, 3, true), op_input(t, unit, 3, 3, false), x,
+                                       &(op_count_decoder_options){.library = op_input(t, library, 2, 1, false),
+                                                                   .log_shape = s,
+                                                                   .floor = 1e-30,
+                                                                   .n_batches = 1});
+    tensor *both = op_add(t, of_mean, op_gamma_terms(t, s, x, NULL));
+    return both ? both->value[0] : (double)NAN;
+}
+
 /* Sums of scipy.stats.nbinom.logpmf and bernoulli.logpmf. */
 static void count_likelihoods(void **state)
 {
     tape *t = *state;
     double mu[] = {.5, 2, 30, 4, .1, 1}, log_shape[] = {0.2, -1, 2}, logits[] = {0, 1, -2, 3, 0.5, 1};
+    double unit[] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
     const int64_t indptr[] = {0, 2, 4};
     const int32_t indices[] = {1, 2, 0, 2};
     const double values[] = {3, 40, 17, 1}, second[] = {0, 1}, offset[] = {0, 0.5};
@@ -74,16 +93,16 @@ static void count_likelihoods(void **state)
                        .values = values};
 
     tape_reset(t, TAPE_TRAIN);
-    tensor *m = op_input(t, mu, 2, 3, true), *s = op_input(t, log_shape, 1, 3, true);
-    NEAR(op_negative_binomial(t, m, s, &x, NULL)->value[0], 13.938065124373459);
+    NEAR(negative_binomial(t, mu, log_shape, &x), 13.938065124373459);
     tensor *l = op_input(t, logits, 2, 3, true);
     double expected = log(2) + log1p(exp(-1)) + log1p(exp(2)) + log1p(exp(-3.5)) + log1p(exp(1)) +
                       log1p(exp(-1.5));
-    NEAR(op_bernoulli(t, l, &x, offset)->value[0], expected);
+    const op_count_decoder_options present = {.offset = offset, .n_batches = 1};
+    NEAR(op_count_decoder(t, l, op_input(t, unit, 3, 3, false), &x, &present)->value[0], expected);
     x.row_weight = second;
-    NEAR(op_negative_binomial(t, m, s, &x, NULL)->value[0], 6.731300730946439);
+    NEAR(negative_binomial(t, mu, log_shape, &x), 6.731300730946439);
     x.col_scale = log_shape;
-    assert_null(op_negative_binomial(t, m, s, &x, NULL));
+    assert_null(op_gamma_terms(t, op_input(t, log_shape, 1, 3, true), &x, NULL));
     assert_non_null(strstr((assert_int_equal(tape_status(t), SCW_EINVAL), scw_error_message()),
                            "without scales"));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The linear path against canonical correlation; CLIP's job in memory on a small simulated set some of
+/* The linear path against canonical correlation, the choice of a library size by it; CLIP's job in memory on a small simulated set some of
  * whose cells lack a modality: the same bytes again and for any number of threads, for a fit that was
  * stopped and continued; what it refuses; never half a result when memory runs out. */
 #include <math.h>
@@ -21,6 +21,7 @@
 #include "models/linear_path.h"
 #include "prep/cca.h"
 #include "scweave/scweave.h"
+#include "train/path_choice.h"
 
 #define N_OBS 150
 
@@ -102,6 +103,64 @@ static void path_without_ties(void **state)
                                      .input = {x, y}, .present = {first, rest}};
     assert_int_equal(linear_path_fit(&path, &sets, &(linear_path_options){0.1, 1.0, 3}), SCW_EDATA);
     assert_null(path.map[0]);
+}
+
+/* --------------------------------------------------------------------------- library size */
+
+/* Two sets whose own share hides what they have in common, `best` the least. */
+typedef struct blurred {
+    double best; /* 0: all alike */
+    int n_asked;
+    const uint8_t *present[2];
+    float x[N * P], y[N * Q];
+} blurred;
+
+static scw_status blur(void *self, double library, linear_path_cells *out)
+{
+    blurred *b = self;
+    const rng_key key = rng_make_key(9, RNG_TEST, 0);
+    const double own = b->best > 0.0 ? 0.3 + fabs(log10(library / b->best)) : 1.0;
+
+    for (int64_t i = 0; i < N; i++)
+        for (int64_t j = 0; j < P; j++) {
+            const double shared = rng_normal(key, 0, (uint64_t)(i * P + j));
+            b->x[i * P + j] = (float)(shared + own * rng_normal(key, 1, (uint64_t)(i * P + j)));
+            if (j < Q) b->y[i * Q + j] = (float)(shared + own * rng_normal(key, 2, (uint64_t)(i * Q + j)));
+        }
+    *out = (linear_path_cells){.n = N, .n_sets = 2, .name = {"x", "y"}, .width = {P, Q},
+                               .input = {b->x, b->y},
+                               .present = {b->present[0], b->present[1]}};
+    b->n_asked++;
+    return SCW_OK;
+}
+
+/* The least blurred; the usual one where they are alike, where nothing ties the sets, and without RNA. */
+static void library_is_chosen(void **state)
+{
+    static uint8_t first[N], rest[N];
+    static blurred b;
+    const linear_path_options options = {0.1, 1.0, 3};
+    (void)state;
+
+    const double cases[][3] = {{300, 1, 300}, {1000, 1, 1000}, {10000, 1, 10000}, {0, 1, 10000},
+                               {300, 0, 10000}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        double library = 0.0;
+        b = (blurred){.best = cases[k][0]};
+        const library_scores scores = {&b, cases[k][1] != 0.0, blur};
+        assert_int_equal(library_choose(&library, &scores, &options, NULL), SCW_OK);
+        assert_true(library == cases[k][2]);
+        assert_int_equal(b.n_asked, cases[k][1] != 0.0 ? 5 : 0);
+    }
+    double library = 0.0;
+    for (int64_t i = 0; i < N; i++) rest[i] = !(first[i] = i < N / 2);
+    b = (blurred){.best = 300.0, .present = {first, rest}};
+    const library_scores scores = {&b, true, blur};
+    assert_int_equal(library_choose(&library, &scores, &options, NULL), SCW_OK);
+    assert_true(library == 10000.0);
+    library = 42.0;
+    assert_int_equal(library_choose(&library, &scores, &options, NULL), SCW_OK);
+    assert_true(library == 42.0);
 }
 
 /* -------------------------------------------------------------------------------- network */
@@ -299,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(path_of_two_sets), cmocka_unit_test(path_without_ties),
+        cmocka_unit_test(library_is_chosen),
         cmocka_unit_test(inputs_are_disturbed), cmocka_unit_test(fit_repeats),
         cmocka_unit_test(fit_continues), cmocka_unit_test(memory_runs_out),
         cmocka_unit_test(fit_refuses),

@@ -22,6 +22,7 @@
 #define CPU_NAME(name_) CPU_PASTE(name_, CPU_ISA) /* cpu_fill_norm -> cpu_fill_norm_avx2 */
 
 void CPU_NAME(cpu_fill_affine)(kernel_table *t);
+void CPU_NAME(cpu_fill_counts)(kernel_table *t);
 void CPU_NAME(cpu_fill_decoder)(kernel_table *t);
 void CPU_NAME(cpu_fill_elementwise)(kernel_table *t);
 void CPU_NAME(cpu_fill_gemm)(kernel_table *t);
@@ -76,6 +77,17 @@ typedef float vec __attribute__((vector_size(4 * VEC_LANES), aligned(4), may_ali
 
 #define VEC_AT(p_) (*(vec *)(p_))
 #define VEC_READ(p_) (*(const vec *)(p_))
+
+static inline double lanes_sum(vec v)
+{
+    float part[VEC_LANES];
+
+    VEC_AT(part) = v;
+    UNROLL
+    for (int w = VEC_LANES / 2; w > 0; w /= 2)
+        for (int e = 0; e < w; e++) part[e] += part[e + w];
+    return (double)part[0];
+}
 
 static inline int64_t smaller(int64_t a, int64_t b)
 {

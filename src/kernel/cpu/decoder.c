@@ -127,17 +127,6 @@ static void add_entries(const decoder_job *k, const slice *s, int64_t f0, int64_
 
 /* ------------------------------------------------------------- a feature, linear */
 
-static inline double lanes_sum(vec v)
-{
-    float part[VEC_LANES];
-
-    VEC_AT(part) = v;
-    UNROLL
-    for (int w = VEC_LANES / 2; w > 0; w /= 2)
-        for (int e = 0; e < w; e++) part[e] += part[e + w];
-    return (double)part[0];
-}
-
 typedef int32_t lanes __attribute__((vector_size(4 * VEC_LANES)));
 
 /* v, or zero in the lanes where `off` is set. */
@@ -265,22 +254,6 @@ static void strip_gradients(const decoder_job *k, int64_t f0, int64_t n, const r
 
 /* ------------------------------------------------------------- strips */
 
-/* Columns of one of the two products, panel by panel: `t` is a tile of the first but for its width. */
-static void product_panels(tile t, int64_t rows, int64_t width)
-{
-    const int64_t vecs = tile_vecs(width), panels = tile_panels(width);
-    const real *b = t.b;
-    real *c = t.c;
-
-    for (int64_t p = 0; p < panels; p++) {
-        int64_t v0 = vecs * p / panels, v1 = vecs * (p + 1) / panels;
-        t.b = b + v0 * VEC_LANES;
-        t.c = c + v0 * VEC_LANES;
-        t.width = smaller(v1 * VEC_LANES, width) - v0 * VEC_LANES;
-        tile_rows(t, rows, (int)(v1 - v0));
-    }
-}
-
 static void decode(const decoder_job *k, int64_t f0, int64_t n)
 {
     const kernel_decoder *d = k->d;
@@ -311,7 +284,7 @@ static void take_back(const decoder_job *k, const slice *s, int64_t f0, int64_t 
 {
     const kernel_decoder *d = k->d;
 
-    product_panels((tile){.a = d->g + f0 * k->stride, .row_step = 1, .depth_step = k->stride,
+    tile_columns((tile){.a = d->g + f0 * k->stride, .row_step = 1, .depth_step = k->stride,
                           .b = wide_rows(k, s, d->weight + f0 * d->width, n), .b_step = k->wide,
                           .depth = n, .c = s->d_z, .c_step = k->wide, .add = add},
                    k->rows, k->wide);
@@ -410,7 +383,7 @@ static void strip_weights(const decoder_job *k, const real *z, int64_t f0, int64
     const int64_t width = k->d->width;
 
     for (int64_t i0 = 0; i0 < k->rows; i0 += DEPTH)
-        product_panels((tile){.a = k->d->g + f0 * k->stride + i0, .row_step = k->stride,
+        tile_columns((tile){.a = k->d->g + f0 * k->stride + i0, .row_step = k->stride,
                               .depth_step = 1, .b = z + i0 * k->wide, .b_step = k->wide,
                               .depth = smaller(DEPTH, k->rows - i0), .c = to, .c_step = width,
                               .add = i0 > 0 || add},

@@ -179,4 +179,20 @@ static inline int64_t tile_panels(int64_t width)
     return (tile_vecs(width) + TILE_VECS - 1) / TILE_VECS;
 }
 
+/* `rows` rows of any width, panel by panel: `t` is a tile of the first of them but for its width. */
+static inline void tile_columns(tile t, int64_t rows, int64_t width)
+{
+    const int64_t vecs = tile_vecs(width), panels = tile_panels(width);
+    const real *b = t.b;
+    real *c = t.c;
+
+    for (int64_t p = 0; p < panels; p++) {
+        int64_t v0 = vecs * p / panels, v1 = vecs * (p + 1) / panels;
+        t.b = b + v0 * VEC_LANES;
+        t.c = c + v0 * VEC_LANES;
+        t.width = smaller(v1 * VEC_LANES, width) - v0 * VEC_LANES;
+        tile_rows(t, rows, (int)(v1 - v0));
+    }
+}
+
 #endif

@@ -8,7 +8,7 @@ scweave=$(realpath "$1")
 mkdir -p "$2"
 cd "$2"
 if [ "${3:-}" = quick ]; then
-    few='--cells 120 --narrow' some='--cells 150 --narrow' epochs='--epochs 2'
+    few='--cells 120 --narrow' some='--cells 150 --narrow' epochs='--epochs 2 --decoder-epochs 2'
 else
     few='--cells 500' some='--cells 1000' epochs=
 fi

@@ -32,7 +32,8 @@ typedef struct setting {
 static const setting tiny_clue[] = {
     {"epochs", "2"},       {"components", "8"},         {"z-dim", "4"},       {"encoder-width", "12"},
     {"max-dense", "8"},    {"discriminator-width", "8"}, {"batch-size", "64"}, {"validation", "0.2"},
-    {"decoder-width", "12"}, {"align-weight", "0.02"},  {"library", "1000"},  {NULL, NULL}};
+    {"decoder-width", "12"}, {"align-weight", "0.02"},  {"library", "1000"},
+    {"decoder-epochs", "1"}, {NULL, NULL}};
 static const setting tiny_clip[] = {{"epochs", "2"},    {"components", "8"}, {"z-dim", "4"},
                                     {"width", "12"},    {"max-dense", "8"},  {"batch-size", "64"},
                                     {"library", "1000"}, {NULL, NULL}};

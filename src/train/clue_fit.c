@@ -252,6 +252,7 @@ static scw_status train_decoders(job *j, int64_t epochs)
 
     if (!(o->decoder_lr > 0.0) || kept_trainer_is_past(k)) return SCW_OK;
     options.optimizer.lr_scale[CLUE_ENCODING] = 0.0;
+    k->beside = &j->model->net.adversary;
     TRY(kept_trainer_start(k, &net, &options, epochs, judged ? &validator : NULL, j->in.hooks));
     TRY(place_cells(j));
     j->learning.unit = j->judging.unit = j->unit;
@@ -267,6 +268,7 @@ static scw_status train_decoders(job *j, int64_t epochs)
     TRY(record_decoding(j));
 done:
     j->learning.unit = j->judging.unit = NULL;
+    k->beside = NULL;
     kept_trainer_stop(k);
     return st;
 }

@@ -23,6 +23,9 @@ static scw_status save(void *self)
         (void)snprintf(key, sizeof key, "score.%d", q);
         TRY(checkpoint_put_real(c.state, key, k->score[q]));
     }
+    if (json_object_set(c.state, "record", k->model->record) != 0)
+        FAIL(SCW_ENOMEM, "out of memory in a checkpoint");
+    if (k->beside) checkpoint_add(&c, "beside", k->beside->value, k->beside->n_values);
     if (k->kept) checkpoint_add(&c, "first", k->kept, k->n_kept);
     TRY(k->plan->save(k->plan->self, &c));
 done:
@@ -39,7 +42,7 @@ static void name_feature(const void *self, int m, int64_t feature, const char **
     *feature_name = x->features.at[feature];
 }
 
-scw_status kept_trainer_open(kept_trainer *k, const scw_model *model, const checkpoint_plan *plan)
+scw_status kept_trainer_open(kept_trainer *k, scw_model *model, const checkpoint_plan *plan)
 {
     scw_status st = SCW_OK;
     int64_t training = 0;
@@ -50,6 +53,12 @@ scw_status kept_trainer_open(kept_trainer *k, const scw_model *model, const chec
     if (training < 0 || training >= KEPT_TRAININGS)
         FAIL(SCW_EFORMAT, "it stands in training %lld of at most %d", (long long)training, KEPT_TRAININGS);
     k->resumed = (int)training;
+    if (k->resumed > 0) { /* what the trainings before it have said of themselves */
+        json_t *record = json_object_get(plan->resume->state, "record");
+        if (!json_is_object(record)) FAIL(SCW_EFORMAT, "its state has no valid 'record'");
+        json_decref(model->record);
+        model->record = json_incref(record);
+    }
     for (int q = 0; q < k->resumed; q++) {
         (void)snprintf(key, sizeof key, "epochs.%d", q);
         TRY(checkpoint_get_int(&k->epochs[q], plan->resume->state, key));
@@ -87,6 +96,7 @@ scw_status kept_trainer_start(kept_trainer *k, const network *net, const train_o
     k->trainer.saver = &k->saver;
     if (!plan->resume || k->training != k->resumed) goto done;
     TRY(trainer_restore(&k->trainer, plan->resume));
+    if (k->beside) TRY(checkpoint_copy(k->beside->value, plan->resume, "beside", k->beside->n_values));
     log_info(hooks, "continued after %u steps, from %s", k->trainer.at.step, plan->where);
 done:
     return st;

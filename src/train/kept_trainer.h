@@ -15,6 +15,8 @@ typedef struct kept_trainer {
     trainer trainer;
     train_saver saver;
     divergence_names names;
+    const params *beside;   /* of the model, that the current training leaves alone but that its checkpoint must
+                             * hold: a rival that has been trained; NULL: none. Set before the start */
     const scw_model *model; /* borrowed: names of its features */
     const checkpoint_plan *plan;
     int training, resumed; /* number of the current one, from 0; of the checkpoint's, 0 without one */
@@ -24,8 +26,9 @@ typedef struct kept_trainer {
     int64_t n_kept;
 } kept_trainer;
 
-/* `plan` NULL: nothing is kept on disk. SCW_EFORMAT: its checkpoint is not of such a fit. */
-SCW_CHECKED scw_status kept_trainer_open(kept_trainer *k, const scw_model *model,
+/* The model's record comes from the checkpoint, as the trainings before it have left it. `plan` NULL: nothing is
+ * kept on disk. SCW_EFORMAT: its checkpoint is not of such a fit. */
+SCW_CHECKED scw_status kept_trainer_open(kept_trainer *k, scw_model *model,
                                          const checkpoint_plan *plan);
 void kept_trainer_clear(kept_trainer *k);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What CLUE's model file has beside that of every kind (task/model_file.c). Tensors: both sets of
- * parameters, "input.<modality>.loadings", ".offset", ".ceiling" (models/clue_input.h) and
+ * parameters, "input.<modality>.loadings", ".offset", ".ceiling" (models/modality_input.h) and
  * "interval.<from>.<to>" (models/clue_translation.h), the last not in all. Metadata:
  *
  *   modalities  each with n_inputs, how many scores its encoders read */

@@ -33,4 +33,5 @@ const scw_model_kind clue_kind = {
     .options_size = sizeof(clue_options),
     .presets = "cite|multiome|compat|transductive",
     .preset = clue_options_preset,
+    .labels = SCW_LABELS_OPTIONAL,
     .ops = &ops};

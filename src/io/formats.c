@@ -107,6 +107,9 @@ done:
     return st;
 }
 
+#define MOST_COPIES 4           /* a dense matrix whose rows are taken in another order: 8 bytes a value, twice */
+#define SHARE_LEAST (1 << 20)
+
 void read_shares(int64_t *share, const int64_t *size, int64_t n, int64_t memory)
 {
     int64_t left = n, rest = memory;
@@ -117,8 +120,10 @@ void read_shares(int64_t *share, const int64_t *size, int64_t n, int64_t memory)
         const int64_t equal = rest / left;
         settled = true;
         for (int64_t k = 0; k < n; k++) {
-            if (share[k] > 0 || size[k] > equal / 2) continue;
-            share[k] = 2 * size[k] + 1;
+            if (share[k] > 0 || size[k] > equal / MOST_COPIES) continue;
+            const int64_t asked = MOST_COPIES * size[k] + SHARE_LEAST;
+            share[k] = asked < equal ? asked : equal;
+            if (share[k] < 1) share[k] = 1;
             rest -= share[k];
             left--;
             settled = false;

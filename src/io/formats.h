@@ -121,7 +121,8 @@ SCW_CHECKED scw_status h5mu_read_map(int64_t **rows, hid_t file, const char *nam
 /* The options with what the matrices of all files may take, which is never 0. */
 scw_read_options read_budget(const scw_read_options *options);
 /* share[k] of the memory for each of n matrices that take size[k]: what fits into an equal share gets what
- * it takes (twice that: it may be read as doubles), and the others share the rest equally. */
+ * it takes and its copies (doubles; rows of a matrix in a file, in another order), and the others share
+ * the rest equally. */
 void read_shares(int64_t *share, const int64_t *size, int64_t n, int64_t memory);
 
 /* Recognise, read and join; for callers that already hold the open inputs. options->memory_bytes is

@@ -154,7 +154,7 @@ static scw_status add_decoder(clue_net *net, int k)
                                        .n_out = c->decoder_width,
                                        .bias = true,
                                        .slope = SLOPE,
-                                       .drop = c->drop,
+                                       .drop = c->decoder_drop,
                                        .stream = STREAM_DECODER + (uint32_t)(k * CLUE_MAX_DEPTH),
                                        .group = CLUE_DECODING,
                                        .vector_group = CLUE_DECODING},

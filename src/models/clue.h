@@ -31,7 +31,7 @@ typedef struct clue_config {
     int64_t encoder_width, decoder_width, discriminator_width;
     int64_t n_batches; /* B that decoders and discriminator tell apart; 0 or 1: none */
     int64_t n_classes; /* of the label head; 0: none */
-    double drop;
+    double drop, decoder_drop; /* dropout of encoders and discriminator, of decoders */
     bool share_encoders; /* one trunk a modality with a head a block: cost linear in K; else K
                             trunks */
     bool path;           /* a fitted linear map of the input is added to loc; inputs are dense then */

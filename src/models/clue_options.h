@@ -20,7 +20,7 @@ typedef struct clue_options {
     int64_t z_dim;
     int64_t encoder_depth, encoder_width, decoder_depth, decoder_width;
     int64_t discriminator_depth, discriminator_width;
-    double dropout;
+    double dropout, decoder_dropout;
     int share_encoders;
     int path;
     double path_ridge, path_power, path_gain, start_deviation, least_deviation;

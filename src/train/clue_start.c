@@ -7,8 +7,7 @@
 #include "base/alloc.h"
 
 #define PRIOR_CELLS 20.0 /* of all batches, that a batch's means are drawn to */
-#define LEAST_SHAPE 0.05
-#define MOST_SHAPE 50.0
+#define START_SHAPE 10.0 /* near Poisson, so that large counts weigh; from a small one they never catch up */
 #define LEAST 1e-3 /* counts of a feature that was never seen */
 
 /* Sums over cells that have the modality; the last "batch" holds all cells. */
@@ -16,7 +15,6 @@ typedef struct sums {
     int64_t n_vars, n_batches;
     double *count;  /* [B + 1, F] of counts */
     double *there;  /* [B + 1, F] of cells with any */
-    double *square; /* [F] of squared counts */
     double *cells;  /* [B + 1] */
 } sums;
 
@@ -24,7 +22,6 @@ static void sums_clear(sums *s)
 {
     mem_free(s->count);
     mem_free(s->there);
-    mem_free(s->square);
     mem_free(s->cells);
     *s = (sums){0};
 }
@@ -38,7 +35,6 @@ static void add_row(sums *s, const matrix *x, int64_t row, int64_t b)
         const double v = (double)x->values[e];
         s->count[all * n + j] += v;
         s->there[all * n + j] += v > 0.0;
-        s->square[j] += v * v;
         if (b < 0) continue;
         s->count[b * n + j] += v;
         s->there[b * n + j] += v > 0.0;
@@ -60,7 +56,6 @@ static scw_status gather(sums *s, const clue_net *net, int k, const paired_set *
     s->n_batches = net->config.n_batches > 1 ? net->config.n_batches : 1;
     TRY(mem_new(&s->count, (s->n_batches + 1) * s->n_vars));
     TRY(mem_new(&s->there, (s->n_batches + 1) * s->n_vars));
-    TRY(mem_new(&s->square, s->n_vars));
     TRY(mem_new(&s->cells, s->n_batches + 1));
     TRY(mem_new(&listed, n));
     TRY(mem_new(&who, n));
@@ -115,13 +110,10 @@ static void start_decoder(clue_net *net, int k, const sums *s)
             const double mean = mean_of(s->count, s, b, j), there = mean_of(s->there, s, b, j);
             const double odds = (there + LEAST) / (1.0 - there + LEAST);
             const double raw = s->count[all * n + j] / n_cells;
-            const double more = s->square[j] / n_cells - raw * raw - raw; /* variance above Poisson's */
-            const double shape = more > 0.0 ? raw * raw / more : MOST_SHAPE;
             switch (net->config.modality[k].likelihood) {
             case CLUE_NB:
                 params_value(&net->p, d->shift)[b * n + j] = (real)log((mean + LEAST) / total);
-                params_value(&net->p, d->log_shape)[b * n + j] =
-                    (real)log(fmin(fmax(shape, LEAST_SHAPE), MOST_SHAPE));
+                params_value(&net->p, d->log_shape)[b * n + j] = (real)log(START_SHAPE);
                 break;
             case CLUE_BERNOULLI:
                 params_value(&net->p, d->shift)[b * n + j] = (real)log(odds);

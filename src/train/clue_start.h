@@ -4,7 +4,7 @@
  *   library  the source's own total, times the ratio of the two modalities' mean totals
  *   shift    nb: log of a feature's share of all counts; bernoulli: log odds of its being there; both a
  *            batch by itself, drawn towards that of all cells as if by 20 cells of them
- *   theta    nb: m^2 / (v - m), m and v mean and variance of the feature's counts, within [0.05, 50]
+ *   theta    nb: 10
  *   bias     normal: the mean
  *
  * As published all of these start at zero or at random. */

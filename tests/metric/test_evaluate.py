@@ -201,6 +201,21 @@ class Translation(unittest.TestCase):
         self.assertEqual([f["name"] for f in got["features"]], ["0", "1"])
         self.assertNotIn("mean", got)
 
+    def test_dense_modalities_in_another_order(self):
+        """Both sides are dense and stay in their files; the cells are not in the order of the predictions."""
+        said = anndata.AnnData(np.maximum(self.said, 0).astype(np.float32), obs=pd.DataFrame(index=self.names))
+        truth = anndata.AnnData(self.truth.astype(np.float32), obs=pd.DataFrame(index=self.names))
+        files = {name: os.path.join(self.folder.name, name + ".h5ad") for name in ("dense", "turned")}
+        said.write_h5ad(files["dense"])
+        truth[::-1].copy().write_h5ad(files["turned"])
+        path = os.path.join(self.folder.name, "dense.h5mu")
+        run("convert", "said=" + files["dense"], "-o", path)
+        for first, second in ((path, files["turned"]), (files["turned"], path)):
+            names = ("said", "rna") if first == path else ("rna", "said")
+            text = run("evaluate", first, "--translation", names[0], "--measured", names[1], "--measured-file",
+                       second, "--json").stdout
+            self.assertEqual(json.loads(text)["translation"]["n"], len(self.names))
+
     def test_against_numpy(self):
         held = self.fold == 1
         taught = self.fold != 1

@@ -215,7 +215,7 @@ static void equal_eigenvalues(void **state)
         for (int r = 0; r < WIDE; r++)
             for (int c = WIDE; c < M; c++)
                 kept[r * M + c] = kept[c * M + r] =
-                    0.05 * rng_normal(key, (uint64_t)trial, (uint64_t)(r * M + c));
+                    0.05 * rng_normal(key, (uint32_t)trial, (uint64_t)(r * M + c));
         for (int r = 0; r < M; r++) kept[r * M + r] = 1.0;
         memcpy(a, kept, M * M * sizeof *a);
         assert_int_equal(eigen_top(values, vectors, a, M, K), SCW_OK);

@@ -169,9 +169,9 @@ static const struct {
     {"refit", "off"},
     {"start-means", "off"}};
 
-/* Transductive: specs 4.6, with the discriminator's weight of cite; the published losses have no match, which
- * would learn known pairs by heart here (docs/models/clue.md). Competition: specs 4.6; its version had no reconstruction across. Compat: what the ledger of specs
- * 4.12 finds wrong is back. */
+/* Competition: specs 4.6; its version had no reconstruction across. Transductive: the same section, with
+ * the discriminator's weight of cite; the published losses have no match, which would learn known pairs by
+ * heart (docs/models/clue.md). Compat: what the ledger of specs 4.12 finds wrong is back. */
 static const setting settings[] = {{"cite", "z-dim", "20"},
                                    {"cite", "encoder-width", "512"},
                                    {"cite", "decoder-depth", "1"},

@@ -43,7 +43,7 @@ typedef struct clue_options {
 extern const scw_option clue_option_table[];
 /* "cite", "multiome": the settings of the NeurIPS 2021 competition; "compat": the published
  * behaviour; "transductive": the schedule by which the competition fitted a model on to the cells of a
- * query too, which changes nothing else. */
+ * query too, and the weights of its losses that differ; nothing else. */
 SCW_CHECKED scw_status clue_options_preset(void *options, const char *preset);
 
 /* What the options say of a network; modalities, batches and classes are the caller's. */

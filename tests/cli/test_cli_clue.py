@@ -68,7 +68,7 @@ class Clue(job.Job):
         base, _ = self.succeeds("fit", "clue", "reference.h5mu", "-o", "base.safetensors", *TINY, "--json")
         self.assertEqual(facts["record"]["from"], json.loads(base)["fingerprint"])
         self.assertEqual(self.content("again.safetensors"), self.content("tuned.safetensors"))
-        for name, value in (("z-dim", "4"), ("align-weight", "0.02"), ("epochs", "2"), ("patience", "8"),
+        for name, value in (("z-dim", "4"), ("align-weight", "2"), ("epochs", "2"), ("patience", "8"),
                             ("library", json.loads(base)["options"]["library"])):
             self.assertEqual(facts["options"][name], value)
         places = []

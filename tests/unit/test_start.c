@@ -472,7 +472,7 @@ static void test_preset(void **state)
     assert_true(o->lr == 1e-3 && o->align_weight > 0.0);
     assert_int_equal(o->z_dim, 4); /* the rest is as it was */
     assert_int_equal(o->encoder_width, 12);
-    assert_true(o->match_weight == 3.0);
+    assert_true(o->match_weight == 0.0 && o->cross_weight == 1.0);
     free(o);
 }
 

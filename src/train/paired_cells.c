@@ -142,7 +142,8 @@ static scw_status take_over(paired_cells *j, int k, cells *ready)
 
     TRY(transform_copy(&to->prep, &j->fit->from->modality[k].prep));
     TRY(modality_input_copy(&j->input[k], &j->from_input[k]));
-    TRY(reference_prepare(&ready->x[0], &to->prep, &j->fit->ref->modality[k], j->all, j->fit->ref->n, false));
+    TRY(reference_prepare(&ready->x[0], &to->prep, &j->fit->ref->modality[k], j->all,
+                          j->fit->ref->n, false));
 done:
     return st;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The cells of a fit whose model puts several modalities into one space: which have what, which are held
- * out, and the scores that the model's encoders read (models/modality_input.h), fitted on the training cells.
- * Cells may lack modalities, but some must tie each modality to the others. */
+/* The cells of a fit whose model puts several modalities into one space: which have what, which
+ * are held out, and the scores that the model's encoders read (models/modality_input.h), fitted
+ * on the training cells. Cells may lack modalities, but some must tie each modality to the
+ * others. */
 #ifndef TRAIN_PAIRED_CELLS_H
 #define TRAIN_PAIRED_CELLS_H
 
@@ -33,8 +34,8 @@ typedef struct paired_cells {
     const paired_fit *fit; /* borrowed, like all up to from_input */
     scw_model *model;      /* receives modalities, transforms, batches */
     modality_input *input; /* [modalities] of the model */
-    const modality_input *from_input; /* of the model that the fit starts from, if it does; NULL: transforms and
-                                       * scores are fitted on the training cells */
+    const modality_input *from_input; /* of the model that the fit starts from, if it does; NULL:
+                                       * transforms and scores are fitted on the training cells */
     paired_cells_options options;
     paired_set cells;
     int64_t *all; /* [n] 0, 1, ... */
@@ -43,8 +44,8 @@ typedef struct paired_cells {
     paired_scored scored[MODEL_MAX_MODALITIES];
 } paired_cells;
 
-/* With the first fields set; what the options leave open is chosen by the training cells. Score afterwards.
- * SCW_EDATA: one modality, too few cells, or no cells that tie them. */
+/* With the first fields set; what the options leave open is chosen by the training cells. Score
+ * afterwards. SCW_EDATA: one modality, too few cells, or no cells that tie them. */
 SCW_CHECKED scw_status paired_cells_init(paired_cells *p);
 /* Transforms and scores as the options say; again where the training cells or, of RNA, the library
  * size or, of chromatin, the rows have changed. */
@@ -59,8 +60,8 @@ void paired_cells_view(linear_path_cells *out, const paired_cells *p, const int6
 /* The linear path of the training cells' scores. */
 SCW_CHECKED scw_status paired_cells_path(linear_path *out, const paired_cells *p);
 
-/* The library size and how chromatin is read, where the options leave that open; part of paired_cells_init.
- * paired_library.c */
+/* The library size and how chromatin is read, where the options leave that open; part of
+ * paired_cells_init. paired_library.c */
 SCW_CHECKED scw_status paired_cells_choose(paired_cells *p);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How a fit reads its cells, where that is left to it: chosen by the training cells (train/path_choice.h). */
+/* How a fit reads its cells, where that is left to it: chosen by the training cells
+ * (train/path_choice.h). */
 #include "base/log.h"
 #include "train/path_choice.h"
 #include "train/paired_cells.h"
@@ -37,8 +38,8 @@ static scw_status score_rows(void *self, int way, linear_path_cells *out)
     return score(p, out);
 }
 
-/* Chromatin by centred components, or by rows as published: these take out the depth, which few peaks
- * hardly show and many do. */
+/* Chromatin by centred components, or by rows as published: these take out the depth, which few
+ * peaks hardly show and many do. */
 static scw_status choose_rows(paired_cells *p)
 {
     scw_status st = SCW_OK;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The cells of a fit of paired modalities: scores that encoders read, counts that decoders explain. */
+/* The cells of a fit of paired modalities: scores that encoders read, counts that decoders
+ * explain. */
 #ifndef TRAIN_PAIRED_SET_H
 #define TRAIN_PAIRED_SET_H
 

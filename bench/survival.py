@@ -45,7 +45,7 @@ def main():
     args = parser.parse_args(sys.argv[1:split])
     args.options = sys.argv[split + 1:]
     moments = random.Random(args.seed)
-    often = ["--checkpoint-minutes", "0.01"]
+    often = ["--checkpoint-minutes", "0.01", "--checkpoint-epochs", "1"]
     different = 0
 
     with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@
 """Kills a fit with SIGKILL at random moments, resumes it each time, and compares the model with that of
 the uninterrupted fit, byte by byte.
 
-    bench/survival.py SCWEAVE DATA [--kills 10] [--seed 1] [-- options of fit]
+    bench/survival.py SCWEAVE DATA [--model matilda] [--kills 10] [--seed 1] [-- options of fit]
 
 Each moment is a fit of its own, killed somewhere between its start and its end; then one more fit is
 killed again and again, until it is through. Status 1 if a single byte differs."""
@@ -19,7 +19,7 @@ import time
 
 def fit(args, output, *words, kill_after=None):
     """Run to the end, or for so many seconds; status and what was said."""
-    command = [args.scweave, "fit", "matilda", args.data, "-o", output, *words, *args.options]
+    command = [args.scweave, "fit", args.model, args.data, "-o", output, *words, *args.options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True) as run:
         try:
@@ -38,13 +38,14 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("scweave")
     parser.add_argument("data")
+    parser.add_argument("--model", default="matilda")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     args = parser.parse_args(sys.argv[1:split])
     args.options = sys.argv[split + 1:]
     moments = random.Random(args.seed)
-    often = ["--checkpoint-minutes", "0.01"]
+    often = ["--checkpoint-minutes", "0.01", "--checkpoint-epochs", "1"]
     different = 0
 
     with tempfile.TemporaryDirectory() as folder:

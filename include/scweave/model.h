@@ -16,6 +16,12 @@ typedef struct scw_model scw_model;
 
 /* A kind of model, one row of the registry. Not every kind offers every verb: one that it does not
  * offer is SCW_EUNSUPPORTED. */
+typedef enum scw_labels {
+    SCW_LABELS_NONE = 0, /* it learns no classes: a label key is refused */
+    SCW_LABELS_OPTIONAL,
+    SCW_LABELS_NEEDED
+} scw_labels;
+
 typedef struct scw_model_kind {
     const char *name;           /* "matilda" */
     const char *summary;        /* one line */
@@ -24,7 +30,7 @@ typedef struct scw_model_kind {
     const char *presets;        /* "compat": names of its presets, separated by | */
     /* Set the options that a preset changes. Presets apply first, single options override. */
     scw_status (*preset)(void *options, const char *name);
-    int labelled;                    /* it learns classes: a fit needs a label key */
+    scw_labels labels;               /* classes of cells: what a fit does with a label key */
     const struct scw_model_ops *ops; /* what the library does with it */
 } scw_model_kind;
 

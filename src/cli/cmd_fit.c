@@ -17,7 +17,7 @@ typedef struct options {
 
 static const scw_option table[] = {
     {"label", SCW_OPTION_TEXT, offsetof(options, label), NULL, 0, 0, NULL, "KEY", "Training",
-     "obs column with the type of each cell; cells without one are left out"},
+     "obs column with the type of each cell; a model that needs it leaves out cells without one"},
     {"batch-key", SCW_OPTION_TEXT, offsetof(options, batch_key), NULL, 0, 0, NULL, "KEY", "Training",
      "obs column with the batch of each cell, for a reference of several: the decoders account for it, "
      "and settings are chosen that serve a new batch"},
@@ -176,8 +176,10 @@ static int check(const cli_run *r, const char *checkpoint)
 
     if (!r->kind) return cli_unknown_kind(r, NULL);
     if (cli_input_count(r) == 0) return cli_misuse(r, "name the reference data to train on");
-    if (!o->label && scw_model_kind_find(r->kind->name)->labelled)
+    if (!o->label && r->kind->need == SCW_LABELS_NEEDED)
         return cli_misuse(r, "--label is missing: the obs column with the cell types");
+    if (o->label && r->kind->need == SCW_LABELS_NONE)
+        return cli_misuse(r, "%s learns no types of cells; leave --label out", r->kind->name);
     if (o->cv) {
         if (o->from) return cli_misuse(r, "--cv fits from the start; leave --from out");
         if (o->output) return cli_misuse(r, "--cv writes no model; leave --output out");
@@ -225,8 +227,8 @@ static int run(cli_run *r)
 const cli_command cli_cmd_fit = {
     "fit",
     run,
-    "train a model on labelled cells, or judge it by cross-validation",
-    "MODEL REF... --label KEY -o MODEL.safetensors [options]",
+    "train a model, or judge it by cross-validation",
+    "MODEL REF... [--label KEY] -o MODEL.safetensors [options]",
     "Trains a model on a reference: one .h5mu, or one .h5ad a modality, joined by cell name. A file "
     "given as NAME=FILE.h5ad becomes the modality NAME; --rna, --adt and --atac do that for the usual "
     "three. Raw counts are expected; everything learned about them is kept in the model file.\n"
@@ -235,7 +237,9 @@ const cli_command cli_cmd_fit = {
     "scweave fit matilda reference.h5mu --label cell_type -o model.safetensors\n"
     "scweave fit matilda --rna rna.h5ad --adt adt.h5ad --label cell_type -o model.safetensors\n"
     "scweave fit matilda reference.h5mu --label cell_type -o model.safetensors --resume\n"
-    "scweave fit matilda reference.h5mu --label cell_type --cv splits.tsv",
+    "scweave fit matilda reference.h5mu --label cell_type --cv splits.tsv\n"
+    "scweave fit clue rna=rna.h5ad atac=atac.h5ad bridge.h5mu -o clue.safetensors\n"
+    "scweave fit clip paired.h5mu -o clip.safetensors",
     table,
     sizeof(options),
     CLI_TAKES_INPUT | CLI_TAKES_KIND | CLI_TAKES_FROM | CLI_COPIES_MATRICES,

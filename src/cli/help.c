@@ -2,6 +2,7 @@
 /* Help and the manual page, written from the command table and the option tables; values shown in
  * brackets are the ones that hold at that moment. */
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,7 +110,7 @@ static void option(FILE *out, const scw_option *o, const scw_option *table, cons
 }
 
 /* Groups in the order in which they first appear. */
-static void options(FILE *out, const scw_option *table, const void *values)
+static void options_but(FILE *out, const scw_option *table, const void *values, const char *hidden)
 {
     for (const scw_option *first = table; first->type != SCW_OPTION_END; first++) {
         const scw_option *seen = table;
@@ -117,8 +118,14 @@ static void options(FILE *out, const scw_option *table, const void *values)
         if (seen < first) continue;
         (void)fprintf(out, "\n%s\n", first->group);
         for (const scw_option *o = first; o->type != SCW_OPTION_END; o++)
-            if (strcmp(o->group, first->group) == 0) option(out, o, table, values);
+            if (strcmp(o->group, first->group) == 0 && !(hidden && strcmp(o->name, hidden) == 0))
+                option(out, o, table, values);
     }
+}
+
+static void options(FILE *out, const scw_option *table, const void *values)
+{
+    options_but(out, table, values, NULL);
 }
 
 void help_kinds(FILE *out, const cli_kinds *kinds)
@@ -143,17 +150,60 @@ static void presets(FILE *out, const cli_kind *kind)
     }
 }
 
+/* The command's usage for one kind: by its name, and an option in brackets as that kind asks for it. */
+static void usage(FILE *out, const cli_command *c, const cli_kinds *kinds, const cli_kind *kind)
+{
+    const char *rest = c->usage + strlen(kinds->argument), *open = NULL;
+    char option[64];
+
+    (void)snprintf(option, sizeof option, " [--%s ", kind->asked ? kind->asked : "");
+    if (kind->asked) open = strstr(rest, option);
+    (void)fprintf(out, "Usage: scweave %s %s", c->name, kind->name);
+    if (!open || kind->need == SCW_LABELS_OPTIONAL) {
+        (void)fprintf(out, "%s\n\n", rest);
+        return;
+    }
+    const char *close = strchr(open, ']');
+    (void)fprintf(out, "%.*s", (int)(open - rest), rest);
+    if (kind->need == SCW_LABELS_NEEDED) (void)fprintf(out, " %.*s", (int)(close - open - 2), open + 2);
+    (void)fprintf(out, "%s\n\n", close + 1);
+}
+
+/* Examples of one kind, where there are any; all without one. */
+static void examples(FILE *out, const cli_command *c, const cli_kind *kind)
+{
+    char start[64], *line;
+    int n = 0;
+
+    (void)snprintf(start, sizeof start, "scweave %s %s ", c->name, kind ? kind->name : "");
+    (void)fputs("\nExamples\n", out);
+    for (const char *at = c->examples; kind && *at; at += strcspn(at, "\n"), at += *at == '\n') {
+        if (strncmp(at, start, strlen(start)) != 0) continue;
+        const size_t length = strcspn(at, "\n");
+        line = cli_new(length + 1, 1);
+        memcpy(line, at, length);
+        paragraphs(out, line, 2);
+        free(line);
+        n++;
+    }
+    if (n == 0) paragraphs(out, c->examples, 2);
+}
+
 void help_command(FILE *out, const cli_run *run)
 {
     const cli_command *c = run->command;
     size_t size;
     const cli_kinds *kinds = cli_kinds_of(c);
 
-    (void)fprintf(out, "Usage: scweave %s %s\n\n", c->name, c->usage);
+    if (run->kind)
+        usage(out, c, kinds, run->kind);
+    else
+        (void)fprintf(out, "Usage: scweave %s %s\n\n", c->name, c->usage);
     paragraphs(out, c->about, 0);
-    if (kinds) help_kinds(out, kinds);
+    if (kinds && !run->kind) help_kinds(out, kinds);
     if (c->takes & CLI_TAKES_INPUT) options(out, cli_input_options, &run->input);
-    if (c->options) options(out, c->options, run->options);
+    const bool unasked = run->kind && run->kind->need == SCW_LABELS_NONE;
+    if (c->options) options_but(out, c->options, run->options, unasked ? run->kind->asked : NULL);
     if (run->settings) options(out, cli_settings_table(c, &size), run->settings);
     if (run->kind) {
         (void)fprintf(out, "\nOptions of %s: %s\n", run->kind->name, run->kind->summary);
@@ -164,10 +214,7 @@ void help_command(FILE *out, const cli_run *run)
                       kinds->argument, kinds->word);
     }
     options(out, cli_general_options, NULL);
-    if (c->examples) {
-        (void)fputs("\nExamples\n", out);
-        paragraphs(out, c->examples, 2);
-    }
+    if (c->examples) examples(out, c, run->kind);
 }
 
 void help_overview(FILE *out)

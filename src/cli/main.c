@@ -59,7 +59,8 @@ static int model_at(cli_kind *out, int k)
     const scw_model_kind *m = scw_model_kind_at(k);
 
     if (m)
-        *out = (cli_kind){m->name, m->summary, m->options, m->options_size, m->presets, m->preset};
+        *out = (cli_kind){m->name, m->summary, m->options, m->options_size, m->presets, m->preset,
+                          "label", m->labels};
     return m != NULL;
 }
 
@@ -67,7 +68,7 @@ static int plot_at(cli_kind *out, int k)
 {
     const scw_plot_kind *p = scw_plot_kind_at(k);
 
-    if (p) *out = (cli_kind){p->name, p->summary, p->options, p->options_size, NULL, NULL};
+    if (p) *out = (cli_kind){p->name, p->summary, p->options, p->options_size, NULL, NULL, NULL, 0};
     return p != NULL;
 }
 

@@ -12,6 +12,8 @@ typedef struct cli_kind {
     size_t options_size;
     const char *presets; /* names separated by |; NULL: none */
     scw_status (*preset)(void *options, const char *name);
+    const char *asked; /* an option of the command that it asks for in its own way, "label"; NULL: none */
+    scw_labels need;   /* how */
 } cli_kind;
 
 /* A table and the struct it describes. */

@@ -25,7 +25,7 @@ void clip_clear(scw_model *base)
     clip_model *m = (clip_model *)base;
 
     clip_net_clear(&m->net);
-    for (int k = 0; k < MODEL_MAX_MODALITIES; k++) clue_input_clear(&m->input[k]);
+    for (int k = 0; k < MODEL_MAX_MODALITIES; k++) modality_input_clear(&m->input[k]);
 }
 
 void clip_intake(model_intake *out, const scw_model *base)
@@ -78,7 +78,7 @@ static scw_status embed_block(const clip_model *m, tape *t, const cells *c, cons
     for (int k = 0; k < m->base.n_modalities && b.n == n; k++) {
         batch.input[k] = tape_alloc(t, n * m->input[k].width, sizeof(real));
         batch.present[k] = b.x[k].row_weight;
-        if (batch.input[k]) clue_input_apply(batch.input[k], &m->input[k], &b.x[k]);
+        if (batch.input[k]) modality_input_apply(batch.input[k], &m->input[k], &b.x[k]);
     }
     TRY(tape_status(t));
     if (b.n != n) FAIL(SCW_ENOMEM, "out of memory while embedding cells");

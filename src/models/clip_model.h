@@ -4,14 +4,14 @@
 #define MODELS_CLIP_MODEL_H
 
 #include "models/clip_options.h"
-#include "models/clue_input.h"
+#include "models/modality_input.h"
 #include "models/kind.h"
 
 typedef struct clip_model {
     scw_model base;
     clip_options options;
     clip_net net;
-    clue_input input[MODEL_MAX_MODALITIES];
+    modality_input input[MODEL_MAX_MODALITIES];
 } clip_model;
 
 SCW_CHECKED scw_status clip_new(clip_model **out, const scw_model_kind *kind,

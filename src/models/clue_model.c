@@ -31,7 +31,7 @@ void clue_clear(scw_model *base)
 
     clue_net_clear(&m->net);
     for (int k = 0; k < MODEL_MAX_MODALITIES; k++) {
-        clue_input_clear(&m->input[k]);
+        modality_input_clear(&m->input[k]);
         for (int q = 0; q < MODEL_MAX_MODALITIES; q++) mem_free(m->spread[k][q]);
     }
 }
@@ -80,7 +80,7 @@ void clue_gather(clue_batch *out, const clue_model *m, tape *t, const cells *c, 
         clue_slot *slot = &out->slot[k];
         real *scores = tape_alloc(t, n * m->input[k].width, sizeof *scores);
         if (!scores) return;
-        clue_input_apply(scores, &m->input[k], &b.x[k]);
+        modality_input_apply(scores, &m->input[k], &b.x[k]);
         slot->dense = scores;
         slot->present = b.x[k].row_weight;
         slot->batch = b.batch;

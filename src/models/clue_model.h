@@ -3,7 +3,7 @@
 #ifndef MODELS_CLUE_MODEL_H
 #define MODELS_CLUE_MODEL_H
 
-#include "models/clue_input.h"
+#include "models/modality_input.h"
 #include "models/clue_options.h"
 #include "models/kind.h"
 
@@ -15,7 +15,7 @@ typedef struct clue_model {
     scw_model base;
     clue_options options;
     clue_net net;
-    clue_input input[MODEL_MAX_MODALITIES];
+    modality_input input[MODEL_MAX_MODALITIES];
     /* [CLUE_LEVELS, F_to] half widths of prediction intervals in deviations of the likelihood, from
      * modality to modality (models/clue_translation.h); NULL: none were held out to learn them. */
     float *spread[MODEL_MAX_MODALITIES][MODEL_MAX_MODALITIES];

@@ -3,43 +3,21 @@
  * what they read (task/input_file.h). */
 #include "task/clip.h"
 
-#include "base/log.h"
-#include "task/checkpoint_file.h"
 #include "task/input_file.h"
 #include "task/paired_embed.h"
+#include "task/paired_fit.h"
 #include "train/clip_fit.h"
 
 static scw_status fit(scw_model **out, const scw_model_kind *kind, const scw_dataset *data,
                       const scw_fit_request *request, const void *options, const scw_hooks *hooks)
 {
-    scw_status st = SCW_OK;
-    reference ref = {0};
     const clip_options *o = options;
-    const clip_model *from = (const clip_model *)request->from;
-    checkpoint_file kept = {0};
-    const checkpoint_plan *plan = NULL;
-    clip_model *m = NULL;
 
     if (request->batch_key)
-        FAIL(SCW_EUNSUPPORTED, "clip does not tell batches apart: its towers see a cell as it is. Leave "
-                               "the batch key out, and match within batches (match --batch-key)");
-    if (from)
-        TRY(reference_build_like(&ref, data, &from->base, NULL, NULL, o->fractional, request->n_cells,
-                                 request->seed, hooks));
-    else
-        TRY(reference_build_cells(&ref, data, NULL, request->modalities, o->fractional,
-                                  request->n_cells, request->seed, hooks));
-    log_info(hooks, "%lld cells, %d %s", (long long)ref.n, ref.n_modalities,
-             ref.n_modalities == 1 ? "modality" : "modalities");
-    TRY(checkpoint_file_open(&kept, &plan, request, kind, o, &ref, hooks));
-    TRY(clip_fit(&m, kind, &ref, from, o, request->seed, plan, hooks));
-    *out = &m->base;
-    m = NULL;
-done:
-    clip_free(m);
-    checkpoint_file_clear(&kept);
-    reference_clear(&ref);
-    return st;
+        return status_fail(SCW_EUNSUPPORTED,
+                           "clip does not tell batches apart: its towers see a cell as it is. Leave the batch "
+                           "key out, and match within batches (match --batch-key)");
+    return paired_fit_data(out, kind, data, request, o, o->fractional, clip_fit, hooks);
 }
 
 /* ----------------------------------------------------------------------------- model file */
@@ -61,20 +39,18 @@ done:
     return st;
 }
 
-/* The file must hold every parameter before memory is asked for them. */
-static scw_status check_size(const clip_config *c, const safetensors_file *f, const char *path)
+/* Of its parameters at least so many. */
+static double least_size(const clip_config *c)
 {
-    double have = 0.0, want = 0.0;
+    double want = 0.0;
     const double hidden = (double)c->width;
 
-    for (int64_t k = 0; k < f->n; k++) have += (double)f->tensors[k].size;
     for (int k = 0; k < c->n_modalities; k++) {
         const double n_in = (double)c->modality[k].n_in;
         want += c->depth > 0 ? hidden * (n_in + (double)c->z_dim + hidden * (c->depth - 1))
                              : n_in * (double)c->z_dim;
     }
-    if (want <= have) return SCW_OK;
-    return status_fail(SCW_EFORMAT, "%s: the tensors are smaller than the options say", path);
+    return want;
 }
 
 static scw_status read(scw_model *base, const model_reader *from)
@@ -85,7 +61,7 @@ static scw_status read(scw_model *base, const model_reader *from)
 
     TRY(input_file_read(m->input, base, from));
     clip_config_of(&config, m);
-    TRY(check_size(&config, from->file, from->path));
+    TRY(model_file_holds(from->file, from->path, least_size(&config)));
     st = clip_net_init(&m->net, &config, 1);
     if (st == SCW_EINVAL) st = status_prefix(SCW_EFORMAT, "%s", from->path);
     TRY(st);

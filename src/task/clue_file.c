@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What CLUE's model file has beside that of every kind (task/model_file.c). Tensors: both sets of
- * parameters, "input.<modality>.loadings", ".offset", ".ceiling" (models/clue_input.h) and
+ * parameters, "input.<modality>.loadings", ".offset", ".ceiling" (models/modality_input.h) and
  * "interval.<from>.<to>" (models/clue_translation.h), the last not in all. Metadata:
  *
  *   modalities  each with n_inputs, how many scores its encoders read */
@@ -37,21 +37,19 @@ done:
 
 /* ------------------------------------------------------------------------------------- load */
 
-/* The file must hold every parameter before memory is asked for them. */
-static scw_status check_size(const clue_config *c, const safetensors_file *f, const char *path)
+/* Of its parameters at least so many. */
+static double least_size(const clue_config *c)
 {
-    double have = 0.0, want = 0.0;
+    double want = 0.0;
     const double trunks = c->share_encoders ? 1.0 : c->n_modalities;
 
-    for (int64_t k = 0; k < f->n; k++) have += (double)f->tensors[k].size;
     for (int k = 0; k < c->n_modalities; k++) {
         const double deep = c->encoder_depth > 0, hidden = (double)c->encoder_width;
         want += trunks * deep * hidden * ((double)c->modality[k].n_in + hidden * (c->encoder_depth - 1));
         want += (double)c->modality[k].n_vars *
                 (double)(c->decoder_depth > 0 ? c->decoder_width : c->z_dim);
     }
-    if (want <= have) return SCW_OK;
-    return status_fail(SCW_EFORMAT, "%s: the tensors are smaller than the options say", path);
+    return want;
 }
 
 scw_status clue_read(scw_model *base, const model_reader *from)
@@ -62,7 +60,7 @@ scw_status clue_read(scw_model *base, const model_reader *from)
 
     TRY(input_file_read(m->input, base, from));
     clue_config_of(&config, m);
-    TRY(check_size(&config, from->file, from->path));
+    TRY(model_file_holds(from->file, from->path, least_size(&config)));
     st = clue_net_init(&m->net, &config, 1);
     if (st == SCW_EINVAL) st = status_prefix(SCW_EFORMAT, "%s", from->path);
     TRY(st);

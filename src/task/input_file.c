@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 
-scw_status input_file_describe(json_t *facts, const scw_model *m, const clue_input *input)
+scw_status input_file_describe(json_t *facts, const scw_model *m, const modality_input *input)
 {
     scw_status st = SCW_OK;
     json_t *modalities = json_object_get(facts, "modalities");
@@ -30,12 +30,12 @@ scw_status input_file_add(model_writer *w, const float *data, int64_t rows, int6
     return data ? model_writer_add(w, &t, "%s.%s.%s", what, first, second) : SCW_OK;
 }
 
-scw_status input_file_write(model_writer *w, const scw_model *m, const clue_input *input)
+scw_status input_file_write(model_writer *w, const scw_model *m, const modality_input *input)
 {
     scw_status st = SCW_OK;
 
     for (int k = 0; k < m->n_modalities; k++) {
-        const clue_input *in = &input[k];
+        const modality_input *in = &input[k];
         const char *name = m->modality[k].name;
         TRY(input_file_add(w, in->loadings, in->n_vars, in->width, "input", name, "loadings"));
         TRY(input_file_add(w, in->offset, 1, in->width, "input", name, "offset"));
@@ -64,7 +64,7 @@ done:
     return st;
 }
 
-static scw_status read_one(clue_input *in, const scw_model *m, int k, const model_reader *from)
+static scw_status read_one(modality_input *in, const scw_model *m, int k, const model_reader *from)
 {
     scw_status st = SCW_OK;
     const model_modality *x = &m->modality[k];
@@ -86,7 +86,7 @@ done:
     return st;
 }
 
-scw_status input_file_read(clue_input *input, const scw_model *m, const model_reader *from)
+scw_status input_file_read(modality_input *input, const scw_model *m, const model_reader *from)
 {
     scw_status st = SCW_OK;
 

@@ -96,5 +96,5 @@ const scw_model_kind matilda_kind = {
     .options_size = sizeof(matilda_options),
     .presets = "compat",
     .preset = matilda_options_preset,
-    .labelled = 1,
+    .labels = SCW_LABELS_NEEDED,
     .ops = &ops};

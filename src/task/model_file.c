@@ -372,6 +372,15 @@ done:
     return st;
 }
 
+scw_status model_file_holds(const safetensors_file *f, const char *path, double n)
+{
+    double have = 0.0;
+
+    for (int64_t k = 0; k < f->n; k++) have += (double)f->tensors[k].size;
+    if (n <= have) return SCW_OK;
+    return status_fail(SCW_EFORMAT, "%s: the tensors are smaller than the options say", path);
+}
+
 scw_status model_file_params(params *to, const safetensors_file *f, const char *path)
 {
     scw_status st = SCW_OK;

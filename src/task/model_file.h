@@ -50,6 +50,8 @@ SCW_CHECKED scw_status model_file_part(json_t **out, const safetensors_file *f, 
 /* A part that not every file has; *out stays NULL without it. */
 SCW_CHECKED scw_status model_file_optional(json_t **out, const safetensors_file *f,
                                            const char *path, const char *key, bool array);
+/* The file must hold so many values, parameters say, before memory is asked for them: SCW_EFORMAT. */
+SCW_CHECKED scw_status model_file_holds(const safetensors_file *f, const char *path, double n);
 /* Fill the parameters from the tensors of their names; SCW_EFORMAT: absent, of another shape. */
 SCW_CHECKED scw_status model_file_params(params *to, const safetensors_file *f, const char *path);
 /* Which of n names the word is; false: none. */

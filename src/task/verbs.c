@@ -93,6 +93,16 @@ done:
     return st;
 }
 
+/* A label key where the kind learns classes, none where it does not. */
+static scw_status check_label(const scw_model_kind *kind, const scw_fit_request *request)
+{
+    if (kind->labels == SCW_LABELS_NEEDED && !request->label_key)
+        return status_fail(SCW_EINVAL, "%s learns classes: name the obs column that has them", kind->name);
+    if (kind->labels == SCW_LABELS_NONE && request->label_key)
+        return status_fail(SCW_EINVAL, "%s learns no classes: leave the label key out", kind->name);
+    return SCW_OK;
+}
+
 /* -------------------------------------------------------------------------------------- the verbs */
 
 scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind, const scw_dataset *reference,
@@ -103,8 +113,7 @@ scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind, const scw_
 
     *out = NULL;
     threads_set(request->threads);
-    if (kind->labelled && !request->label_key)
-        FAIL(SCW_EINVAL, "%s learns classes: name the obs column that has them", kind->name);
+    TRY(check_label(kind, request));
     if (request->from) TRY(check_start(kind, request, options));
     TRY(kind->ops->fit(out, kind, reference, request, options, hooks));
     if (request->from) TRY(record_start(*out, request->from));

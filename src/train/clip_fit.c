@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "models/carry.h"
+#include "models/clip_model.h"
 #include "train/kept_trainer.h"
 #include "train/paired_cells.h"
 
@@ -34,11 +35,6 @@ static void job_clear(job *j)
     *j = (job){0};
 }
 
-static linear_path_options path_options(const clip_options *o)
-{
-    return (linear_path_options){o->path_ridge, o->path_power, o->z_dim};
-}
-
 /* ------------------------------------------------------------------------------ the start */
 
 /* The path of a mean square length of one, so that what the towers add starts small beside it, and
@@ -47,11 +43,10 @@ static scw_status start_path(job *j)
 {
     scw_status st = SCW_OK;
     clip_net *net = &j->model->net;
-    const linear_path_options options = path_options(&j->model->options);
     double size = 0.0;
 
     linear_path_clear(&j->path);
-    TRY(paired_cells_path(&j->path, &j->in, &options));
+    TRY(paired_cells_path(&j->path, &j->in));
     const int64_t k = j->path.k, d = net->config.z_dim;
     for (int64_t e = 0; e < k; e++) size += j->path.weight[e] * j->path.weight[e];
     const double gain = size > 0.0 ? sqrt((double)j->path.n_sets / size) : 0.0;
@@ -90,39 +85,39 @@ static double size_of(const paired_cells *in, int k)
     return n > 0 ? sqrt(sum / (double)n / (double)p) : 0.0;
 }
 
-static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hooks *hooks)
+/* Modalities, what is read of them, and who is held out. */
+static scw_status build(job *j, const paired_fit *f)
 {
     scw_status st = SCW_OK;
     clip_options *o = &j->model->options;
-    const linear_path_options path = path_options(o);
+    paired_cells *in = &j->in;
 
-    j->in = (paired_cells){.model = &j->model->base, .input = j->model->input, .ref = r, .seed = seed,
-                           .hooks = hooks,
-                           .options = {r->n >= o->validation_from ? o->validation : 0.0, o->library,
-                                       {o->components, o->max_dense, o->standardise != 0, false, seed}}};
-    if (j->from) {
-        j->in.from = &j->from->base;
-        j->in.from_input = j->from->input;
-    }
-    TRY(paired_cells_init(&j->in));
-    TRY(paired_cells_choose(&j->in, &o->library, &o->unit_rows, &path));
-    TRY(paired_cells_score(&j->in));
+    *in = (paired_cells){.fit = f, .model = &j->model->base, .input = j->model->input,
+                         .from_input = j->from ? j->from->input : NULL};
+    in->options = (paired_cells_options){f->ref->n >= o->validation_from ? o->validation : 0.0,
+                                         o->library, o->unit_rows,
+                                         {o->components, o->max_dense, o->standardise != 0, false, f->seed},
+                                         {o->path_ridge, o->path_power, o->z_dim}};
+    TRY(paired_cells_init(in));
+    o->library = in->options.library;
+    o->unit_rows = in->options.unit_rows;
 done:
     return st;
 }
 
-/* A network that has learnt nothing yet but the path, or what the model to start from has. */
+/* Scores, and a network that has learnt nothing yet but the path, or what the model to start from has. */
 static scw_status start_network(job *j)
 {
     scw_status st = SCW_OK;
     const clip_options *o = &j->model->options;
     clip_config config;
 
+    TRY(paired_cells_score(&j->in));
     clip_net_clear(&j->model->net);
     clip_config_of(&config, j->model);
     for (int k = 0; k < config.n_modalities; k++)
         config.modality[k].noise = o->noise * size_of(&j->in, k);
-    TRY(clip_net_init(&j->model->net, &config, j->in.seed));
+    TRY(clip_net_init(&j->model->net, &config, j->in.fit->seed));
     if (j->from)
         TRY(carry_params(&j->model->net.p, &j->from->net.p, NULL, 0));
     else if (o->path)
@@ -133,7 +128,7 @@ done:
 
 /* ------------------------------------------------------------------------------- training */
 
-static bool gather_rows(clip_batch *out, const clue_cells *c, tape *t, const int64_t *rows, int64_t n)
+static bool gather_rows(clip_batch *out, const paired_set *c, tape *t, const int64_t *rows, int64_t n)
 {
     *out = (clip_batch){.n = n};
     for (int k = 0; k < c->n_modalities; k++) {
@@ -215,7 +210,7 @@ static scw_status train(job *j, int64_t epochs)
     const bool judged = j->in.n_validation > 0;
     const network net = {&j->model->net, &j->model->net.p, network_forward, network_loss};
     const train_validator validator = {j, validation_score};
-    train_options options = {.seed = j->in.seed,
+    train_options options = {.seed = j->in.fit->seed,
                              .batch_size = o->batch_size,
                              .optimizer = optimizer_defaults(OPTIMIZER_ADAMW),
                              .average = o->average};
@@ -223,7 +218,7 @@ static scw_status train(job *j, int64_t epochs)
 
     options.optimizer.weight_decay[CLIP_GROUP_WEIGHT] = o->weight_decay;
     TRY(start_network(j));
-    TRY(kept_trainer_start(k, &net, &options, epochs, judged ? &validator : NULL, j->in.hooks));
+    TRY(kept_trainer_start(k, &net, &options, epochs, judged ? &validator : NULL, j->in.fit->hooks));
     const train_phase phase = {.name = k->training > 0 ? "all cells" : "training",
                                .source = {.n = j->in.n_train, .self = j, .gather = gather},
                                .n_epochs = epochs,
@@ -249,29 +244,24 @@ static scw_status train_all(job *j)
     if (j->in.n_validation == 0 || !j->model->options.refit) goto done;
     TRY(kept_trainer_next(k));
     paired_cells_join(&j->in);
-    TRY(paired_cells_score(&j->in));
     TRY(train(j, k->epochs[0]));
 done:
     return st;
 }
 
-scw_status clip_fit(clip_model **out, const scw_model_kind *kind, const reference *ref,
-                    const clip_model *from, const clip_options *options, uint64_t seed, const checkpoint_plan *plan,
-                    const scw_hooks *hooks)
+scw_status clip_fit(scw_model **out, const paired_fit *f)
 {
     scw_status st = SCW_OK;
-    job j = {.from = from};
+    job j = {.from = (const clip_model *)f->from};
 
     *out = NULL;
-    TRY(clip_new(&j.model, kind, options));
-    TRY(kept_trainer_open(&j.training, &j.model->base, plan));
-    TRY(build(&j, ref, seed, hooks));
+    TRY(clip_new(&j.model, f->kind, f->options));
+    TRY(kept_trainer_open(&j.training, &j.model->base, f->plan));
+    TRY(build(&j, f));
     TRY(train_all(&j));
-    *out = j.model;
+    *out = &j.model->base;
     j.model = NULL;
 done:
-    if (st == SCW_EFORMAT && plan && plan->resume)
-        st = status_prefix(st, "%s: cannot be used", plan->where);
     job_clear(&j);
     return st;
 }

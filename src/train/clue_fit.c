@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/threads.h"
 #include "models/clue_carry.h"
+#include "models/clue_model.h"
 #include "models/clue_path.h"
 #include "train/clue_intervals.h"
 #include "train/clue_start.h"
@@ -51,19 +52,13 @@ static void job_clear(job *j)
 
 /* ------------------------------------------------------------------------------ the start */
 
-static linear_path_options path_options(const clue_options *o)
-{
-    return (linear_path_options){o->path_ridge, o->path_power, o->z_dim};
-}
-
 static scw_status start_path(job *j)
 {
     scw_status st = SCW_OK;
     const clue_options *o = &j->model->options;
-    const linear_path_options options = path_options(o);
     linear_path path = {0};
 
-    TRY(paired_cells_path(&path, &j->in, &options));
+    TRY(paired_cells_path(&path, &j->in));
     clue_path_set(&j->model->net, &path, o->path_gain, o->start_deviation);
 done:
     linear_path_clear(&path);
@@ -80,7 +75,7 @@ static scw_status start_network(job *j)
     TRY(paired_cells_score(&j->in));
     clue_net_clear(&j->model->net);
     clue_config_of(&config, j->model);
-    TRY(clue_net_init(&j->model->net, &config, j->in.seed));
+    TRY(clue_net_init(&j->model->net, &config, j->in.fit->seed));
     if (j->from) {
         TRY(clue_net_carry(&j->model->net, &j->from->net));
         goto done;
@@ -92,24 +87,22 @@ done:
 }
 
 /* Modalities, classes, batches, and who is held out. */
-static scw_status build(job *j, const reference *r, uint64_t seed, const scw_hooks *hooks)
+static scw_status build(job *j, const paired_fit *f)
 {
     scw_status st = SCW_OK;
     clue_options *o = &j->model->options;
-    const linear_path_options path = path_options(o);
+    paired_cells *in = &j->in;
 
-    j->in = (paired_cells){.model = &j->model->base, .input = j->model->input, .ref = r, .seed = seed,
-                           .hooks = hooks,
-                           .options = {o->validation, o->library,
-                                       {o->components, o->max_dense, o->standardise != 0, false, seed}}};
-    if (j->from) {
-        j->in.from = &j->from->base;
-        j->in.from_input = j->from->input;
-    }
-    TRY(strings_copy(&j->model->base.classes, &r->classes));
-    j->in.cells.labels = r->classes.n > 0 ? r->labels : NULL;
-    TRY(paired_cells_init(&j->in));
-    TRY(paired_cells_choose(&j->in, &o->library, &o->unit_rows, &path));
+    *in = (paired_cells){.fit = f, .model = &j->model->base, .input = j->model->input,
+                         .from_input = j->from ? j->from->input : NULL};
+    in->options = (paired_cells_options){o->validation, o->library, o->unit_rows,
+                                         {o->components, o->max_dense, o->standardise != 0, false, f->seed},
+                                         {o->path_ridge, o->path_power, o->z_dim}};
+    TRY(strings_copy(&j->model->base.classes, &f->ref->classes));
+    in->cells.labels = f->ref->classes.n > 0 ? f->ref->labels : NULL;
+    TRY(paired_cells_init(in));
+    o->library = in->options.library;
+    o->unit_rows = in->options.unit_rows;
 done:
     return st;
 }
@@ -164,7 +157,7 @@ static scw_status train(job *j, int64_t epochs)
     const clue_schedule *s = &learner.schedule;
     const network net = clue_as_network(&learner), rival = clue_as_rival(&learner);
     const train_validator validator = {j, validation_score};
-    const train_options options = {.seed = j->in.seed,
+    const train_options options = {.seed = j->in.fit->seed,
                                    .batch_size = o->batch_size,
                                    .optimizer = optimizer_defaults((optimizer_kind)o->optimizer),
                                    .average = o->average,
@@ -172,7 +165,7 @@ static scw_status train(job *j, int64_t epochs)
     kept_trainer *k = &j->training;
 
     if (kept_trainer_is_past(k)) return SCW_OK;
-    TRY(kept_trainer_start(k, &net, &options, epochs, judged ? &validator : NULL, j->in.hooks));
+    TRY(kept_trainer_start(k, &net, &options, epochs, judged ? &validator : NULL, j->in.fit->hooks));
     const train_phase phase = {.name = judged || !o->refit ? "training" : "all cells",
                                .source = clue_source_as_source(&j->learning),
                                .n_epochs = epochs,
@@ -202,7 +195,7 @@ static scw_status place_cells(job *j)
     clue_outputs out;
 
     TRY(clue_source_init(&all, &j->in.cells, j->in.all, j->in.cells.n, j->in.train, j->in.n_train,
-                         j->in.seed, 0.0));
+                         j->in.fit->seed, 0.0));
     for (int k = 0; k < net->config.n_modalities; k++)
         if (!j->unit[k]) TRY(mem_new(&j->unit[k], j->in.cells.n * width));
     for (int64_t from = 0; from < all.n; from += SCORE_ROWS) {
@@ -244,7 +237,7 @@ static scw_status train_decoders(job *j, int64_t epochs)
     clue_learner learner = learner_of(j);
     const network net = clue_as_network(&learner);
     const train_validator validator = {j, validation_score};
-    train_options options = {.seed = j->in.seed + DECODER_SEED,
+    train_options options = {.seed = j->in.fit->seed + DECODER_SEED,
                              .batch_size = o->batch_size,
                              .optimizer = optimizer_defaults((optimizer_kind)o->optimizer),
                              .average = o->average};
@@ -253,7 +246,7 @@ static scw_status train_decoders(job *j, int64_t epochs)
     if (!(o->decoder_lr > 0.0) || kept_trainer_is_past(k)) return SCW_OK;
     options.optimizer.lr_scale[CLUE_ENCODING] = 0.0;
     k->beside = &j->model->net.adversary;
-    TRY(kept_trainer_start(k, &net, &options, epochs, judged ? &validator : NULL, j->in.hooks));
+    TRY(kept_trainer_start(k, &net, &options, epochs, judged ? &validator : NULL, j->in.fit->hooks));
     TRY(place_cells(j));
     j->learning.unit = j->judging.unit = j->unit;
     j->learning.unit_width = j->judging.unit_width = learner.net->config.n_modalities * o->z_dim;
@@ -283,7 +276,7 @@ static scw_status train_both(job *j, int64_t epochs, int64_t decoder_epochs)
     TRY(start_network(j));
     clue_source_clear(&j->learning);
     TRY(clue_source_init(&j->learning, &j->in.cells, j->in.train, j->in.n_train, j->in.train, 0,
-                         j->in.seed, j->model->options.modality_dropout));
+                         j->in.fit->seed, j->model->options.modality_dropout));
     TRY(train(j, epochs));
     TRY(kept_trainer_next(&j->training));
     TRY(train_decoders(j, decoder_epochs));
@@ -301,7 +294,7 @@ static scw_status train_all(job *j)
     clue_schedule_of(&s, o, j->in.n_train + j->in.n_validation);
     TRY(tape_new(&j->tape));
     TRY(clue_source_init(&j->judging, &j->in.cells, j->in.validation, j->in.n_validation, j->in.train,
-                         j->in.n_train, j->in.seed, 0.0));
+                         j->in.n_train, j->in.fit->seed, 0.0));
     TRY(train_both(j, s.epochs, s.decoder_epochs));
     const bool again = j->in.n_validation > 0 && o->refit;
     if (again) {
@@ -316,23 +309,19 @@ done:
     return st;
 }
 
-scw_status clue_fit(clue_model **out, const scw_model_kind *kind, const reference *ref,
-                    const clue_model *from, const clue_options *options, uint64_t seed,
-                    const checkpoint_plan *plan, const scw_hooks *hooks)
+scw_status clue_fit(scw_model **out, const paired_fit *f)
 {
     scw_status st = SCW_OK;
-    job j = {.from = from};
+    job j = {.from = (const clue_model *)f->from};
 
     *out = NULL;
-    TRY(clue_new(&j.model, kind, options));
-    TRY(kept_trainer_open(&j.training, &j.model->base, plan));
-    TRY(build(&j, ref, seed, hooks));
+    TRY(clue_new(&j.model, f->kind, f->options));
+    TRY(kept_trainer_open(&j.training, &j.model->base, f->plan));
+    TRY(build(&j, f));
     TRY(train_all(&j));
-    *out = j.model;
+    *out = &j.model->base;
     j.model = NULL;
 done:
-    if (st == SCW_EFORMAT && plan && plan->resume)
-        st = status_prefix(st, "%s: cannot be used", plan->where);
     job_clear(&j);
     return st;
 }

@@ -49,7 +49,7 @@ done:
     return st;
 }
 
-static scw_status learn_pair(clue_model *m, const clue_cells *of, const int64_t *rows, int64_t n,
+static scw_status learn_pair(clue_model *m, const paired_set *of, const int64_t *rows, int64_t n,
                              int from, int to)
 {
     scw_status st = SCW_OK;
@@ -91,7 +91,7 @@ done:
     return st;
 }
 
-scw_status clue_intervals_learn(clue_model *m, const clue_cells *of, const int64_t *rows,
+scw_status clue_intervals_learn(clue_model *m, const paired_set *of, const int64_t *rows,
                                 int64_t n)
 {
     scw_status st = SCW_OK;

@@ -8,15 +8,6 @@
 /* Streams of the random numbers that compose a batch. */
 enum { STREAM_STAND_IN = 0, STREAM_DROP = MODEL_MAX_MODALITIES, STREAM_WHICH };
 
-void clue_cells_clear(clue_cells *c)
-{
-    for (int k = 0; k < MODEL_MAX_MODALITIES; k++) {
-        mem_free(c->input[k]);
-        mem_free(c->present[k]);
-    }
-    *c = (clue_cells){0};
-}
-
 /* -------------------------------------------------------------------------------- the batch */
 
 static scw_status list_having(clue_source *s, int k, const int64_t *rows, int64_t n)
@@ -30,7 +21,7 @@ done:
     return st;
 }
 
-scw_status clue_source_init(clue_source *s, const clue_cells *of, const int64_t *rows, int64_t n,
+scw_status clue_source_init(clue_source *s, const paired_set *of, const int64_t *rows, int64_t n,
                             const int64_t *spare, int64_t n_spare, uint64_t seed, double dropout)
 {
     scw_status st = SCW_OK;
@@ -58,7 +49,7 @@ void clue_source_clear(clue_source *s)
 /* The modality of a cell that this step takes away; -1: none. */
 static int dropped(const clue_source *s, uint32_t step, int64_t row)
 {
-    const clue_cells *c = s->cells;
+    const paired_set *c = s->cells;
     const rng_key drop = rng_make_key(s->seed, RNG_STAND_IN, STREAM_DROP);
     int has[MODEL_MAX_MODALITIES], n = 0;
 
@@ -97,7 +88,7 @@ static const int32_t *codes_of(tape *t, const int32_t *codes, const int64_t *row
 static bool gather_slot(clue_slot *slot, const clue_source *s, tape *t, const int64_t *entries,
                         int64_t n, int k)
 {
-    const clue_cells *c = s->cells;
+    const paired_set *c = s->cells;
     const float *from = s->unit ? s->unit[k] : c->input[k];
     const int64_t width = s->unit ? s->unit_width : c->width[k];
     int64_t *chosen = tape_alloc(t, n, sizeof *chosen), *listed = tape_alloc(t, n, sizeof *listed);

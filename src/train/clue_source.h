@@ -9,25 +9,12 @@
 #define TRAIN_CLUE_SOURCE_H
 
 #include "models/clue_options.h"
+#include "train/paired_set.h"
 #include "train/reference.h"
 #include "train/source.h"
 
-/* The cells of a fit: scores that the encoders read, counts that the decoders explain. */
-typedef struct clue_cells {
-    int64_t n;
-    int n_modalities;
-    float *input[MODEL_MAX_MODALITIES]; /* [n, width] */
-    int64_t width[MODEL_MAX_MODALITIES];
-    uint8_t *present[MODEL_MAX_MODALITIES];  /* [n] has counts of it */
-    row_list counts[MODEL_MAX_MODALITIES];   /* a row a cell */
-    const int32_t *batch;                    /* [n] or NULL, borrowed */
-    const int32_t *labels;                   /* [n] class or -1, or NULL, borrowed */
-} clue_cells;
-
-void clue_cells_clear(clue_cells *c);
-
 typedef struct clue_source {
-    const clue_cells *cells;
+    const paired_set *cells;
     const int64_t *rows; /* [n] of the cells */
     int64_t n;
     int64_t *having[MODEL_MAX_MODALITIES]; /* those of them that have modality k */
@@ -39,7 +26,7 @@ typedef struct clue_source {
 } clue_source;
 
 /* `spare` [n_spare]: cells that stand in for a modality that none of the rows has. */
-SCW_CHECKED scw_status clue_source_init(clue_source *s, const clue_cells *of, const int64_t *rows,
+SCW_CHECKED scw_status clue_source_init(clue_source *s, const paired_set *of, const int64_t *rows,
                                         int64_t n, const int64_t *spare, int64_t n_spare,
                                         uint64_t seed, double dropout);
 void clue_source_clear(clue_source *s);

@@ -43,7 +43,7 @@ static void add_row(sums *s, const matrix *x, int64_t row, int64_t b)
     if (b >= 0) s->cells[b]++;
 }
 
-static scw_status gather(sums *s, const clue_net *net, int k, const clue_cells *of,
+static scw_status gather(sums *s, const clue_net *net, int k, const paired_set *of,
                          const int64_t *rows, int64_t n)
 {
     scw_status st = SCW_OK;
@@ -132,7 +132,7 @@ static double mean_total(const sums *s)
     return total / fmax(1.0, s->cells[s->n_batches]);
 }
 
-scw_status clue_start(clue_net *net, const clue_cells *of, const int64_t *rows, int64_t n)
+scw_status clue_start(clue_net *net, const paired_set *of, const int64_t *rows, int64_t n)
 {
     scw_status st = SCW_OK;
     const int K = net->config.n_modalities;

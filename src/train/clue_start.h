@@ -14,6 +14,6 @@
 #include "train/clue_source.h"
 
 /* From the listed cells. */
-SCW_CHECKED scw_status clue_start(clue_net *net, const clue_cells *of, const int64_t *rows, int64_t n);
+SCW_CHECKED scw_status clue_start(clue_net *net, const paired_set *of, const int64_t *rows, int64_t n);
 
 #endif

@@ -13,7 +13,7 @@
 static scw_status add_modality(paired_cells *j, int k)
 {
     scw_status st = SCW_OK;
-    const reference_modality *x = &j->ref->modality[k];
+    const reference_modality *x = &j->fit->ref->modality[k];
     model_modality *to = &j->model->modality[k];
     uint8_t *present;
     int64_t n = 0;
@@ -22,17 +22,17 @@ static scw_status add_modality(paired_cells *j, int k)
     to->kind = x->kind;
     TRY(mem_strdup(&to->name, x->name));
     TRY(strings_copy(&to->features, x->features));
-    TRY(mem_new(&j->cells.present[k], j->ref->n));
+    TRY(mem_new(&j->cells.present[k], j->fit->ref->n));
     present = j->cells.present[k];
-    for (int64_t i = 0; i < j->ref->n; i++) {
+    for (int64_t i = 0; i < j->fit->ref->n; i++) {
         present[i] = x->present[i] && x->counts.indptr[i] < x->counts.indptr[i + 1];
         n += present[i];
     }
     if (n < LEAST_CELLS)
         FAIL(SCW_EDATA, "modality '%s': %lld cells have counts of it; %s needs at least %d", x->name,
              (long long)n, j->model->kind->name, LEAST_CELLS);
-    j->cells.counts[k] = reference_rows(x, j->all, j->ref->n);
-    log_info(j->hooks, "  %s: %lld features, %lld cells", x->name, (long long)x->features->n,
+    j->cells.counts[k] = reference_rows(x, j->all, j->fit->ref->n);
+    log_info(j->fit->hooks, "  %s: %lld features, %lld cells", x->name, (long long)x->features->n,
              (long long)n);
 done:
     return st;
@@ -42,7 +42,7 @@ done:
 static scw_status split(paired_cells *j)
 {
     scw_status st = SCW_OK;
-    const int64_t n = j->ref->n;
+    const int64_t n = j->fit->ref->n;
     int32_t *mask = NULL;
 
     TRY(mem_new(&mask, n));
@@ -52,7 +52,7 @@ static scw_status split(paired_cells *j)
         for (int k = 0; k < j->cells.n_modalities; k++)
             mask[i] |= j->cells.present[k][i] << k;
     TRY(fit_split(j->train, &j->n_train, j->validation, &j->n_validation, mask, j->all, n,
-                  (int64_t)1 << j->cells.n_modalities, j->options.validation, j->seed));
+                  (int64_t)1 << j->cells.n_modalities, j->options.validation, j->fit->seed));
     /* A cell without counts of anything teaches nothing. */
     int64_t kept = 0;
     for (int64_t i = 0; i < j->n_train; i++)
@@ -78,8 +78,8 @@ static transform_kind transform_for(modality_kind kind)
 static scw_status score(paired_cells *j, int k, const cells *ready)
 {
     scw_status st = SCW_OK;
-    const clue_input *in = &j->input[k];
-    const int64_t n = j->ref->n;
+    const modality_input *in = &j->input[k];
+    const int64_t n = j->fit->ref->n;
     tape *t = NULL;
 
     mem_free(j->cells.input[k]);
@@ -95,7 +95,7 @@ static scw_status score(paired_cells *j, int k, const cells *ready)
         real *scores = tape_alloc(t, size * in->width, sizeof *scores);
         TRY(tape_status(t));
         if (b.n != size || !scores) FAIL(SCW_ENOMEM, "out of memory while preparing cells");
-        clue_input_apply(scores, in, &b.x[0]);
+        modality_input_apply(scores, in, &b.x[0]);
         for (int64_t e = 0; e < size * in->width; e++)
             j->cells.input[k][from * in->width + e] = (float)scores[e];
     }
@@ -108,7 +108,7 @@ done:
 static scw_status learn(paired_cells *j, int k, cells *ready)
 {
     scw_status st = SCW_OK;
-    const reference_modality *x = &j->ref->modality[k];
+    const reference_modality *x = &j->fit->ref->modality[k];
     model_modality *to = &j->model->modality[k];
     const transform_options options = {.kind = transform_for(x->kind), .target = j->options.library};
     int64_t *rows = NULL, n = 0;
@@ -120,13 +120,13 @@ static scw_status learn(paired_cells *j, int k, cells *ready)
     if (n < 2) FAIL(SCW_EDATA, "modality '%s': fewer than two training cells have it", x->name);
     const row_list listed = reference_rows(x, rows, n);
     TRY(row_list_reader(&training, &listed));
-    st = transform_fit_rows(&to->prep, training, &options, j->hooks);
+    st = transform_fit_rows(&to->prep, training, &options, j->fit->hooks);
     if (st != SCW_OK) {
         st = status_prefix(st, "modality '%s'", x->name);
         goto done;
     }
-    TRY(reference_prepare(&ready->x[0], &to->prep, x, j->all, j->ref->n, false));
-    TRY(clue_input_fit(&j->input[k], x->kind, &ready->x[0], &to->prep, rows, n,
+    TRY(reference_prepare(&ready->x[0], &to->prep, x, j->all, j->fit->ref->n, false));
+    TRY(modality_input_fit(&j->input[k], x->kind, &ready->x[0], &to->prep, rows, n,
                        &j->options.input));
 done:
     block_reader_free(training);
@@ -140,9 +140,10 @@ static scw_status take_over(paired_cells *j, int k, cells *ready)
     scw_status st = SCW_OK;
     model_modality *to = &j->model->modality[k];
 
-    TRY(transform_copy(&to->prep, &j->from->modality[k].prep));
-    TRY(clue_input_copy(&j->input[k], &j->from_input[k]));
-    TRY(reference_prepare(&ready->x[0], &to->prep, &j->ref->modality[k], j->all, j->ref->n, false));
+    TRY(transform_copy(&to->prep, &j->fit->from->modality[k].prep));
+    TRY(modality_input_copy(&j->input[k], &j->from_input[k]));
+    TRY(reference_prepare(&ready->x[0], &to->prep, &j->fit->ref->modality[k], j->all,
+                          j->fit->ref->n, false));
 done:
     return st;
 }
@@ -151,11 +152,11 @@ done:
 static scw_status prepare(paired_cells *j, int k)
 {
     scw_status st = SCW_OK;
-    cells ready = {.n = j->ref->n, .n_modalities = 1};
+    cells ready = {.n = j->fit->ref->n, .n_modalities = 1};
 
     transform_clear(&j->model->modality[k].prep);
-    clue_input_clear(&j->input[k]);
-    TRY(j->from ? take_over(j, k, &ready) : learn(j, k, &ready));
+    modality_input_clear(&j->input[k]);
+    TRY(j->fit->from ? take_over(j, k, &ready) : learn(j, k, &ready));
     TRY(score(j, k, &ready));
 done:
     cells_clear(&ready);
@@ -169,7 +170,7 @@ static scw_status check_pairs(const paired_cells *j)
     const int K = j->cells.n_modalities;
 
     for (int k = 0; k < K; k++) group[k] = k;
-    for (int64_t i = 0; i < j->ref->n; i++)
+    for (int64_t i = 0; i < j->fit->ref->n; i++)
         for (int k = 0; k < K; k++)
             for (int l = k + 1; l < K; l++) {
                 if (!j->cells.present[k][i] || !j->cells.present[l][i] || group[k] == group[l])
@@ -192,7 +193,7 @@ static scw_status check_pairs(const paired_cells *j)
 scw_status paired_cells_init(paired_cells *j)
 {
     scw_status st = SCW_OK;
-    const reference *r = j->ref;
+    const reference *r = j->fit->ref;
 
     if (r->n_modalities < 2)
         FAIL(SCW_EDATA, "%s puts modalities into one space and needs at least two; the data have "
@@ -205,6 +206,7 @@ scw_status paired_cells_init(paired_cells *j)
     for (int k = 0; k < r->n_modalities; k++) TRY(add_modality(j, k));
     TRY(check_pairs(j));
     TRY(split(j));
+    TRY(paired_cells_choose(j));
 done:
     return st;
 }
@@ -214,7 +216,7 @@ static bool is_scored(const paired_cells *j, int k)
 {
     const paired_scored *s = &j->scored[k];
 
-    const transform_kind by = transform_for(j->ref->modality[k].kind);
+    const transform_kind by = transform_for(j->fit->ref->modality[k].kind);
 
     return s->n_train == j->n_train && (by != TRANSFORM_LOG || s->library == j->options.library) &&
            (by != TRANSFORM_TFIDF || s->unit_rows == j->options.input.unit_rows);
@@ -224,8 +226,8 @@ scw_status paired_cells_score(paired_cells *j)
 {
     scw_status st = SCW_OK;
 
-    for (int k = 0; k < j->ref->n_modalities; k++) {
-        TRY(log_check_cancel(j->hooks));
+    for (int k = 0; k < j->fit->ref->n_modalities; k++) {
+        TRY(log_check_cancel(j->fit->hooks));
         if (is_scored(j, k)) continue;
         TRY(prepare(j, k));
         j->scored[k] = (paired_scored){j->n_train, j->options.library, j->options.input.unit_rows};
@@ -243,7 +245,7 @@ void paired_cells_join(paired_cells *j)
 
 void paired_cells_clear(paired_cells *j)
 {
-    clue_cells_clear(&j->cells);
+    paired_set_clear(&j->cells);
     mem_free(j->all);
     mem_free(j->train);
     mem_free(j->validation);
@@ -261,14 +263,14 @@ void paired_cells_view(linear_path_cells *out, const paired_cells *j, const int6
     }
 }
 
-scw_status paired_cells_path(linear_path *out, const paired_cells *j, const linear_path_options *options)
+scw_status paired_cells_path(linear_path *out, const paired_cells *j)
 {
     scw_status st = SCW_OK;
     linear_path_cells c;
 
     paired_cells_view(&c, j, j->train, j->n_train);
-    TRY(linear_path_fit(out, &c, options));
-    log_detail(j->hooks, "linear path: first correlation %.3f", out->correlation[0]);
+    TRY(linear_path_fit(out, &c, &j->options.path));
+    log_detail(j->fit->hooks, "linear path: first correlation %.3f", out->correlation[0]);
 done:
     return st;
 }

@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The cells of a fit whose model puts several modalities into one space: which have what, which are held
- * out, and the scores that the model's encoders read (models/clue_input.h), fitted on the training cells.
- * Cells may lack modalities, but some must tie each modality to the others. */
+/* The cells of a fit whose model puts several modalities into one space: which have what, which
+ * are held out, and the scores that the model's encoders read (models/modality_input.h), fitted
+ * on the training cells. Cells may lack modalities, but some must tie each modality to the
+ * others. */
 #ifndef TRAIN_PAIRED_CELLS_H
 #define TRAIN_PAIRED_CELLS_H
 
-#include "models/clue_input.h"
+#include "models/modality_input.h"
 #include "models/linear_path.h"
-#include "train/clue_source.h"
+#include "train/paired_fit.h"
+#include "train/paired_set.h"
 
+/* What a fit reads its cells by, out of the options of its kind. */
 typedef struct paired_cells_options {
     double validation; /* share held out, among cells that have the same modalities */
-    double library;    /* that RNA counts are scaled to; set by paired_cells_library */
-    clue_input_options input;
+    double library;    /* that RNA counts are scaled to; 0: chosen (train/path_choice.h) */
+    int unit_rows;     /* of chromatin, paired_rows; auto: chosen */
+    modality_input_options input; /* its unit_rows follows from that */
+    linear_path_options path;
 } paired_cells_options;
+
+/* In the order of `auto|on|off`. */
+enum paired_rows { PAIRED_ROWS_AUTO = 0, PAIRED_ROWS_ON, PAIRED_ROWS_OFF };
 
 /* What the scores of a modality were fitted with. */
 typedef struct paired_scored {
@@ -23,22 +31,21 @@ typedef struct paired_scored {
 } paired_scored;
 
 typedef struct paired_cells {
-    scw_model *model;  /* receives modalities, transforms, batches; borrowed, like all up to hooks */
-    clue_input *input; /* [modalities] of the model */
-    const reference *ref;
-    uint64_t seed;
-    const scw_hooks *hooks;
-    const scw_model *from;        /* transforms and scores are this model's, with */
-    const clue_input *from_input; /* these; NULL: they are fitted on the training cells */
+    const paired_fit *fit; /* borrowed, like all up to from_input */
+    scw_model *model;      /* receives modalities, transforms, batches */
+    modality_input *input; /* [modalities] of the model */
+    const modality_input *from_input; /* of the model that the fit starts from, if it does; NULL:
+                                       * transforms and scores are fitted on the training cells */
     paired_cells_options options;
-    clue_cells cells;
+    paired_set cells;
     int64_t *all; /* [n] 0, 1, ... */
     int64_t *train, *validation;
     int64_t n_train, n_validation;
     paired_scored scored[MODEL_MAX_MODALITIES];
 } paired_cells;
 
-/* With the first fields set. SCW_EDATA: one modality, too few cells, or no cells that tie them. */
+/* With the first fields set; what the options leave open is chosen by the training cells. Score
+ * afterwards. SCW_EDATA: one modality, too few cells, or no cells that tie them. */
 SCW_CHECKED scw_status paired_cells_init(paired_cells *p);
 /* Transforms and scores as the options say; again where the training cells or, of RNA, the library
  * size or, of chromatin, the rows have changed. */
@@ -51,14 +58,10 @@ void paired_cells_clear(paired_cells *p);
 void paired_cells_view(linear_path_cells *out, const paired_cells *p, const int64_t *rows, int64_t n);
 
 /* The linear path of the training cells' scores. */
-SCW_CHECKED scw_status paired_cells_path(linear_path *out, const paired_cells *p,
-                                         const linear_path_options *options);
+SCW_CHECKED scw_status paired_cells_path(linear_path *out, const paired_cells *p);
 
-/* What is left to the fit, chosen by its training cells: the library size that RNA counts are scaled to, where
- * it is 0, and whether chromatin is read by unit rows, in the order of `auto|on|off`. Score afterwards.
- * paired_library.c */
-enum { PAIRED_ROWS_AUTO = 0, PAIRED_ROWS_ON, PAIRED_ROWS_OFF };
-SCW_CHECKED scw_status paired_cells_choose(paired_cells *p, double *library, int *unit_rows,
-                                           const linear_path_options *options);
+/* The library size and how chromatin is read, where the options leave that open; part of
+ * paired_cells_init. paired_library.c */
+SCW_CHECKED scw_status paired_cells_choose(paired_cells *p);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How a fit reads its cells, where that is left to it: chosen by the training cells (train/path_choice.h). */
+/* How a fit reads its cells, where that is left to it: chosen by the training cells
+ * (train/path_choice.h). */
 #include "base/log.h"
 #include "train/path_choice.h"
 #include "train/paired_cells.h"
@@ -37,9 +38,9 @@ static scw_status score_rows(void *self, int way, linear_path_cells *out)
     return score(p, out);
 }
 
-/* Chromatin by centred components, or by rows as published: these take out the depth, which few peaks
- * hardly show and many do. */
-static scw_status choose_rows(paired_cells *p, const linear_path_options *options)
+/* Chromatin by centred components, or by rows as published: these take out the depth, which few
+ * peaks hardly show and many do. */
+static scw_status choose_rows(paired_cells *p)
 {
     scw_status st = SCW_OK;
     static const char *const names[] = {"centred components", "unit rows"};
@@ -48,26 +49,27 @@ static scw_status choose_rows(paired_cells *p, const linear_path_options *option
     int way = 0;
 
     if (library == 0.0) p->options.library = 1e4;
-    TRY(path_choose(&way, &ways, options, p->hooks));
+    TRY(path_choose(&way, &ways, &p->options.path, p->fit->hooks));
     p->options.input.unit_rows = way == 1;
     p->options.library = library;
-    log_info(p->hooks, "chromatin is read by %s", names[way]);
+    log_info(p->fit->hooks, "chromatin is read by %s", names[way]);
 done:
     return st;
 }
 
-scw_status paired_cells_choose(paired_cells *p, double *library, int *unit_rows,
-                               const linear_path_options *options)
+scw_status paired_cells_choose(paired_cells *p)
 {
     scw_status st = SCW_OK;
+    paired_cells_options *o = &p->options;
     const library_scores scores = {p, has_kind(p->model, MODALITY_RNA), score_library};
+    double library = o->library;
 
-    if (p->from) goto done; /* cells are read as that model reads them */
-    p->options.input.unit_rows = *unit_rows == PAIRED_ROWS_ON;
-    if (*unit_rows == PAIRED_ROWS_AUTO && has_kind(p->model, MODALITY_ATAC)) TRY(choose_rows(p, options));
-    *unit_rows = p->options.input.unit_rows ? PAIRED_ROWS_ON : PAIRED_ROWS_OFF;
-    TRY(library_choose(library, &scores, options, p->hooks));
-    p->options.library = *library;
+    if (p->fit->from) goto done; /* cells are read as that model reads them */
+    o->input.unit_rows = o->unit_rows == PAIRED_ROWS_ON;
+    if (o->unit_rows == PAIRED_ROWS_AUTO && has_kind(p->model, MODALITY_ATAC)) TRY(choose_rows(p));
+    o->unit_rows = o->input.unit_rows ? PAIRED_ROWS_ON : PAIRED_ROWS_OFF;
+    TRY(library_choose(&library, &scores, &o->path, p->fit->hooks));
+    o->library = library;
 done:
     return st;
 }

@@ -59,9 +59,19 @@ class Clip(job.Job):
         self.fails("at least two", "fit", "clip", "rna.h5ad", "-o", "x", *TINY)
         self.fails("batch key out", "fit", "clip", "reference.h5mu", "-o", "x", "--batch-key", "batch", *TINY)
         self.fails("text.h5mu", "fit", "clip", "text.h5mu", "-o", "x", *TINY)
+        self.refuses("leave --label out", "fit", "clip", "reference.h5mu", "-o", "x", "--label", "cell_type")
         self.refuses("--depth", "fit", "clip", "reference.h5mu", "-o", "x", "--depth", "99")
         self.fails("by cross-validation", "fit", "clip", "reference.h5mu", "--cv", "text.h5mu")
         self.assertFalse(os.path.exists(self.path("x")))
+
+    def test_help_is_of_the_model(self):
+        for model, usage in (("clip", "clip REF... -o"), ("clue", "clue REF... [--label KEY] -o"),
+                             ("matilda", "matilda REF... --label KEY -o")):
+            out, _ = self.succeeds("fit", model, "--help")
+            self.assertIn("Usage: scweave fit %s MODEL.safetensors [options]\n" % usage, out)
+            self.assertEqual("--label KEY  " in out, model != "clip")
+            examples = out.split("\nExamples\n")[1].splitlines()
+            self.assertTrue(examples and all("scweave fit %s " % model in line for line in examples))
 
     def test_embed(self):
         self.succeeds("embed", "-m", "clip.safetensors", "query.h5mu", "-o", "e.h5mu")

@@ -37,12 +37,13 @@ static int set_up(void **state)
 {
     (void)state;
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return shared == MAP_FAILED || !writers_make_folder(folder);
+    return shared == MAP_FAILED || !writers_prepare() || !writers_make_folder(folder);
 }
 
 static int tear_down(void **state)
 {
     (void)state;
+    writers_release();
     return rmdir(folder);
 }
 

@@ -30,12 +30,13 @@ static char folder[64];
 static int set_up(void **state)
 {
     (void)state;
-    return !writers_make_folder(folder);
+    return !writers_prepare() || !writers_make_folder(folder);
 }
 
 static int tear_down(void **state)
 {
     (void)state;
+    writers_release();
     return rmdir(folder);
 }
 

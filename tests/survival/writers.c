@@ -216,6 +216,165 @@ done:
     return st;
 }
 
+/* ------------------------------------------------------------------ paired modalities */
+
+/* A simulated set, the same with the result of cca, and two models of it, fitted before. */
+static struct {
+    char folder[64], set[96], placed[96];
+    scw_model *clue, *clip;
+} paired;
+
+static scw_status open_paired(scw_dataset **out, const char *path)
+{
+    return scw_dataset_open(out, &(scw_source){.path = path}, 1, NULL, NULL);
+}
+
+static scw_status correlated(const char *output)
+{
+    scw_status st = SCW_OK;
+    const scw_cca_request request = {.first = "rna", .second = "adt", .threads = 1};
+    scw_dataset *d = NULL;
+    scw_results *r = NULL;
+
+    TRY(open_paired(&d, paired.set));
+    TRY(scw_dataset_cca(&r, d, &request, NULL, NULL));
+    TRY(scw_results_write(r, d, output, NULL));
+done:
+    scw_results_free(r);
+    scw_dataset_free(d);
+    return st;
+}
+
+static scw_status fit_paired(scw_model **out, const char *kind, const char *const (*settings)[2])
+{
+    scw_status st = SCW_OK;
+    const scw_model_kind *k = scw_model_kind_find(kind);
+    const scw_fit_request request = {.modalities = "rna,adt", .seed = 1, .threads = 1};
+    scw_dataset *d = NULL;
+    void *options = NULL;
+    char *block = NULL;
+
+    TRY(mem_new(&block, (int64_t)k->options_size));
+    options = block;
+    TRY(scw_options_init(k->options, options));
+    for (; (*settings)[0]; settings++)
+        TRY(scw_options_set(k->options, options, (*settings)[0], (*settings)[1]));
+    TRY(open_paired(&d, paired.set));
+    TRY(scw_model_fit(out, k, d, &request, options, NULL));
+done:
+    mem_free(block);
+    scw_dataset_free(d);
+    return st;
+}
+
+bool writers_prepare(void)
+{
+    static const char *const clue[][2] = {{"epochs", "1"}, {"decoder-epochs", "1"}, {"components", "4"},
+                                          {"z-dim", "3"}, {"encoder-width", "4"}, {"decoder-width", "4"},
+                                          {"discriminator-width", "4"}, {"library", "1000"}, {NULL, NULL}};
+    static const char *const clip[][2] = {{"epochs", "1"}, {"components", "4"}, {"z-dim", "3"},
+                                          {"width", "4"}, {"library", "1000"}, {NULL, NULL}};
+    scw_status st = SCW_OK;
+
+    if (!writers_make_folder(paired.folder)) return false;
+    (void)snprintf(paired.set, sizeof paired.set, "%s/set.h5mu", paired.folder);
+    (void)snprintf(paired.placed, sizeof paired.placed, "%s/placed.h5mu", paired.folder);
+    TRY(scw_example_write(paired.set, 40, true, 1, NULL));
+    TRY(correlated(paired.placed));
+    TRY(fit_paired(&paired.clue, "clue", clue));
+    TRY(fit_paired(&paired.clip, "clip", clip));
+done:
+    if (st != SCW_OK) (void)fprintf(stderr, "%s\n", scw_error_message());
+    return st == SCW_OK;
+}
+
+void writers_release(void)
+{
+    scw_model_free(paired.clue);
+    scw_model_free(paired.clip);
+    (void)unlink(paired.set);
+    (void)unlink(paired.placed);
+    (void)rmdir(paired.folder);
+}
+
+static scw_status clue_file(const char *output)
+{
+    return scw_model_save(paired.clue, output);
+}
+
+static scw_status clip_file(const char *output)
+{
+    return scw_model_save(paired.clip, output);
+}
+
+static scw_status embed_by(const scw_model *m, const char *output)
+{
+    scw_status st = SCW_OK;
+    const scw_task_request request = {.embed = 1, .threads = 1};
+    scw_dataset *d = NULL;
+    scw_results *r = NULL;
+
+    TRY(open_paired(&d, paired.set));
+    TRY(scw_model_apply(&r, m, d, &request, NULL));
+    TRY(scw_results_write(r, d, output, NULL));
+done:
+    scw_results_free(r);
+    scw_dataset_free(d);
+    return st;
+}
+
+static scw_status embedded_by_clue(const char *output)
+{
+    return embed_by(paired.clue, output);
+}
+
+static scw_status embedded_by_clip(const char *output)
+{
+    return embed_by(paired.clip, output);
+}
+
+static scw_status translated(const char *output)
+{
+    scw_status st = SCW_OK;
+    const scw_translate_request request = {.from = "rna", .to = "adt", .threads = 1};
+    scw_dataset *d = NULL;
+    scw_results *r = NULL;
+
+    TRY(open_paired(&d, paired.set));
+    TRY(scw_model_translate(&r, paired.clue, d, &request, NULL));
+    TRY(scw_results_write(r, d, output, NULL));
+done:
+    scw_results_free(r);
+    scw_dataset_free(d);
+    return st;
+}
+
+static scw_status match_to(const char *output, bool as_pairs)
+{
+    scw_status st = SCW_OK;
+    scw_dataset *d = NULL;
+    scw_match *m = NULL;
+
+    TRY(open_paired(&d, paired.placed));
+    const scw_match_request request = {.a = {d, "rna:X_cca"}, .b = {d, "adt:X_cca"}, .threads = 1};
+    TRY(scw_match_cells(&m, &request, NULL, NULL));
+    TRY(as_pairs ? scw_match_write_pairs(m, output) : scw_match_write(m, output, NULL));
+done:
+    scw_match_free(m);
+    scw_dataset_free(d);
+    return st;
+}
+
+static scw_status matched(const char *output)
+{
+    return match_to(output, false);
+}
+
+static scw_status matched_pairs(const char *output)
+{
+    return match_to(output, true);
+}
+
 static scw_status inspected(const char *output)
 {
     static const char *const paths[] = {CORPUS("hdf5/full.h5ad"), CORPUS("hdf5/axis1.h5mu"),
@@ -251,6 +410,14 @@ const writer writers[] = {
     {"preprocess", "out.h5ad", preprocessed},
     {"a table of quality", "out.tsv", quality_table},
     {"a model file", "out.safetensors", model_file},
+    {"canonical correlation", "out.h5mu", correlated},
+    {"a model file of clue", "out.safetensors", clue_file},
+    {"a model file of clip", "out.safetensors", clip_file},
+    {"an embedding by clue", "out.h5mu", embedded_by_clue},
+    {"an embedding by clip", "out.h5mu", embedded_by_clip},
+    {"a translation", "out.h5mu", translated},
+    {"a match", "out.h5ad", matched},
+    {"pairs of a match", "out.tsv", matched_pairs},
     {"inspect", NULL, inspected},
 };
 const int n_writers = sizeof writers / sizeof *writers;

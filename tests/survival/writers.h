@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Everything that writes a file, each from opening its inputs to the rename, on the smallest inputs there
- * are: the corpora of fuzz/. For tests of what happens when the work ends in the middle. */
+ * are: the corpora of fuzz/, and for models of paired modalities a simulated set. For tests of what happens when the work ends in the middle. */
 #ifndef SURVIVAL_WRITERS_H
 #define SURVIVAL_WRITERS_H
 
@@ -16,6 +16,10 @@ typedef struct writer {
 
 extern const writer writers[];
 extern const int n_writers;
+
+/* Sets and models that some of them start from; before the first. */
+bool writers_prepare(void);
+void writers_release(void);
 
 /* A new folder to write in, in memory where the system has a place for that: no disk is slower to sync. */
 bool writers_make_folder(char out[64]);

@@ -327,7 +327,7 @@ static void test_embeds(void **state)
 
 static void test_source(void **state)
 {
-    clue_cells c = {.n = 6, .n_modalities = 2};
+    paired_set c = {.n = 6, .n_modalities = 2};
     uint8_t present[2][6] = {{1, 1, 1, 0, 0, 1}, {0, 1, 1, 1, 1, 1}};
     float input[2][6];
     int64_t indptr[7] = {0, 1, 2, 3, 4, 5, 6}, rows[6] = {0, 1, 2, 3, 4, 5};

@@ -190,8 +190,8 @@ static void expect_near(const params *a, const params *b, const char *name)
         assert_true(fabs((double)(a->value[x->offset + e] - b->value[y->offset + e])) < 1e-5);
 }
 
-static void expect_same_inputs(const scw_model *a, const clue_input *x, const scw_model *b,
-                               const clue_input *y)
+static void expect_same_inputs(const scw_model *a, const modality_input *x, const scw_model *b,
+                               const modality_input *y)
 {
     assert_int_equal(a->n_modalities, b->n_modalities);
     for (int k = 0; k < a->n_modalities; k++) {

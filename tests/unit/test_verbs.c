@@ -112,7 +112,7 @@ static void test_label_is_needed(void **state)
     scw_model *m = NULL;
     (void)state;
 
-    learner.labelled = 1;
+    learner.labels = SCW_LABELS_NEEDED;
     n_fits = 0;
     assert_int_equal(scw_model_fit(&m, &learner, NULL, &request, &options, NULL), SCW_EINVAL);
     assert_null(m);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "models/clue_input.h"
+#include "models/modality_input.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,24 +11,24 @@
 #define MOST_CELLS 20000 /* that components are found on, evenly taken */
 #define SMALL 1e-12      /* a variance below this is none */
 
-void clue_input_clear(clue_input *in)
+void modality_input_clear(modality_input *in)
 {
     mem_free(in->loadings);
     mem_free(in->offset);
     mem_free(in->ceiling);
-    *in = (clue_input){0};
+    *in = (modality_input){0};
 }
 
-scw_status clue_input_copy(clue_input *out, const clue_input *from)
+scw_status modality_input_copy(modality_input *out, const modality_input *from)
 {
     scw_status st = SCW_OK;
 
-    *out = (clue_input){.n_vars = from->n_vars, .width = from->width, .unit_rows = from->unit_rows};
+    *out = (modality_input){.n_vars = from->n_vars, .width = from->width, .unit_rows = from->unit_rows};
     TRY(mem_copy(&out->loadings, from->loadings, from->n_vars * from->width));
     TRY(mem_copy(&out->offset, from->offset, from->width));
     TRY(mem_copy(&out->ceiling, from->ceiling, from->n_vars));
 done:
-    if (st != SCW_OK) clue_input_clear(out);
+    if (st != SCW_OK) modality_input_clear(out);
     return st;
 }
 
@@ -80,7 +80,7 @@ done:
 }
 
 /* L = diag(c) V g with g such that scores have a mean square of 1, and what makes x L of it. */
-static void set_map(clue_input *in, const pca *fit, const float *scale, const float *center)
+static void set_map(modality_input *in, const pca *fit, const float *scale, const float *center)
 {
     double total = 0.0;
 
@@ -97,7 +97,7 @@ static void set_map(clue_input *in, const pca *fit, const float *scale, const fl
 }
 
 /* The features themselves, scaled to a mean square of 1 over all of them. */
-static void set_whole(clue_input *in, const double *mean, const float *deviations, bool standardise,
+static void set_whole(modality_input *in, const double *mean, const float *deviations, bool standardise,
                       const float *center)
 {
     double total = 0.0;
@@ -112,9 +112,9 @@ static void set_whole(clue_input *in, const double *mean, const float *deviation
     }
 }
 
-scw_status clue_input_fit(clue_input *out, modality_kind kind, const prepared *p,
+scw_status modality_input_fit(modality_input *out, modality_kind kind, const prepared *p,
                           const transform *prep, const int64_t *rows, int64_t n,
-                          const clue_input_options *options)
+                          const modality_input_options *options)
 {
     scw_status st = SCW_OK;
     const int64_t n_vars = prep->n_vars;
@@ -126,7 +126,7 @@ scw_status clue_input_fit(clue_input *out, modality_kind kind, const prepared *p
     float *scale = NULL;
     pca fit = {0};
 
-    *out = (clue_input){.n_vars = n_vars, .unit_rows = unit};
+    *out = (modality_input){.n_vars = n_vars, .unit_rows = unit};
     out->width = whole ? n_vars : options->components < n_vars ? options->components : n_vars;
     if (!whole && out->width > n) out->width = n;
     TRY(take(&y, p, rows, n));
@@ -156,7 +156,7 @@ done:
     mem_free(mean);
     mem_free(scale);
     pca_clear(&fit);
-    if (st != SCW_OK) clue_input_clear(out);
+    if (st != SCW_OK) modality_input_clear(out);
     return st;
 }
 
@@ -170,7 +170,7 @@ static void standardise_row(real *v, int64_t n)
     for (int64_t q = 0; q < n; q++) v[q] = sd > 0.0 ? (real)(((double)v[q] - mean) / sd) : 0;
 }
 
-void clue_input_apply(real *scores, const clue_input *in, const affine_sparse *x)
+void modality_input_apply(real *scores, const modality_input *in, const affine_sparse *x)
 {
     real *values = (real *)(uintptr_t)x->values; /* gathered for this very use */
 

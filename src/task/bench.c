@@ -45,6 +45,7 @@ static json_t *row_as_json(const bench_row *r)
     json_t *o = json_pack("{s:s, s:s}", "what", r->what, "settings", r->settings);
     int failed = !o;
 
+    if (r->model) failed |= json_object_set_new(o, "model", json_string(r->model));
     if (r->cells > 0.0)
         failed |= json_object_set_new(o, "cells", json_integer((json_int_t)r->cells));
     if (r->features > 0.0)
@@ -137,7 +138,7 @@ static scw_status write_csv(const bench *b, const char *path)
     const json_t *machine = json_object_get(b->report, "machine");
 
     TRY(text_add(&t,
-                 "date,version,processor,isa,products_by,threads,part,what,settings,cells,features,"
+                 "date,version,processor,isa,products_by,threads,part,model,what,settings,cells,features,"
                  "non_zeros,batch_size,ms,quickest_tenth_ms,cpu_ms,gflops,gb_per_s,limit_ms,"
                  "share\n"));
     for (int64_t k = 0; k < b->n_rows; k++) {
@@ -146,6 +147,7 @@ static scw_status write_csv(const bench *b, const char *path)
             TRY(csv_text(&t, json_string_value(json_object_get(machine, described[d]))));
         TRY(text_add(&t, "%d,", threads_get()));
         TRY(csv_text(&t, r->part));
+        TRY(csv_text(&t, r->model ? r->model : ""));
         TRY(csv_text(&t, r->what));
         TRY(csv_text(&t, r->settings));
         const double values[] = {r->cells,
@@ -172,11 +174,12 @@ done:
 /* ---------------------------------------------------------------------------------- sets and files
  */
 
+static const int64_t batches[] = {64, 512}; /* where none is asked for */
+
 /* Steps at the batch sizes asked for, then inference. */
 static scw_status bench_setting(bench *b, const reference *ref, const char *name,
                                 const char *settings)
 {
-    static const int64_t batches[] = {64, 512};
     scw_status st = SCW_OK;
     bench_model m = {0};
     bench_row row;
@@ -196,28 +199,39 @@ done:
 static scw_status bench_reference(bench *b, const reference *ref, const char *name)
 {
     scw_status st = SCW_OK;
+    const int64_t asked = b->request->batch_size;
+    bench_row row;
 
     TRY(bench_setting(b, ref, name, "default"));
     TRY(bench_setting(b, ref, name, "compat"));
+    if (ref->n_modalities < 2) goto done; /* the others put modalities into one space */
+    for (const bench_kind *k = bench_kinds; k->model; k++)
+        for (int size = 0; size < (asked > 0 ? 1 : 2); size++) {
+            TRY(bench_kind_steps(&row, b, k, ref, name, asked > 0 ? asked : batches[size]));
+            TRY(bench_add(b, &row));
+        }
 done:
     return st;
 }
 
-/* With b NULL: only whether it can be read. */
-static scw_status bench_file(bench *b, const char *path, const scw_hooks *hooks)
+static scw_status open_file(bench_file *f, const char *path, const scw_hooks *hooks)
 {
     scw_status st = SCW_OK;
-    scw_dataset *d = NULL;
-    reference ref = {0}; /* borrows from d */
     scw_source source = {.path = path};
 
-    TRY(scw_dataset_open(&d, &source, 1, NULL, hooks));
-    TRY(reference_build(&ref, d, "cell_type", NULL, true, hooks));
-    if (b) TRY(bench_reference(b, &ref, path));
+    TRY(scw_dataset_open(&f->data, &source, 1, NULL, hooks));
+    TRY(reference_build(&f->ref, f->data, "cell_type", NULL, true, hooks));
 done:
-    reference_clear(&ref);
-    scw_dataset_free(d);
     return st;
+}
+
+static void close_files(bench *b)
+{
+    for (int k = 0; b->files && k < b->request->n_paths; k++) {
+        reference_clear(&b->files[k].ref);
+        scw_dataset_free(b->files[k].data);
+    }
+    mem_free(b->files);
 }
 
 /* "1000,20000": n whole numbers between 2 and ten million. */
@@ -279,9 +293,10 @@ done:
 
 /* ---------------------------------------------------------------------------------- all */
 
-/* Before anything is measured; so files are read twice. */
-static scw_status check_request(const scw_bench_request *q, const scw_hooks *hooks)
+/* Before anything is measured, so that nothing fails after minutes. */
+static scw_status check_request(bench *b)
 {
+    const scw_bench_request *q = b->request;
     scw_status st = SCW_OK;
     double sizes[MOST_SIZES];
     int n;
@@ -291,7 +306,8 @@ static scw_status check_request(const scw_bench_request *q, const scw_hooks *hoo
     if (q->cells) TRY(read_sizes(sizes, &n, q->cells, "cells"));
     if (q->features) TRY(read_sizes(sizes, &n, q->features, "features"));
     if (q->csv_path) TRY(atomic_file_probe(q->csv_path));
-    for (int k = 0; k < q->n_paths; k++) TRY(bench_file(NULL, q->paths[k], hooks));
+    TRY(mem_new(&b->files, q->n_paths > 0 ? q->n_paths : 1));
+    for (int k = 0; k < q->n_paths; k++) TRY(open_file(&b->files[k], q->paths[k], b->hooks));
 done:
     return st;
 }
@@ -323,7 +339,7 @@ static scw_status run_parts(bench *b)
              kernel_bf16_is_native() ? "" : " (emulated: the processor has none)",
              1e-9 * b->limits.rate[BENCH_N_SIZES - 1]);
     for (int k = 0; k < q->n_paths; k++)
-        TRY(bench_file(b, q->paths[k], b->hooks));
+        TRY(bench_reference(b, &b->files[k].ref, q->paths[k]));
     if (q->n_paths == 0 || sizes) TRY(bench_sets(b));
     if (q->n_paths > 0 || sizes) goto done;
     log_info(b->hooks, "ops");
@@ -341,7 +357,7 @@ scw_status scw_bench(char **out_json, const scw_bench_request *request, const sc
     char *dumped = NULL;
 
     *out_json = NULL;
-    TRY(check_request(request, hooks));
+    TRY(check_request(&b));
     threads_set(request->threads);
     b.report = json_object();
     if (!b.report || json_object_set_new(b.report, "machine", describe_machine()) != 0)
@@ -355,5 +371,6 @@ done:
     free(dumped);
     json_decref(b.report);
     mem_free(b.rows);
+    close_files(&b);
     return st;
 }

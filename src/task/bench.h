@@ -4,7 +4,8 @@
  *
  *   bench_machine.c  the limits: products, memory, decompression
  *   bench_ops.c      each op by itself, at the shapes of models
- *   bench_steps.c    training steps and inference of a model on a reference
+ *   bench_steps.c    training steps and inference of Matilda on a reference
+ *   bench_kinds.c    training steps of the other kinds of model
  *   bench_set.c      references made in memory
  *   bench_sweep.c    is a step's time a line in non-zeros and features, and level in cells?
  *   bench.c          what is run, and the report
@@ -36,6 +37,7 @@ typedef struct bench_cost {
 
 typedef struct bench_row {
     const char *part; /* the list of the report that it belongs to */
+    const char *model; /* NULL: of no model */
     const char *what, *settings;
     double cells, features, nnz; /* nnz: non-zeros of a cell; 0: does not apply, as below */
     int64_t batch_size;
@@ -45,6 +47,12 @@ typedef struct bench_row {
     bool of_cells;            /* cells a second are what counts */
 } bench_row;
 
+/* A file that was named; the reference borrows from the data. */
+typedef struct bench_file {
+    scw_dataset *data;
+    reference ref;
+} bench_file;
+
 typedef struct bench {
     const scw_bench_request *request;
     const scw_hooks *hooks;
@@ -52,6 +60,7 @@ typedef struct bench {
     json_t *report;
     bench_row *rows; /* [n_rows] of all parts; names are constants or the request's */
     int64_t n_rows, capacity;
+    bench_file *files; /* [request->n_paths] */
 } bench;
 
 SCW_CHECKED scw_status bench_add(bench *b, const bench_row *row);
@@ -100,6 +109,28 @@ typedef struct bench_model {
 SCW_CHECKED scw_status bench_model_init(bench_model *m, const bench *b, const reference *ref,
                                         const char *name, const char *settings);
 void bench_model_clear(bench_model *m);
+/* Times the steps of train(self, hooks), which looks at the cancel hook before each of them and goes on until
+ * that stops it: for BENCH_EPOCHS epochs, which are more than are needed. Looks before do not count up to
+ * its last report of progress without an epoch, nor the first ten after. per_epoch: steps of an epoch. */
+#define BENCH_EPOCHS 1000
+SCW_CHECKED scw_status bench_time_steps(bench_row *row, const bench *b, int64_t per_epoch,
+                                        scw_status (*train)(void *self, const scw_hooks *hooks), void *self);
+/* A dense layer: forward, and the gradients of its input and weights. */
+void bench_add_layer(bench_cost *cost, const bench_limits *l, double batch, double n_in, double n_out,
+                     double working_set);
+
+/* A kind of model whose fit is timed as it is. How to add one: a row in bench_kinds.c. */
+typedef struct bench_kind {
+    const char *model;
+    /* A fit of the reference that goes on for BENCH_EPOCHS epochs. */
+    scw_status (*fit)(const reference *ref, int64_t batch_size, const scw_hooks *hooks);
+    /* What a step cannot do without (docs/bench.md). */
+    scw_status (*cost)(bench_cost *out, const bench_limits *l, const reference *ref, double batch);
+} bench_kind;
+extern const bench_kind bench_kinds[]; /* ends with a model NULL */
+SCW_CHECKED scw_status bench_kind_steps(bench_row *out, const bench *b, const bench_kind *kind,
+                                        const reference *ref, const char *name, int64_t batch_size);
+
 /* Training steps of that model; batch_size 0: that of its settings. */
 SCW_CHECKED scw_status bench_steps(bench_row *out, const bench *b, bench_model *m,
                                    int64_t batch_size);

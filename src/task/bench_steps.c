@@ -5,8 +5,8 @@
  * on it until enough steps have been timed. So what comes before and after training does not count,
  * and the cells of a step lie as far apart in memory as they do in a fit.
  *
- * A step lasts from one look at the cancel hook, which the trainer takes before each, to the next.
- */
+ * A step lasts from one look at the cancel hook, which the trainer takes before each, to the next. Kinds of
+ * model whose fit needs no choices before it are timed in the fit itself (bench_kinds.c). */
 #include "task/bench.h"
 
 #include <math.h>
@@ -48,9 +48,8 @@ static double step_working_set(const bench_model *m, double batch)
     return values * (double)sizeof(real);
 }
 
-/* A dense layer: forward, and the gradients of its input and weights. */
-static void add_layer(bench_cost *cost, const bench_limits *l, double batch, double n_in,
-                      double n_out, double set)
+void bench_add_layer(bench_cost *cost, const bench_limits *l, double batch, double n_in, double n_out,
+                     double set)
 {
     const double weights = n_in * n_out;
 
@@ -74,17 +73,17 @@ static bench_cost step_cost(const bench_limits *l, const bench_model *m, double 
         bench_cost_add(&cost, l, 0.0, 8.0 * batch * nnz,
                        set); /* the cells: a number and its column */
         if (x->n_components > 0) {
-            add_layer(&cost, l, batch, (double)x->n_components, h, set);
+            bench_add_layer(&cost, l, batch, (double)x->n_components, h, set);
         } else {
             bench_cost_add(&cost, l, 2.0 * batch * nnz * h, rows, set); /* forward */
             bench_cost_add(&cost, l, 2.0 * batch * nnz * h, 0.0, set);  /* weight gradient */
         }
-        add_layer(&cost, l, batch, z + (double)c->n_batches, f, set);
+        bench_add_layer(&cost, l, batch, z + (double)c->n_batches, f, set);
         hidden += h;
     }
-    add_layer(&cost, l, batch, hidden, joint, set);
-    add_layer(&cost, l, batch, joint, 2.0 * z, set);
-    add_layer(&cost, l, batch, z, (double)c->n_classes, set);
+    bench_add_layer(&cost, l, batch, hidden, joint, set);
+    bench_add_layer(&cost, l, batch, joint, 2.0 * z, set);
+    bench_add_layer(&cost, l, batch, z, (double)c->n_classes, set);
     /* Values and two moments are read and written, and so is an average; gradients stay in cache. */
     bench_cost_add(&cost, l, 0.0,
                    arrays * (double)sizeof(real) * (double)m->model->net.p.n_trainable, set);
@@ -184,7 +183,8 @@ done:
 static bench_row row_of(const bench_model *m, const char *part)
 {
     bench_row row = {
-        .part = part, .what = m->name, .settings = m->settings, .cells = (double)m->ref->n};
+        .part = part, .model = "matilda", .what = m->name, .settings = m->settings,
+        .cells = (double)m->ref->n};
 
     for (int k = 0; k < m->ref->n_modalities; k++) {
         row.features += (double)m->ref->modality[k].features->n;
@@ -199,8 +199,18 @@ typedef struct stopwatch {
     const scw_hooks *outer;
     double look[MOST_STEPS + WARM_UP + 1];
     int64_t n;
-    double cpu[2]; /* at the first look that counts, at the latest */
+    int64_t epoch_end; /* looks before the end of the first epoch; 0: it has not ended */
+    double cpu[2];     /* at the first look that counts, at the latest */
 } stopwatch;
+
+/* Looks before a report of no epoch came before training. */
+static void on_progress(void *user, const scw_progress *progress)
+{
+    stopwatch *w = user;
+
+    if (progress->epoch == 0) w->n = 0;
+    if (progress->epoch == 1) w->epoch_end = w->n;
+}
 
 /* Asks the trainer to stop when it has seen enough. */
 static int on_look(void *user)
@@ -228,11 +238,34 @@ static void read_stopwatch(bench_row *row, stopwatch *w, int64_t per_epoch)
     int64_t n = 0;
 
     for (int64_t k = WARM_UP; k + 1 < w->n; k++)
-        if (per_epoch == 1 || k % per_epoch != per_epoch - 1) t[n++] = t[k + 1] - t[k];
+        if (per_epoch == 1 || w->epoch_end == 0 || (k + 1 - w->epoch_end) % per_epoch != 0)
+            t[n++] = t[k + 1] - t[k];
     qsort(t, (size_t)n, sizeof *t, by_size);
     row->cpu = (w->cpu[1] - w->cpu[0]) / (double)(w->n - 1 - WARM_UP);
     row->seconds = t[n / 2];
     row->quickest = t[n / 10];
+}
+
+scw_status bench_time_steps(bench_row *row, const bench *b, int64_t per_epoch,
+                            scw_status (*train)(void *self, const scw_hooks *hooks), void *self)
+{
+    scw_status st = SCW_OK;
+    stopwatch *w = NULL;
+
+    TRY(mem_new(&w, 1));
+    w->outer = b->hooks;
+    const scw_hooks hooks = {.cancelled = on_look, .progress = on_progress, .user = w};
+    st = train(self, &hooks);
+    if (w->n > WARM_UP + LEAST_STEPS && st == SCW_ECANCELLED) {
+        status_clear();
+        st = SCW_OK;
+        read_stopwatch(row, w, per_epoch);
+    }
+    TRY(st);
+    TRY(log_check_cancel(b->hooks));
+done:
+    mem_free(w);
+    return st;
 }
 
 static train_options trainer_options(const matilda_options *o, int64_t batch_size)
@@ -243,50 +276,52 @@ static train_options trainer_options(const matilda_options *o, int64_t batch_siz
                            .average = o->average};
 }
 
+typedef struct matilda_run {
+    const network *net;
+    const train_options *options;
+    train_source source;
+} matilda_run;
+
+static scw_status run_trainer(void *self, const scw_hooks *hooks)
+{
+    scw_status st = SCW_OK;
+    const matilda_run *r = self;
+    trainer t = {0};
+    const train_phase phase = {.name = "bench", .source = r->source, .n_epochs = BENCH_EPOCHS, .lr = 1e-4,
+                               .lr_end = 1e-4};
+
+    TRY(trainer_init(&t, r->net, r->options, phase.n_epochs, NULL, hooks));
+    TRY(trainer_run(&t, &phase, false));
+done:
+    trainer_clear(&t);
+    return st;
+}
+
 scw_status bench_steps(bench_row *out, const bench *b, bench_model *m, int64_t batch_size)
 {
     scw_status st = SCW_OK;
     const matilda_options *o = &m->model->options;
     const int64_t size = batch_size > 0 ? batch_size : o->batch_size;
-    stopwatch *w = NULL;
     int64_t *rows = NULL;
     inputs projected = {0};
-    trainer t = {0};
     network net = matilda_network(&m->model->net);
     row_source source = {.cells = &m->cells, .n = m->ref->n};
 
     *out = row_of(m, "steps");
     out->batch_size = size;
     out->cost = step_cost(&b->limits, m, fmin((double)size, (double)m->ref->n));
-    TRY(mem_new(&w, 1));
-    w->outer = b->hooks;
     TRY(all_rows(&rows, m->ref->n));
     source.rows = rows;
     if (m->model->net.config.modality[0].n_components > 0) {
         TRY(inputs_gather(&projected, m->model, &m->cells, rows, m->ref->n));
         source.projected = &projected;
     }
-    train_options options = trainer_options(o, size);
-    scw_hooks hooks = {.cancelled = on_look, .user = w};
-    train_phase phase = {.name = "bench",
-                         .source = row_source_as_source(&source),
-                         .n_epochs = WARM_UP + MOST_STEPS + 1,
-                         .lr = 1e-4,
-                         .lr_end = 1e-4};
-    TRY(trainer_init(&t, &net, &options, phase.n_epochs, NULL, &hooks));
-    st = trainer_run(&t, &phase, false);
-    if (w->n > WARM_UP + LEAST_STEPS && st == SCW_ECANCELLED) {
-        status_clear();
-        st = SCW_OK;
-        read_stopwatch(out, w, (m->ref->n + size - 1) / size);
-    }
-    TRY(st);
-    TRY(log_check_cancel(b->hooks));
+    const train_options options = trainer_options(o, size);
+    matilda_run run = {&net, &options, row_source_as_source(&source)};
+    TRY(bench_time_steps(out, b, (m->ref->n + size - 1) / size, run_trainer, &run));
 done:
-    trainer_clear(&t);
     inputs_clear(&projected);
     mem_free(rows);
-    mem_free(w);
     return st;
 }
 

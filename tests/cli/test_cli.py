@@ -204,8 +204,9 @@ class Files(job.Job):
         self.assertEqual([r["settings"] for r in report["products"]], 10 * ["fp32"] + 10 * ["bf16"])
         self.assertNotIn("ops", report)
         both = [("reference.h5mu", N_CELLS), ("made", 300)]
-        self.assertEqual([(r["what"], r["settings"], r["batch_size"], r["cells"]) for r in report["steps"]],
-                         [(name, settings, 32, n) for name, n in both for settings in ("default", "compat")])
+        kinds = [("matilda", "default"), ("matilda", "compat"), ("clue", "default"), ("clip", "default")]
+        self.assertEqual([(r["what"], r["model"], r["settings"], r["batch_size"], r["cells"]) for r in report["steps"]],
+                         [(name, model, settings, 32, n) for name, n in both for model, settings in kinds])
         for row in report["steps"] + report["inference"]:
             self.assertGreater(row["ms"], 0)
             self.assertAlmostEqual(row["share"], row["limit_ms"] / row["ms"], delta=1e-3 * row["share"])
@@ -216,7 +217,9 @@ class Files(job.Job):
             table = list(csv.DictReader(file))
         self.assertEqual(len(table), sum(len(v) for v in report.values() if isinstance(v, list)))
         self.assertEqual({r["processor"] for r in table}, {report["machine"]["processor"]})
-        self.assertEqual([r["batch_size"] for r in table if r["part"] == "steps"], ["32"] * 4)
+        self.assertEqual([(r["model"], r["batch_size"]) for r in table if r["part"] == "steps"],
+                         [(model, "32") for _ in both for model, _ in kinds])
+        self.assertEqual({r["model"] for r in table if r["part"] in ("products", "memory")}, {""})
 
     def test_bench_refuses(self):
         self.fails("absent.h5mu", "bench", "absent.h5mu")

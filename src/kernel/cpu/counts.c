@@ -238,6 +238,22 @@ static void spread_rows(const counts_job *k, const slice *s, int64_t strip, int6
     }
 }
 
+/* Asks for one of so many parts of n values, while what is computed has no use for memory. */
+static inline void fetch_part(const real *from, int64_t n, int64_t part, int64_t parts)
+{
+    for (int64_t e = n * part / parts / 16 * 16; from && e < n * (part + 1) / parts; e += 16)
+        __builtin_prefetch(from + e);
+}
+
+/* Row i's part of the strip of W that comes after this one, and of its logits. */
+static inline void fetch_next(const counts_job *k, int64_t strip, int64_t i)
+{
+    if (strip + 1 >= k->n_strips) return;
+    fetch_part(k->c->weight + (strip + 1) * STRIP * k->c->width, strip_width(k, strip + 1) * k->c->width, i,
+               k->rows);
+    fetch_part(block_of(k, strip + 1), STRIP * k->rows, i, k->rows);
+}
+
 /* ------------------------------------------------------------- first pass */
 
 static void find_logits(const counts_job *k, const slice *s, int64_t strip)
@@ -293,10 +309,12 @@ static void first_pass(const counts_job *k, const slice *s)
         const real *block = block_of(k, strip);
         load_numbers(k, s, strip);
         find_logits(k, s, strip);
-        for (int64_t i = 0; i < k->rows; i++)
+        for (int64_t i = 0; i < k->rows; i++) {
+            fetch_next(k, strip, i);
             if (is_present(c->x, i))
                 add_to_sum(block + i * STRIP, numbers_of(k, s, i), c->offset ? c->offset[i] : 0.0f,
                            lanes_of(s, i, LANES_LARGEST), lanes_of(s, i, LANES_TOTAL));
+        }
     }
 }
 
@@ -419,6 +437,7 @@ static double strip_loss(const counts_job *k, const slice *s, int64_t strip)
             if (!is_present(c->x, i)) continue;
             const row_facts r = facts_of(c, i);
             const real *x = s->spread + (i - first) * STRIP;
+            if (c->bernoulli) fetch_next(k, strip, i);
             if (c->bernoulli)
                 bernoulli_loss(block + i * STRIP, numbers_of(k, s, i), x, &r, loss);
             else
@@ -523,10 +542,13 @@ static void bernoulli_gradient(const real *a, real *numbers, const real *x, cons
     }
 }
 
-static void strip_gradient(const counts_job *k, const slice *s, int64_t strip, float factor)
+/* W and its gradient, which the products after this one want, are fetched meanwhile. */
+static void strip_gradient(const counts_job *k, const slice *s, int64_t strip, float factor,
+                           const real *d_weight)
 {
     const kernel_counts *c = k->c;
     const real *block = block_of(k, strip);
+    const int64_t at = strip * STRIP * c->width, n_weights = strip_width(k, strip) * c->width;
 
     for (int64_t first = 0; first < k->rows; first += COUNTS_GROUP) {
         const int64_t n = smaller(COUNTS_GROUP, k->rows - first);
@@ -534,6 +556,8 @@ static void strip_gradient(const counts_job *k, const slice *s, int64_t strip, f
         for (int64_t i = first; i < first + n; i++) {
             real *g = s->g + i * STRIP;
             const real *x = s->spread + (i - first) * STRIP;
+            fetch_part(c->weight + at, n_weights, i, k->rows);
+            fetch_part(d_weight ? d_weight + at : NULL, n_weights, i, k->rows);
             if (!is_present(c->x, i)) {
                 memset(g, 0, STRIP * sizeof *g);
                 continue;
@@ -617,7 +641,7 @@ static void third_pass(const counts_job *k, const slice *s, float factor,
         const int64_t n = strip_width(k, strip);
         if (strip == s->from) memcpy(s->cursor, s->start, (size_t)k->rows * sizeof *s->start);
         load_numbers(k, s, strip);
-        strip_gradient(k, s, strip, factor);
+        strip_gradient(k, s, strip, factor, to->taker ? NULL : to->weight);
         keep_vectors(k, s, strip, to);
         if (to->z)
             tile_columns((tile){.a = s->g, .row_step = STRIP, .depth_step = 1,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Training steps of the kinds of model that put modalities into one space. Their fits are timed as they are,
- * with default options but for what comes before training (the library size is given) and what ends it.
+ * with default options but for what comes before training (how counts are read is given), what ends it and,
+ * of CLUE, the decoders' training alone.
  *
  * How to add a kind: its fit, what a step costs at least, and a row below. */
 #include "task/bench.h"
@@ -8,8 +9,11 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "models/clip_model.h"
+#include "models/clue_model.h"
 #include "train/clip_fit.h"
 #include "train/clue_fit.h"
+#include "train/paired_cells.h"
 
 #define LIBRARY 1e4
 
@@ -18,7 +22,7 @@ typedef struct paired_shape {
     double n_in[MODEL_MAX_MODALITIES], n_vars[MODEL_MAX_MODALITIES], nnz[MODEL_MAX_MODALITIES];
 } paired_shape;
 
-/* A small panel of proteins is read whole, other modalities by components (models/clue_input.h). */
+/* A small panel of proteins is read whole, other modalities by components (models/modality_input.h). */
 static paired_shape shape_of(const reference *ref, int64_t components, int64_t max_dense)
 {
     paired_shape s = {0};
@@ -53,6 +57,18 @@ static void add_optimizer(bench_cost *cost, const bench_limits *l, const params 
     bench_cost_add(cost, l, 0.0, arrays * (double)sizeof(real) * (double)p->n_trainable, set);
 }
 
+static scw_status fit_with(paired_fitter *fitter, const char *kind, const void *options, const reference *ref,
+                           const scw_hooks *hooks)
+{
+    scw_model *m = NULL;
+    const paired_fit asked = {.kind = scw_model_kind_find(kind), .options = options, .ref = ref, .seed = 1,
+                              .hooks = hooks};
+    scw_status st = fitter(&m, &asked);
+
+    scw_model_free(m);
+    return st;
+}
+
 /* ---------------------------------------------------------------------------------- clue */
 
 static scw_status clue_settings(clue_options *o)
@@ -60,7 +76,9 @@ static scw_status clue_settings(clue_options *o)
     scw_status st = scw_options_init(clue_option_table, o);
 
     o->library = LIBRARY;
+    o->decoder_lr = 0.0;
     o->validation = 0.0;
+    o->unit_rows = PAIRED_ROWS_OFF;
     o->epochs = BENCH_EPOCHS;
     return st;
 }
@@ -69,13 +87,11 @@ static scw_status fit_clue(const reference *ref, int64_t batch_size, const scw_h
 {
     scw_status st = SCW_OK;
     clue_options o;
-    clue_model *m = NULL;
 
     TRY(clue_settings(&o));
     o.batch_size = batch_size;
-    TRY(clue_fit(&m, scw_model_kind_find("clue"), ref, &o, 1, NULL, hooks));
+    TRY(fit_with(clue_fit, "clue", &o, ref, hooks));
 done:
-    clue_free(m);
     return st;
 }
 
@@ -158,6 +174,7 @@ static scw_status clip_settings(clip_options *o)
 
     o->library = LIBRARY;
     o->validation = 0.0;
+    o->unit_rows = PAIRED_ROWS_OFF;
     o->epochs = BENCH_EPOCHS;
     return st;
 }
@@ -166,13 +183,11 @@ static scw_status fit_clip(const reference *ref, int64_t batch_size, const scw_h
 {
     scw_status st = SCW_OK;
     clip_options o;
-    clip_model *m = NULL;
 
     TRY(clip_settings(&o));
     o.batch_size = batch_size;
-    TRY(clip_fit(&m, scw_model_kind_find("clip"), ref, &o, 1, NULL, hooks));
+    TRY(fit_with(clip_fit, "clip", &o, ref, hooks));
 done:
-    clip_free(m);
     return st;
 }
 

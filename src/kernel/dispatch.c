@@ -24,6 +24,7 @@
     void cpu_fill_counts_##isa_(kernel_table *t);                                                  \
     void cpu_fill_decoder_##isa_(kernel_table *t);                                                 \
     void cpu_fill_elementwise_##isa_(kernel_table *t);                                             \
+    void cpu_fill_gamma_##isa_(kernel_table *t);                                                   \
     void cpu_fill_gemm_##isa_(kernel_table *t);                                                    \
     void cpu_fill_lists_##isa_(kernel_table *t);                                                   \
     void cpu_fill_norm_##isa_(kernel_table *t);                                                    \
@@ -36,6 +37,7 @@
         cpu_fill_counts_##isa_(added);                                                             \
         cpu_fill_decoder_##isa_(added);                                                            \
         cpu_fill_elementwise_##isa_(added);                                                        \
+        cpu_fill_gamma_##isa_(added);                                                              \
         cpu_fill_gemm_##isa_(added);                                                               \
         cpu_fill_lists_##isa_(added);                                                              \
         cpu_fill_norm_##isa_(added);                                                               \

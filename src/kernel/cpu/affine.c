@@ -16,25 +16,6 @@
  * sum_j w_j W_j and sum_j t_j w_j W_j forward, sum_i b_i g_i and sum_i g_i backward. */
 #include "kernel/cpu/cpu.h"
 
-static bool present(const affine_sparse *x, int64_t i)
-{
-    return !x->row_weight || x->row_weight[i] != 0;
-}
-
-/* First position in [from, to) of row storage whose column is >= j. */
-static int64_t lower_bound(const int32_t *indices, int64_t from, int64_t to, int64_t j)
-{
-    while (from < to) {
-        int64_t middle = from + (to - from) / 2;
-        if (indices[middle] < j) {
-            from = middle + 1;
-        } else {
-            to = middle;
-        }
-    }
-    return from;
-}
-
 /* y += v * x; the inner loop of both products */
 static inline void axpy(int64_t n, float v, const real *x, real *y)
 {
@@ -194,7 +175,7 @@ static void forward_tile(const forward_job *k, span s, int64_t r0, int64_t r1, s
                        width, sums);
         for (int64_t i = r0; i < r1; i++) {
             int64_t at = cursor[i - r0], row_end = x->indptr[i + 1], end = at;
-            if (!present(x, i)) continue;
+            if (!is_present(x, i)) continue;
             while (end < row_end && x->indices[end] < j0 + FEATURE_BLOCK) end++;
             if (ahead)
                 fetch_ahead(k->weight + s.from, k->h, s, j0 + FEATURE_BLOCK + i - r0, x->n_cols);
@@ -224,7 +205,7 @@ static void forward_columns(const forward_job *k)
     }
     for (int64_t i = 0; i < x->n_rows && (sums.plain || sums.tilted); i++) {
         float b = x->row_shift ? x->row_shift[i] : 0.0f;
-        if (!present(x, i)) continue;
+        if (!is_present(x, i)) continue;
         for (int64_t e = 0; e < k->width; e++)
             k->out[i * k->h + e] += b * (float)plain[e] + (float)tilted[e];
     }
@@ -268,7 +249,7 @@ static void gradient_shifts(const gradient_job *k, real *shift_b, real *shift_1)
     for (int64_t e = 0; e < k->width; e++) shift_b[e] = shift_1[e] = 0;
     for (int64_t i = k->r0; i < k->r1; i++) {
         const real *gi = k->g + i * k->h + k->from;
-        if (!present(k->x, i)) continue;
+        if (!is_present(k->x, i)) continue;
         if (k->x->row_shift) axpy(k->width, k->x->row_shift[i], gi, shift_b);
         if (k->x->col_shift) axpy(k->width, 1.0f, gi, shift_1);
     }
@@ -291,7 +272,7 @@ static int64_t count_block(const gradient_job *k, int64_t b0, int64_t b1, block_
     memset(b->first, 0, (size_t)(b1 - b0 + 2) * sizeof *b->first);
     for (int64_t i = k->r0; i < k->r1; i++) {
         int64_t from = b->cursor[i - k->r0], end = x->indptr[i + 1], at = from;
-        if (!present(x, i)) continue;
+        if (!is_present(x, i)) continue;
         for (; at < end && x->indices[at] < b1; at++) b->first[x->indices[at] - b0 + 2]++;
         n += at - from;
     }
@@ -308,7 +289,7 @@ static void sort_block(const gradient_job *k, int64_t b0, int64_t b1, block_entr
     for (int64_t i = k->r0; i < k->r1; i++) {
         int64_t at = b->cursor[i - k->r0], end = x->indptr[i + 1];
         float a = x->row_scale ? x->row_scale[i] : 1.0f;
-        if (!present(x, i)) continue;
+        if (!is_present(x, i)) continue;
         for (; at < end && x->indices[at] < b1; at++) {
             int64_t j = x->indices[at];
             int32_t to = next[j - b0]++;
@@ -485,7 +466,7 @@ static void gradient_chunk(const gradient_job *k, int64_t j0, int64_t j1)
 
     if (x->row_shift || x->col_shift) gradient_shifts(k, shift_b, shift_1);
     for (int64_t i = k->r0; i < k->r1; i++)
-        entries.cursor[i - k->r0] = lower_bound(x->indices, x->indptr[i], x->indptr[i + 1], j0);
+        entries.cursor[i - k->r0] = first_from(x, i, j0);
     for (int64_t b0 = j0, b1; b0 < j1; b0 = b1) {
         b1 = smaller(b0 + block, j1);
         while (count_block(k, b0, b1, &entries) > GRADIENT_ENTRIES) b1 = b0 + (b1 - b0 + 1) / 2;
@@ -557,8 +538,8 @@ static double affine_squared_error(const affine_sparse *x, const real *p)
         int64_t rows = smaller(ERROR_ROWS, x->n_rows - base);
         PARALLEL_FOR_IF(rows * x->n_cols > CPU_PARALLEL_MIN)
         for (int64_t r = 0; r < rows; r++)
-            part[r] = present(x, base + r) ? row_error(x, base + r, p + (base + r) * x->n_cols)
-                                           : 0.0;
+            part[r] = is_present(x, base + r) ? row_error(x, base + r, p + (base + r) * x->n_cols)
+                                              : 0.0;
         for (int64_t r = 0; r < rows; r++) total += part[r];
     }
     return total;
@@ -592,7 +573,7 @@ static void affine_squared_error_backward(const affine_sparse *x, const real *p,
     for (int64_t i = 0; i < x->n_rows; i++) {
         float a = x->row_scale ? x->row_scale[i] : 1.0f, b = x->row_shift ? x->row_shift[i] : 0.0f;
         real *to = d_p + i * x->n_cols;
-        if (!present(x, i)) {
+        if (!is_present(x, i)) {
             if (fresh) memset(to, 0, (size_t)x->n_cols * sizeof *to);
             continue;
         }

@@ -9,14 +9,12 @@
  *              g [B, 64] . W [64, width]        ->+ d_z of the slice
  *              g^T [64, B] . z [B, width]       ->+ d_W
  *
- * eta, p and mu are computed anew each time: that is cheaper than to fetch them. Bernoulli needs no
- * denominators, so its first pass is its second. Features beside the last one have scale 0 and a shift
- * that makes p = 0, and s = 0: they add nothing anywhere. */
+ * What becomes of a row of a block is in counts_row.h. eta, p and mu are computed anew each time: that is
+ * cheaper than to fetch them. Bernoulli needs no denominators, so its first pass is its second. Features beside
+ * the last one have scale 0 and a shift that makes p = 0, and s = 0: they add nothing anywhere. */
+#include "kernel/cpu/counts_row.h"
 #include "kernel/cpu/tile.h"
 
-#include <math.h>
-
-#define STRIP COUNTS_STRIP
 #define DEPTH 256     /* cells whose rows of z stay in cache */
 #define BESIDE -1e30f /* shift of a feature that is none */
 #define LOWEST -1e38f /* below any eta */
@@ -25,8 +23,6 @@
 enum { LARGEST, OVER_SUM, D_LIBRARY, N_FACTS };
 /* What a slice sums of a row, each lane of a vector by itself; the second pass needs one only. */
 enum { LANES_LARGEST, LANES_TOTAL, N_LANES, LANES_DOT = 0 };
-/* A batch's numbers of a strip's features. */
-enum { SCALE, SHIFT, SHAPE, OVER_SHAPE, LOG_SHAPE, D_SHAPE, D_SCALE, D_SHIFT, N_NUMBERS };
 
 typedef struct counts_job {
     const kernel_counts *c;
@@ -48,67 +44,7 @@ typedef struct slice {
     real *d_z;        /* [B, wide] */
 } slice;
 
-/* ------------------------------------------------------------- vectors of functions */
-
-/* exp(x) for x <= 0 within 2 ulp, 0 in effect below -87; as fast_exp, and less of it: the polynomial for
- * (exp(r) - 1 - r) / r^2 is of Chebyshev interpolation. NaN stays NaN. */
-static inline float exp_below(float x)
-{
-    const float round_magic = 12582912.0f;
-    x = x < -87.0f ? -87.0f : x;
-    const float shifted = x * 1.44269504f + round_magic, whole = shifted - round_magic;
-    float r = x - whole * 0.693359375f;
-    r = r + whole * 2.12194440e-4f;
-    float p = 0.00139336521f;
-    p = p * r + 0.00836318173f;
-    p = p * r + 0.0416664667f;
-    p = p * r + 0.166665763f;
-    p = p * r + 0.5f;
-    p = p * (r * r) + r + 1.0f;
-
-    uint32_t bits;
-    float scale;
-    memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits + 127u) << 23; /* what the magic number has above the integer is shifted out */
-    memcpy(&scale, &bits, sizeof scale);
-    return p * scale;
-}
-
-/* log y of a normal y > 0, within 2 ulp: y = 2^e m with m from sqrt(1/2) to sqrt(2), and a polynomial in m - 1
- * that Chebyshev interpolation of (log(1 + f) - f + f^2/2) / f^3 gave. */
-static inline float fast_log(float y)
-{
-    uint32_t bits;
-    float m;
-
-    memcpy(&bits, &y, sizeof bits);
-    const int32_t e = (int32_t)(bits - 0x3f3504f3u) >> 23;
-    bits -= (uint32_t)e << 23;
-    memcpy(&m, &bits, sizeof m);
-    const float f = m - 1.0f;
-    float p = -0.0810155869f;
-    p = p * f + 0.127123073f;
-    p = p * f - 0.129722387f;
-    p = p * f + 0.142021745f;
-    p = p * f - 0.166422471f;
-    p = p * f + 0.200014681f;
-    p = p * f - 0.25000298f;
-    p = p * f + 0.333333284f;
-    return f + f * f * (p * f - 0.5f) + 0.693147181f * (float)e;
-}
-
-/* log(1 + x) for x >= 0, with y = 1 + x as it is rounded and its reciprocal. NaN stays NaN. */
-static inline float log_sum(float x, float y, float over)
-{
-    return fast_log(y) + (x - (y - 1.0f)) * over;
-}
-
 /* ------------------------------------------------------------- how the work is cut */
-
-static bool is_present(const affine_sparse *x, int64_t i)
-{
-    return !x->row_weight || x->row_weight[i] != 0;
-}
 
 static counts_job job_of(const kernel_counts *c)
 {
@@ -123,22 +59,6 @@ static counts_job job_of(const kernel_counts *c)
         for (int64_t e = c->width; e < k.wide; e++) k.z[i * k.wide + e] = 0;
     }
     return k;
-}
-
-/* Where the first entry from feature f on is. */
-static int64_t place_of(const affine_sparse *x, int64_t i, int64_t f)
-{
-    int64_t from = x->indptr[i], to = x->indptr[i + 1];
-
-    while (from < to) {
-        int64_t middle = from + (to - from) / 2;
-        if (x->indices[middle] < f) {
-            from = middle + 1;
-        } else {
-            to = middle;
-        }
-    }
-    return from;
 }
 
 static slice slice_at(const counts_job *k, int64_t s)
@@ -273,32 +193,6 @@ static void find_logits(const counts_job *k, const slice *s, int64_t strip)
     }
 }
 
-/* The largest eta so far and the sum of exp(eta - largest), of each lane. */
-static void add_to_sum(const real *a, const real *numbers, float offset, real *largest, real *total)
-{
-    const real *scale = numbers + SCALE * STRIP, *shift = numbers + SHIFT * STRIP;
-    float eta[STRIP], most[VEC_LANES];
-
-    memcpy(most, largest, sizeof most);
-    for (int64_t at = 0; at < STRIP; at += VEC_LANES) {
-        CPU_SIMD
-        for (int64_t e = 0; e < VEC_LANES; e++) {
-            const float value = a[at + e] * scale[at + e] + shift[at + e] + offset;
-            eta[at + e] = value;
-            most[e] = value > most[e] ? value : most[e];
-        }
-    }
-    CPU_SIMD
-    for (int64_t e = 0; e < VEC_LANES; e++) {
-        total[e] *= exp_below(largest[e] - most[e]);
-        largest[e] = most[e];
-    }
-    for (int64_t at = 0; at < STRIP; at += VEC_LANES) {
-        CPU_SIMD
-        for (int64_t e = 0; e < VEC_LANES; e++) total[e] += exp_below(eta[at + e] - most[e]);
-    }
-}
-
 static void first_pass(const counts_job *k, const slice *s)
 {
     const kernel_counts *c = k->c;
@@ -343,10 +237,6 @@ static void join_sums(const counts_job *k)
 
 /* ------------------------------------------------------------- second pass */
 
-typedef struct row_facts {
-    float offset, over_sum, library, floor, dot; /* offset less the largest eta */
-} row_facts;
-
 static row_facts facts_of(const kernel_counts *c, int64_t i)
 {
     const real *fact = c->facts + i * N_FACTS;
@@ -355,73 +245,6 @@ static row_facts facts_of(const kernel_counts *c, int64_t i)
     if (c->bernoulli) return (row_facts){.offset = offset};
     return (row_facts){offset - fact[LARGEST], fact[OVER_SUM], c->library[i], c->floor,
                        fact[D_LIBRARY]};
-}
-
-/* What both passes over a negative binomial need of a row: its loops are short, so that the processor
- * works at several vectors at once. */
-typedef struct nb_row {
-    float share[STRIP], mu[STRIP], ratio[STRIP];  /* p; mu; mu / s */
-    float over_y[STRIP], over_mu[STRIP];          /* 1 / (1 + mu / s), 1 / mu: of one division */
-} nb_row;
-
-static inline __attribute__((always_inline)) void find_means(nb_row *m, const real *a, const real *numbers,
-                                                             const row_facts *r)
-{
-    const real *scale = numbers + SCALE * STRIP, *shift = numbers + SHIFT * STRIP;
-    const real *over_shape = numbers + OVER_SHAPE * STRIP;
-
-    CPU_SIMD
-    for (int64_t j = 0; j < STRIP; j++)
-        m->share[j] = exp_below(a[j] * scale[j] + shift[j] + r->offset) * r->over_sum;
-    CPU_SIMD
-    for (int64_t j = 0; j < STRIP; j++) {
-        const float mu = r->library * m->share[j] + r->floor, ratio = mu * over_shape[j];
-        const float y = 1.0f + ratio, both = 1.0f / (y * mu);
-        m->mu[j] = mu;
-        m->ratio[j] = ratio;
-        m->over_y[j] = both * mu;
-        m->over_mu[j] = both * y;
-    }
-}
-
-static void nb_loss(const real *a, real *numbers, const real *x, const row_facts *r, real *loss, real *dot)
-{
-    const real *shape = numbers + SHAPE * STRIP, *over_shape = numbers + OVER_SHAPE * STRIP;
-    const real *log_shape = numbers + LOG_SHAPE * STRIP;
-    real *d_shape = numbers + D_SHAPE * STRIP;
-    float log_y[STRIP], of_count[STRIP];
-    nb_row m;
-
-    find_means(&m, a, numbers, r);
-    CPU_SIMD
-    for (int64_t j = 0; j < STRIP; j++) log_y[j] = log_sum(m.ratio[j], 1.0f + m.ratio[j], m.over_y[j]);
-    CPU_SIMD
-    for (int64_t j = 0; j < STRIP; j++) of_count[j] = log_y[j] + log_shape[j] - fast_log(m.mu[j]);
-    for (int64_t at = 0; at < STRIP; at += VEC_LANES) {
-        CPU_SIMD
-        for (int64_t e = 0; e < VEC_LANES; e++) {
-            const int64_t j = at + e;
-            const float share = x[j] * over_shape[j];
-            loss[e] += shape[j] * log_y[j] + x[j] * of_count[j];
-            dot[e] += m.share[j] * (m.over_y[j] * (1.0f + share) - x[j] * m.over_mu[j]);
-            d_shape[j] += shape[j] * (log_y[j] + m.over_y[j] * (share - m.ratio[j]));
-        }
-    }
-}
-
-static void bernoulli_loss(const real *a, const real *numbers, const real *x, const row_facts *r, real *loss)
-{
-    const real *scale = numbers + SCALE * STRIP, *shift = numbers + SHIFT * STRIP;
-
-    for (int64_t at = 0; at < STRIP; at += VEC_LANES) {
-        CPU_SIMD
-        for (int64_t e = 0; e < VEC_LANES; e++) {
-            const int64_t j = at + e;
-            const float eta = a[j] * scale[j] + shift[j] + r->offset;
-            const float small = exp_below(eta > 0.0f ? -eta : eta), y = 1.0f + small;
-            loss[e] += (eta > 0.0f ? eta : 0.0f) + log_sum(small, y, 1.0f / y) - (x[j] > 0.0f ? eta : 0.0f);
-        }
-    }
 }
 
 static double strip_loss(const counts_job *k, const slice *s, int64_t strip)
@@ -457,7 +280,7 @@ static double second_pass(const counts_job *k, const slice *s)
 
     fill_lanes(k, s, LANES_DOT, 0.0f);
     for (int64_t i = 0; i < k->rows; i++)
-        s->cursor[i] = s->start[i] = place_of(k->c->x, i, s->from * STRIP);
+        s->cursor[i] = s->start[i] = first_from(k->c->x, i, s->from * STRIP);
     for (int64_t strip = s->from; strip < s->to; strip++) {
         load_numbers(k, s, strip);
         if (k->c->bernoulli) find_logits(k, s, strip);
@@ -503,44 +326,6 @@ static double counts_loss(const kernel_counts *c)
 }
 
 /* ------------------------------------------------------------- third pass */
-
-/* d loss / d eta times factor and, summed over the rows, what it means for scale and shift; g. */
-static void nb_gradient(const real *a, real *numbers, const real *x, const row_facts *r, float factor,
-                        real *g)
-{
-    const real *scale = numbers + SCALE * STRIP, *over_shape = numbers + OVER_SHAPE * STRIP;
-    real *d_scale = numbers + D_SCALE * STRIP, *d_shift = numbers + D_SHIFT * STRIP;
-    const float weight = factor * r->library;
-    nb_row m;
-
-    find_means(&m, a, numbers, r);
-    CPU_SIMD
-    for (int64_t j = 0; j < STRIP; j++) {
-        const float of_mu = m.over_y[j] * (1.0f + x[j] * over_shape[j]) - x[j] * m.over_mu[j];
-        const float d = weight * m.share[j] * (of_mu - r->dot);
-        d_shift[j] += d;
-        d_scale[j] += d * a[j];
-        g[j] = d * scale[j];
-    }
-}
-
-static void bernoulli_gradient(const real *a, real *numbers, const real *x, const row_facts *r,
-                               float factor, real *g)
-{
-    const real *scale = numbers + SCALE * STRIP, *shift = numbers + SHIFT * STRIP;
-    real *d_scale = numbers + D_SCALE * STRIP, *d_shift = numbers + D_SHIFT * STRIP;
-
-    CPU_SIMD
-    for (int64_t j = 0; j < STRIP; j++) {
-        const float eta = a[j] * scale[j] + shift[j] + r->offset;
-        const float small = exp_below(eta > 0.0f ? -eta : eta);
-        const float there = (eta > 0.0f ? 1.0f : small) / (1.0f + small);
-        const float d = factor * (there - (x[j] > 0.0f ? 1.0f : 0.0f));
-        d_shift[j] += d;
-        d_scale[j] += d * a[j];
-        g[j] = d * scale[j];
-    }
-}
 
 /* W and its gradient, which the products after this one want, are fetched meanwhile. */
 static void strip_gradient(const counts_job *k, const slice *s, int64_t strip, float factor,
@@ -672,123 +457,8 @@ static void counts_backward(const kernel_counts *c, real factor, const kernel_co
     }
 }
 
-/* ------------------------------------------------------------- terms of gamma functions
- * For counts up to LEVELS, a table of the strip's features: for whole x
- *     log G(x + s) / (G(s) x!) = sum over k < x of log((s + k) / (k + 1)),  psi(x + s) - psi(s) = sum of 1 / (s + k) */
-
-#define LEVELS 8
-
-typedef struct gamma_table {
-    float shape[STRIP], ratio[LEVELS][STRIP], psi[LEVELS][STRIP];
-} gamma_table;
-
-static void fill_table(gamma_table *t, const real *log_shape, int64_t n)
-{
-    float ratio[STRIP] = {0}, psi[STRIP] = {0};
-
-    for (int64_t j = 0; j < n; j++) t->shape[j] = log_shape[j];
-    for (int64_t j = n; j < STRIP; j++) t->shape[j] = 0.0f;
-    CPU_SIMD
-    for (int64_t j = 0; j < STRIP; j++) t->shape[j] = fast_exp(t->shape[j]);
-    for (int k = 0; k < LEVELS; k++) {
-        const float over = 1.0f / (float)(k + 1);
-        CPU_SIMD
-        for (int64_t j = 0; j < STRIP; j++) {
-            const float sum = t->shape[j] + (float)k;
-            ratio[j] += fast_log(sum * over);
-            psi[j] += 1.0f / sum;
-            t->ratio[k][j] = ratio[j];
-            t->psi[k][j] = psi[j];
-        }
-    }
-}
-
-/* The entries of one row in a strip; psi [STRIP] is added to. */
-static double row_terms(const kernel_gamma *g, const gamma_table *t, int64_t i, int64_t f0,
-                        int64_t *cursor, float *psi)
-{
-    const affine_sparse *x = g->x;
-    int64_t at = *cursor, end = x->indptr[i + 1];
-    double sum = 0.0;
-
-    for (; at < end && x->indices[at] < f0 + STRIP; at++) {
-        const int64_t j = x->indices[at] - f0;
-        const float v = x->values[at];
-        const int level = v >= 1.0f && v <= (float)LEVELS ? (int)v : 0;
-        if ((float)level == v && level > 0) {
-            sum += (double)t->ratio[level - 1][j];
-            psi[j] += t->psi[level - 1][j];
-        } else {
-            double slope;
-            sum += kernel_gamma_ratio((double)t->shape[j], (double)v, &slope);
-            psi[j] += (float)slope;
-        }
-    }
-    *cursor = at;
-    return sum;
-}
-
-/* Features f0 .. f0 + n - 1: the rows of one batch after those of another, each with its table. */
-static double strip_terms(const kernel_gamma *g, const int64_t *order, int64_t f0, int64_t n,
-                          int64_t *cursor)
-{
-    const affine_sparse *x = g->x;
-    gamma_table table;
-    double sum = 0.0;
-
-    for (int64_t q = 0, b = 0; b < g->n_batches; b++) {
-        const int64_t at = b * x->n_cols + f0;
-        float psi[STRIP] = {0};
-        bool filled = false;
-        for (; q < x->n_rows && (g->batch ? g->batch[order[q]] : 0) == b; q++) {
-            const int64_t i = order[q];
-            if (!is_present(x, i)) continue;
-            if (!filled) fill_table(&table, g->log_shape + at, n);
-            filled = true;
-            sum += row_terms(g, &table, i, f0, &cursor[i], psi);
-        }
-        for (int64_t j = 0; j < n && g->d_log_shape; j++)
-            g->d_log_shape[at + j] = filled ? -table.shape[j] * psi[j] : 0.0f;
-    }
-    return sum;
-}
-
-/* Rows by batch, in their order within one. */
-static void sort_rows(const kernel_gamma *g, int64_t *order)
-{
-    int64_t n = 0;
-
-    for (int64_t b = 0; b < g->n_batches; b++)
-        for (int64_t i = 0; i < g->x->n_rows; i++)
-            if ((g->batch ? g->batch[i] : 0) == b) order[n++] = i;
-}
-
-static double gamma_terms(const kernel_gamma *g)
-{
-    const affine_sparse *x = g->x;
-    const int64_t n_strips = (x->n_cols + STRIP - 1) / STRIP;
-    const int64_t n_slices = smaller(n_strips, COUNTS_SLICES);
-    int64_t *order = (int64_t *)(void *)g->scratch, *cursors = order + x->n_rows;
-    double of_slice[COUNTS_SLICES], sum = 0.0;
-
-    sort_rows(g, order);
-    PARALLEL_FOR_IF(x->n_rows * x->n_cols > CPU_PARALLEL_MIN)
-    for (int64_t s = 0; s < n_slices; s++) {
-        const int64_t from = n_strips * s / n_slices, to = n_strips * (s + 1) / n_slices;
-        int64_t *cursor = cursors + s * x->n_rows;
-        of_slice[s] = 0.0;
-        for (int64_t i = 0; i < x->n_rows; i++) cursor[i] = place_of(x, i, from * STRIP);
-        for (int64_t strip = from; strip < to; strip++)
-            of_slice[s] += strip_terms(g, order, strip * STRIP,
-                                       smaller(STRIP, x->n_cols - strip * STRIP), cursor);
-    }
-    for (int64_t s = 0; s < n_slices; s++) sum += of_slice[s];
-    return -sum;
-}
-
 void CPU_NAME(cpu_fill_counts)(kernel_table *t)
 {
     t->counts_loss = counts_loss;
     t->counts_backward = counts_backward;
-    t->gamma_terms = gamma_terms;
 }

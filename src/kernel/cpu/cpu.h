@@ -25,6 +25,7 @@ void CPU_NAME(cpu_fill_affine)(kernel_table *t);
 void CPU_NAME(cpu_fill_counts)(kernel_table *t);
 void CPU_NAME(cpu_fill_decoder)(kernel_table *t);
 void CPU_NAME(cpu_fill_elementwise)(kernel_table *t);
+void CPU_NAME(cpu_fill_gamma)(kernel_table *t);
 void CPU_NAME(cpu_fill_gemm)(kernel_table *t);
 void CPU_NAME(cpu_fill_lists)(kernel_table *t);
 void CPU_NAME(cpu_fill_norm)(kernel_table *t);
@@ -99,6 +100,27 @@ static inline int64_t block_end(int64_t at, int64_t n)
     return smaller(at + CPU_BLOCK, n);
 }
 
+static inline bool is_present(const affine_sparse *x, int64_t i)
+{
+    return !x->row_weight || x->row_weight[i] != 0;
+}
+
+/* First position in row i's storage whose column is >= j. */
+static inline int64_t first_from(const affine_sparse *x, int64_t i, int64_t j)
+{
+    int64_t from = x->indptr[i], to = x->indptr[i + 1];
+
+    while (from < to) {
+        int64_t middle = from + (to - from) / 2;
+        if (x->indices[middle] < j) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from;
+}
+
 /* e^x within 2 ulp, for a vector loop: no branch, no table. x = n ln 2 + r with |r| <= ln 2 / 2, a
  * Taylor polynomial of degree 7 for e^r (its remainder is below 6e-9 there), and 2^n in two factors
  * so that results below the normal range come out right. NaN stays NaN. */
@@ -128,6 +150,29 @@ static inline float fast_exp(float x)
     memcpy(&scale1, &first, sizeof scale1);
     memcpy(&scale2, &second, sizeof scale2);
     return p * scale1 * scale2;
+}
+
+/* log y of a normal y > 0, within 2 ulp: y = 2^e m with m from sqrt(1/2) to sqrt(2), and a polynomial in m - 1
+ * that Chebyshev interpolation of (log(1 + f) - f + f^2/2) / f^3 gave. */
+static inline float fast_log(float y)
+{
+    uint32_t bits;
+    float m;
+
+    memcpy(&bits, &y, sizeof bits);
+    const int32_t e = (int32_t)(bits - 0x3f3504f3u) >> 23;
+    bits -= (uint32_t)e << 23;
+    memcpy(&m, &bits, sizeof m);
+    const float f = m - 1.0f;
+    float p = -0.0810155869f;
+    p = p * f + 0.127123073f;
+    p = p * f - 0.129722387f;
+    p = p * f + 0.142021745f;
+    p = p * f - 0.166422471f;
+    p = p * f + 0.200014681f;
+    p = p * f - 0.25000298f;
+    p = p * f + 0.333333284f;
+    return f + f * f * (p * f - 0.5f) + 0.693147181f * (float)e;
 }
 
 #endif

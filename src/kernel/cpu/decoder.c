@@ -48,11 +48,6 @@ static slice slice_at(const decoder_job *k, int64_t s)
                    .narrow = at + size - STRIP * 16};
 }
 
-static bool is_present(const affine_sparse *x, int64_t i)
-{
-    return !x->row_weight || x->row_weight[i] != 0;
-}
-
 static decoder_job job_of(const kernel_decoder *d)
 {
     decoder_job k = {.d = d,
@@ -91,18 +86,7 @@ static void pack_cells(const decoder_job *k)
 
 static void find_cursors(const affine_sparse *x, int64_t f, int64_t *cursor)
 {
-    for (int64_t i = 0; i < x->n_rows; i++) {
-        int64_t from = x->indptr[i], to = x->indptr[i + 1];
-        while (from < to) {
-            int64_t middle = from + (to - from) / 2;
-            if (x->indices[middle] < f) {
-                from = middle + 1;
-            } else {
-                to = middle;
-            }
-        }
-        cursor[i] = from;
-    }
+    for (int64_t i = 0; i < x->n_rows; i++) cursor[i] = first_from(x, i, f);
 }
 
 /* Adds factor a_i c_j y_ij of features f0 .. f1 - 1, transposed: what x has beside its shifts. Absent

@@ -68,8 +68,8 @@ static void fill_keep(int64_t n, double drop, rng_key key, uint32_t step, real *
 
 /* log u for u in (0, 1] within 2 ulp: u = 2^k m with m in [sqrt 1/2, sqrt 2), and with
  * s = (m - 1) / (m + 1), log m = 2 (s + s^3/3 + s^5/5 + ...). |s| < 0.172, so the terms that are left
- * out are below 3e-9 of the sum. */
-static inline float fast_log(float u)
+ * out are below 3e-9 of the sum. fast_log has other bits, and so would the normal numbers of a seed. */
+static inline float log_uniform(float u)
 {
     uint32_t bits;
     memcpy(&bits, &u, sizeof bits);
@@ -116,7 +116,7 @@ static void normal_group(float *out, const block_group *b)
         for (int l = 0; l < LANES; l++) {
             float u = 1.0f - (float)(int32_t)(b->word[w][l] >> 8) * 0x1p-24f; /* (0, 1] */
             float turn = (float)(int32_t)(b->word[w + 1][l] >> 8) * 0x1p-24f;
-            float r = sqrtf(-2.0f * fast_log(u)), cosine, sine;
+            float r = sqrtf(-2.0f * log_uniform(u)), cosine, sine;
             fast_cos_sin(turn, &cosine, &sine);
             first[l] = r * cosine;
             second[l] = r * sine;

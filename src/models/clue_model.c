@@ -43,7 +43,7 @@ void clue_intake(model_intake *out, const scw_model *base)
     *out = (model_intake){.min_coverage = o->min_coverage, .fractional = o->fractional};
 }
 
-static clue_likelihood likelihood_of(const clue_options *o, modality_kind kind)
+clue_likelihood clue_likelihood_of(const clue_options *o, modality_kind kind)
 {
     return (clue_likelihood)(kind == MODALITY_ADT    ? o->adt_likelihood
                              : kind == MODALITY_ATAC ? o->atac_likelihood
@@ -60,7 +60,7 @@ void clue_config_of(clue_config *out, const clue_model *m)
         const model_modality *x = &m->base.modality[k];
         out->modality[k] = (clue_modality){.n_in = m->input[k].width,
                                            .n_vars = x->features.n,
-                                           .likelihood = likelihood_of(&m->options, x->kind),
+                                           .likelihood = clue_likelihood_of(&m->options, x->kind),
                                            .weight = 1.0};
         (void)snprintf(out->modality[k].name, MODEL_NAME, "%s", x->name);
     }

@@ -29,6 +29,8 @@ void clue_free(clue_model *m);
 void clue_clear(scw_model *m);
 void clue_intake(model_intake *out, const scw_model *m);
 
+/* Of a modality's decoder, as the options choose it. */
+clue_likelihood clue_likelihood_of(const clue_options *o, modality_kind kind);
 /* Sizes of the network that follow from modalities, inputs, batches, classes and options. */
 void clue_config_of(clue_config *out, const clue_model *m);
 

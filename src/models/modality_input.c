@@ -112,6 +112,19 @@ static void set_whole(modality_input *in, const double *mean, const float *devia
     }
 }
 
+static bool is_whole(modality_kind kind, int64_t n_vars, const modality_input_options *options)
+{
+    return kind == MODALITY_ADT && n_vars <= options->max_dense;
+}
+
+int64_t modality_input_width(modality_kind kind, int64_t n_vars, int64_t n,
+                             const modality_input_options *options)
+{
+    if (is_whole(kind, n_vars, options)) return n_vars;
+    const int64_t most = n < n_vars ? n : n_vars;
+    return options->components < most ? options->components : most;
+}
+
 scw_status modality_input_fit(modality_input *out, modality_kind kind, const prepared *p,
                           const transform *prep, const int64_t *rows, int64_t n,
                           const modality_input_options *options)
@@ -120,15 +133,14 @@ scw_status modality_input_fit(modality_input *out, modality_kind kind, const pre
     const int64_t n_vars = prep->n_vars;
     const bool atac = kind == MODALITY_ATAC, unit = atac && options->unit_rows;
     const bool standardise = options->standardise && !atac;
-    const bool whole = kind == MODALITY_ADT && n_vars <= options->max_dense;
+    const bool whole = is_whole(kind, n_vars, options);
     row_block y = {0};
     double *mean = NULL;
     float *scale = NULL;
     pca fit = {0};
 
     *out = (modality_input){.n_vars = n_vars, .unit_rows = unit};
-    out->width = whole ? n_vars : options->components < n_vars ? options->components : n_vars;
-    if (!whole && out->width > n) out->width = n;
+    out->width = modality_input_width(kind, n_vars, n, options);
     TRY(take(&y, p, rows, n));
     TRY(mem_new(&out->loadings, n_vars * out->width));
     TRY(mem_new(&out->offset, out->width));

@@ -31,6 +31,9 @@ typedef struct modality_input_options {
     uint64_t seed;
 } modality_input_options;
 
+/* Scores of a cell: the features of a small protein panel, else components, where n cells have as many. */
+int64_t modality_input_width(modality_kind kind, int64_t n_vars, int64_t n,
+                             const modality_input_options *options);
 /* From the listed rows of p, all of which have the modality: two at least. */
 SCW_CHECKED scw_status modality_input_fit(modality_input *out, modality_kind kind, const prepared *p,
                                       const transform *prep, const int64_t *rows, int64_t n,

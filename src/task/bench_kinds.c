@@ -22,17 +22,18 @@ typedef struct paired_shape {
     double n_in[MODEL_MAX_MODALITIES], n_vars[MODEL_MAX_MODALITIES], nnz[MODEL_MAX_MODALITIES];
 } paired_shape;
 
-/* A small panel of proteins is read whole, other modalities by components (models/modality_input.h). */
 static paired_shape shape_of(const reference *ref, int64_t components, int64_t max_dense)
 {
+    const modality_input_options o = {.components = components, .max_dense = max_dense};
     paired_shape s = {0};
 
     for (int k = 0; k < ref->n_modalities; k++) {
         const reference_modality *x = &ref->modality[k];
         const int64_t f = x->features->n;
-        const bool whole = x->kind == MODALITY_ADT && f <= max_dense;
+        int64_t n = 0;
+        for (int64_t i = 0; i < ref->n; i++) n += x->present[i] != 0;
         s.n_vars[k] = (double)f;
-        s.n_in[k] = whole ? (double)f : fmin((double)components, (double)f);
+        s.n_in[k] = (double)modality_input_width(x->kind, f, n, &o);
         s.nnz[k] = (double)matrix_nnz(&x->counts) / (double)ref->n;
     }
     return s;
@@ -109,18 +110,27 @@ static void clue_decoder_cost(bench_cost *cost, const bench_limits *l, const clu
     }
 }
 
+/* Library sizes that a modality predicts: those of the targets that have one. */
+static double clue_n_library(const clue_config *c)
+{
+    double n = 0.0;
+
+    for (int k = 0; k < c->n_modalities; k++) n += c->modality[k].likelihood == CLUE_NB;
+    return n;
+}
+
 static void clue_encoder_cost(bench_cost *cost, const bench_limits *l, const clue_config *c, int k,
                               const paired_shape *s, double batch, double set)
 {
     const double joint = (double)(c->n_modalities * c->z_dim), n_in = s->n_in[k];
     const double rows = s->n_vars[k] * (1.0 - pow(1.0 - fmin(1.0, s->nnz[k] / s->n_vars[k]), batch));
-    const double library = 2.0 * batch * s->nnz[k] * (double)c->n_modalities;
+    const double n_library = clue_n_library(c), library = 2.0 * batch * s->nnz[k] * n_library;
     const double last = add_layers(cost, l, batch, n_in, c->encoder_depth, (double)c->encoder_width, 0.0, set);
 
     bench_add_layer(cost, l, batch, last, 2.0 * joint, set); /* means and deviations */
     if (c->path) bench_cost_add(cost, l, 2.0 * batch * n_in * joint, (double)sizeof(real) * n_in * joint, set);
     bench_cost_add(cost, l, 0.0, 8.0 * batch * s->nnz[k], set); /* the counts */
-    bench_cost_add(cost, l, library, (double)sizeof(real) * rows * (double)c->n_modalities, set);
+    bench_cost_add(cost, l, library, (double)sizeof(real) * rows * n_library, set);
     bench_cost_add(cost, l, library, 0.0, set);
     if (c->n_classes > 0) bench_add_layer(cost, l, batch, joint, (double)c->n_classes, set);
 }
@@ -134,7 +144,7 @@ static void clue_config_for(clue_config *out, const clue_options *o, const refer
     for (int k = 0; k < ref->n_modalities; k++) {
         clue_modality *m = &out->modality[k];
         *m = (clue_modality){.n_in = (int64_t)s->n_in[k], .n_vars = (int64_t)s->n_vars[k],
-                             .likelihood = CLUE_NB, .weight = 1.0};
+                             .likelihood = clue_likelihood_of(o, ref->modality[k].kind), .weight = 1.0};
         (void)snprintf(m->name, sizeof m->name, "%s", ref->modality[k].name);
     }
 }

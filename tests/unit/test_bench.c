@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/threads.h"
+#include "models/modality_input.h"
 #include "task/bench.h"
 
 enum { N = 500, GENES = 3000 };
@@ -89,6 +90,45 @@ static void costs_add_up(void **state)
     assert_true(fabs(c.flops - 6e9) < 1.0 && fabs(c.bytes - 4e9) < 1.0);
 }
 
+static void width_of_an_input(void **state)
+{
+    const modality_input_options o = {.components = 20, .max_dense = 50};
+    (void)state;
+
+    assert_int_equal(modality_input_width(MODALITY_ADT, 50, 10, &o), 50);
+    assert_int_equal(modality_input_width(MODALITY_ADT, 51, 100, &o), 20);
+    assert_int_equal(modality_input_width(MODALITY_RNA, 50, 100, &o), 20);
+    assert_int_equal(modality_input_width(MODALITY_RNA, 15, 100, &o), 15);
+    assert_int_equal(modality_input_width(MODALITY_ATAC, 50, 10, &o), 10);
+}
+
+/* Chromatin is read as RNA is, but present or not: no library size, no dispersion. Of 30 cells there are no
+ * more than 30 components. */
+static void cost_goes_by_likelihood_and_width(void **state)
+{
+    enum { BATCH = 64 };
+    bench_limits l = {.fp32 = 1e9};
+    bench_cost counts, presence, few;
+    bench_set s;
+    double nnz = 0.0;
+    (void)state;
+
+    for (int k = 0; k < BENCH_N_SIZES; k++) l.rate[k] = 1e9;
+    assert_int_equal(bench_set_make(&s, N, GENES, 0.05), SCW_OK);
+    reference_modality *x = s.ref.modality;
+    for (int k = 0; k < s.ref.n_modalities; k++) nnz += (double)matrix_nnz(&x[k].counts) / N;
+    assert_string_equal(bench_kinds[0].model, "clue");
+    assert_int_equal(bench_kinds[0].cost(&counts, &l, &s.ref, BATCH), SCW_OK);
+    x[0].kind = MODALITY_ATAC;
+    assert_int_equal(bench_kinds[0].cost(&presence, &l, &s.ref, BATCH), SCW_OK);
+    assert_true(fabs(counts.flops - presence.flops - 4.0 * BATCH * nnz) < 1.0);
+    assert_true(counts.bytes - presence.bytes > 6.0 * sizeof(real) * GENES);
+    memset(x[0].present + 30, 0, N - 30);
+    assert_int_equal(bench_kinds[0].cost(&few, &l, &s.ref, BATCH), SCW_OK);
+    assert_true(few.flops < presence.flops && few.bytes < presence.bytes);
+    bench_set_clear(&s);
+}
+
 static void a_line_is_told_from_a_curve(void **state)
 {
     const double x[] = {1, 3, 10, 30, 100};
@@ -112,6 +152,8 @@ int main(void)
         cmocka_unit_test(set_is_the_same_for_any_threads),
         cmocka_unit_test(extreme_densities),
         cmocka_unit_test(costs_add_up),
+        cmocka_unit_test(width_of_an_input),
+        cmocka_unit_test(cost_goes_by_likelihood_and_width),
         cmocka_unit_test(a_line_is_told_from_a_curve),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

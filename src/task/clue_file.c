@@ -37,17 +37,24 @@ done:
 
 /* ------------------------------------------------------------------------------------- load */
 
+/* Weights of hidden layers and of the one behind them. */
+static double n_weights(double n_in, int depth, double width, double n_out)
+{
+    return depth > 0 ? width * (n_in + width * (depth - 1) + n_out) : n_in * n_out;
+}
+
 /* Of its parameters at least so many. */
 static double least_size(const clue_config *c)
 {
-    double want = 0.0;
+    const double joint = (double)c->n_modalities * (double)c->z_dim;
     const double trunks = c->share_encoders ? 1.0 : c->n_modalities;
+    double want = n_weights(joint, c->discriminator_depth, (double)c->discriminator_width, c->n_modalities);
 
     for (int k = 0; k < c->n_modalities; k++) {
-        const double deep = c->encoder_depth > 0, hidden = (double)c->encoder_width;
-        want += trunks * deep * hidden * ((double)c->modality[k].n_in + hidden * (c->encoder_depth - 1));
-        want += (double)c->modality[k].n_vars *
-                (double)(c->decoder_depth > 0 ? c->decoder_width : c->z_dim);
+        const clue_modality *m = &c->modality[k];
+        want += trunks * n_weights((double)m->n_in, c->encoder_depth, (double)c->encoder_width,
+                                   2.0 * joint / trunks); /* means and deviations */
+        want += n_weights((double)c->z_dim, c->decoder_depth, (double)c->decoder_width, (double)m->n_vars);
     }
     return want;
 }

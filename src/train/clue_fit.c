@@ -304,7 +304,8 @@ static scw_status train_all(job *j)
     if (!j->from) TRY(clue_intervals_learn(j->model, &j->in.cells, j->in.validation, j->in.n_validation));
     if (!again) goto done;
     paired_cells_join(&j->in);
-    TRY(train_both(j, k->epochs[ENCODERS] > 0 ? k->epochs[ENCODERS] : 1, k->epochs[DECODERS]));
+    /* Where no epoch could be judged, all in the burn-in say, all that were asked for are enough. */
+    TRY(train_both(j, k->epochs[ENCODERS] > 0 ? k->epochs[ENCODERS] : s.epochs, k->epochs[DECODERS]));
 done:
     return st;
 }

@@ -261,14 +261,14 @@ static int64_t automatic(int64_t given, double progress, double lr, double n_bat
 void clue_schedule_of(clue_schedule *out, const clue_options *o, int64_t n)
 {
     const double n_batches = (double)n * (1.0 - o->validation) / (double)o->batch_size;
+    const double decoding = ceil(DECODER_STEPS / fmax(1.0, n_batches)); /* an epoch is a step at least */
 
     *out = (clue_schedule){.burn_in = automatic(o->burn_in, 12.0, o->lr, n_batches),
                            .epochs = automatic(o->epochs, 72.0, o->lr, n_batches),
                            .patience = automatic(o->patience, 9.0, o->lr, n_batches),
                            .lr_patience = automatic(o->lr_patience, 3.0, o->lr, n_batches),
-                           .decoder_epochs = o->decoder_epochs > 0
-                                                 ? o->decoder_epochs
-                                                 : (int64_t)fmax(DECODER_LEAST, ceil(DECODER_STEPS / n_batches))};
+                           .decoder_epochs = o->decoder_epochs > 0 ? o->decoder_epochs
+                                                                   : (int64_t)fmax(DECODER_LEAST, decoding)};
 }
 
 double clue_noise(const clue_schedule *s, int64_t epoch)

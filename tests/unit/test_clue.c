@@ -254,6 +254,9 @@ static void test_schedule(void **state)
     clue_schedule_of(&s, &o, 2000);
     assert_int_equal(s.epochs, 7);
     assert_int_equal(s.burn_in, 427);
+    o.batch_size = 100000; /* an epoch is one step: no more of them than steps */
+    clue_schedule_of(&s, &o, 2000);
+    assert_int_equal(s.decoder_epochs, 400);
     s.burn_in = 4;
     assert_true(clue_noise(&s, 1) == 1.0 && clue_noise(&s, 3) == 0.5);
     assert_true(clue_noise(&s, 5) == 0.0 && clue_noise(&s, 50) == 0.0);

@@ -80,6 +80,12 @@ static int is_preset(const options_line *line, const char *name)
     return 0;
 }
 
+/* Never the value of the option before it. */
+static int is_long(const char *word)
+{
+    return strncmp(word, "--", 2) == 0 && word[2];
+}
+
 const char *options_peek(int argc, char **argv, const char *name)
 {
     const size_t n = strlen(name);
@@ -88,7 +94,7 @@ const char *options_peek(int argc, char **argv, const char *name)
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strncmp(argv[i], "--", 2) != 0 || strncmp(argv[i] + 2, name, n) != 0) continue;
         if (argv[i][2 + n] == '=') value = argv[i] + 3 + n;
-        if (argv[i][2 + n] == '\0') value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (argv[i][2 + n] == '\0') value = i + 1 < argc && !is_long(argv[i + 1]) ? argv[i + 1] : NULL;
     }
     return value;
 }
@@ -213,7 +219,7 @@ static int take(options_line *line, const char *name, const char *value, const c
     if (value) return set(line, table, name, value);
     if (scw_options_find(table->rows, name)->type == SCW_OPTION_BOOL) {
         if (!is_switch_word(next)) return set(line, table, name, "on");
-    } else if (!next || (strncmp(next, "--", 2) == 0 && next[2])) {
+    } else if (!next || is_long(next)) {
         (void)snprintf(line->message, sizeof line->message, "--%s needs a value", name);
         return -1;
     }

@@ -22,7 +22,7 @@ static const struct scw_model_ops ops = {.size = sizeof(clue_model),
                                          .read = clue_read,
                                          .fit = fit,
                                          .kept_groups = "Input|Architecture",
-                                         .free_options = "fractional|min-coverage|dropout",
+                                         .free_options = "fractional|min-coverage|dropout|decoder-dropout",
                                          .apply = clue_apply,
                                          .translate = clue_translate_query};
 

@@ -2,6 +2,7 @@
 """scweave fit clue, embed and translate. Usage: test_cli_clue.py SCWEAVE [unittest arguments]"""
 import json
 import os
+import struct
 
 import h5py
 import numpy
@@ -85,7 +86,8 @@ class Clue(job.Job):
     def test_from_with_other_features(self):
         """Those of the model are taken out of more, in memory and in blocks alike."""
         self.succeeds("example", "whole.h5mu", "--cells", "150", "--seed", "9")
-        words = ["fit", "clue", "whole.h5mu", "--from", "clue.safetensors", "--threads", "1", "--epochs", "1"]
+        words = ["fit", "clue", "whole.h5mu", "--from", "clue.safetensors", "--threads", "1", "--epochs", "1",
+                 "--decoder-dropout", "0.1"]
         out, _ = self.succeeds(*words, "-o", "memory.safetensors", "--json")
         _, err = self.succeeds(*words, "-o", "blocks.safetensors", "--mem", "600000")
         self.assertRegex(err, "rna.*temporary file")
@@ -94,9 +96,33 @@ class Clue(job.Job):
         for ours, theirs in zip(json.loads(out)["modalities"], json.loads(base)["modalities"]):
             self.assertEqual(ours["features"], theirs["features"])
 
+    def test_refit_when_nothing_was_judged(self):
+        """Validation says nothing within the burn-in: the second training is as long as was asked for."""
+        out, _ = self.succeeds("fit", "clue", "reference.h5mu", "-o", "burnt.safetensors", *TINY, "--epochs", "3",
+                               "--burn-in", "5", "--align-weight", "1", "--json")
+        record = json.loads(out)["record"]
+        self.assertEqual([epoch["phase"] for epoch in record["history"]], 3 * ["all cells"])
+        self.assertNotIn("best_epoch", record)
+
+    def test_sizes_of_a_damaged_model(self):
+        """Options that say more than the file holds are refused before memory is asked for."""
+        whole = self.content("clue.safetensors")
+        size, = struct.unpack("<Q", whole[:8])
+        for name, value in (("discriminator-width", "100000"), ("decoder-width", "100000"), ("z-dim", "10000")):
+            header = json.loads(whole[8:8 + size])
+            options = json.loads(header["__metadata__"]["options"])
+            options[name] = value
+            header["__metadata__"]["options"] = json.dumps(options)
+            text = json.dumps(header).encode()
+            text += b" " * (-len(text) % 8)
+            with open(self.path("damaged.safetensors"), "wb") as file:
+                file.write(struct.pack("<Q", len(text)) + text + whole[8 + size:])
+            self.fails("smaller than the options say", "embed", "-m", "damaged.safetensors", "query.h5mu", "-o", "x")
+
     def test_from_refuses(self):
         words = ["fit", "clue", "reference.h5mu", "-o", "x"]
         self.refuses("needs a value", *words, "--from")
+        self.refuses("needs a value", *words, "--from", "--transductive")
         self.fails("none.safetensors", *words, "--from", "none.safetensors")
         self.fails("is not a scweave model", *words, "--from", "reference.h5mu")
         with open(self.path("cut.safetensors"), "wb") as file:

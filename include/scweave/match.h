@@ -105,7 +105,8 @@ typedef struct scw_cca_request {
  * partners best. Adds obsm[key] to both modalities, for all their cells, and uns['cca'] with the settings, the
  * library size among them, and the correlations; for a key X_NAME, uns['NAME'].
  * Errors: SCW_EINVAL, SCW_ENOTFOUND (modality, fold), SCW_EDATA (no counts, fewer than two cells with
- * both). Cost: that of the components, of RNA six times where the library size is chosen. The same bits for any number of threads. */
+ * both). Cost: that of the components, of RNA six times where the library size is chosen. The same bits
+ * for any number of threads. */
 SCW_API SCW_CHECKED scw_status scw_dataset_cca(scw_results **out, const scw_dataset *dataset,
                                                const scw_cca_request *request,
                                                const scw_cca_options *options,

@@ -14,14 +14,15 @@ extern "C" {
 
 typedef struct scw_model scw_model;
 
-/* A kind of model, one row of the registry. Not every kind offers every verb: one that it does not
- * offer is SCW_EUNSUPPORTED. */
+/* What a fit does with a label key. */
 typedef enum scw_labels {
     SCW_LABELS_NONE = 0, /* it learns no classes: a label key is refused */
     SCW_LABELS_OPTIONAL,
     SCW_LABELS_NEEDED
 } scw_labels;
 
+/* A kind of model, one row of the registry. Not every kind offers every verb: one that it does not
+ * offer is SCW_EUNSUPPORTED. */
 typedef struct scw_model_kind {
     const char *name;           /* "matilda" */
     const char *summary;        /* one line */
@@ -30,7 +31,7 @@ typedef struct scw_model_kind {
     const char *presets;        /* "compat": names of its presets, separated by | */
     /* Set the options that a preset changes. Presets apply first, single options override. */
     scw_status (*preset)(void *options, const char *name);
-    scw_labels labels;               /* classes of cells: what a fit does with a label key */
+    scw_labels labels;               /* are classes of cells learnt? */
     const struct scw_model_ops *ops; /* what the library does with it */
 } scw_model_kind;
 
@@ -76,9 +77,11 @@ typedef struct scw_fit_request {
  * names the part of the loss and the parameter or feature; then it is SCW_ENUMERIC.
  *
  * Errors: SCW_EINVAL (a model to start from of another kind, or options that differ from it; a model that
- * tells batches apart without a batch key), SCW_ENOTFOUND (label key, batch key), SCW_EDATA (one class only, a labelled cell without a
- * batch, no usable cell or feature, values that are not counts, the checkpoint of another fit), SCW_EFORMAT (a damaged checkpoint), SCW_EIO (a
- * file that is no checkpoint lies in its place), SCW_ENUMERIC, SCW_ECANCELLED. */
+ * tells batches apart without a batch key; a label key that is missing, or that the kind has no use for),
+ * SCW_ENOTFOUND (label key, batch key), SCW_EDATA (one class only, a cell without a batch, no usable cell or
+ * feature, values that are not counts, the checkpoint of another fit, features of the model to start from
+ * that the data lack), SCW_EFORMAT (a damaged checkpoint), SCW_EIO (a file that is no checkpoint lies in its
+ * place), SCW_ENUMERIC, SCW_ECANCELLED. */
 SCW_API SCW_CHECKED scw_status scw_model_fit(scw_model **out, const scw_model_kind *kind,
                                              const scw_dataset *reference,
                                              const scw_fit_request *request, const void *options,

@@ -403,7 +403,7 @@ scw_status reference_set_batches(reference *r, const scw_dataset *d, const char 
         n_missing += r->batches[i] < 0;
     }
     if (n_missing > 0)
-        FAIL(SCW_EDATA, "obs['%s']: %lld of %lld labelled cells have no batch; each must name one", key,
+        FAIL(SCW_EDATA, "obs['%s']: %lld of %lld cells have no batch; each must name one", key,
              (long long)n_missing, (long long)r->n);
 done:
     mem_free(codes);

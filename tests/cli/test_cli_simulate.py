@@ -133,7 +133,7 @@ class Simulate(job.Job):
         shutil.copy(self.path("reference.h5mu"), self.path("holes.h5mu"))
         with h5py.File(self.path("holes.h5mu"), "a") as file:
             file["obs/batch/codes"][:3] = -1
-        self.fails(f"obs\\['batch'\\]: 3 of {N_CELLS} labelled cells have no batch",
+        self.fails(f"obs\\['batch'\\]: 3 of {N_CELLS} cells have no batch",
                    *fit("holes.h5mu", "x.safetensors"))
         with h5py.File(self.path("holes.h5mu"), "a") as file:
             file["obs/batch/codes"][:] = 0

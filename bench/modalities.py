@@ -4,7 +4,8 @@
 from the other? For docs/models/clue.md and clip.md.
 
     bench/modalities.py measure SCWEAVE METHOD FILE.h5mu FIRST SECOND -o RESULTS.jsonl
-                        [--splits TSV | --label KEY] [--seeds 1,2,3,4,5] [--all-pairs] [-- options of fit or cca]
+                        [--splits TSV | --label KEY] [--seeds 1,2,3,4,5] [--all-pairs] [--part SHARE]
+                        [--tune="OPTIONS"] [-- options of fit or cca]
     bench/modalities.py table RESULTS.jsonl [...]
 
 METHOD is clue, clip, cca or features (what both modalities measure under one name; learns nothing). Each run
@@ -15,6 +16,9 @@ both ways beside the mean of the training cells and regression on neighbours. Me
 by the training cells nearest in their space. Seed s goes with fold (s - 1) modulo the folds; --all-pairs runs every
 seed on every fold. Without --splits five folds are dealt by --label: classes in order, rows of each shuffled by
 numpy.random.RandomState(0), dealt in turn. `table` prints mean +- sample standard deviation over the runs.
+
+--part: so many of the training cells are two cells to the fit, one of each modality. --tune: the model is fitted on
+with `fit --from` and these options to all cells, where those of the fold are two, before it is judged.
 
 A run is a line of RESULTS.jsonl; one that is there already is not run again. Needs anndata, h5py, numpy."""
 import argparse
@@ -75,14 +79,17 @@ class Data:
                 file.writelines("%s\t%s\n" % pair for pair in self.fold.items())
         self.folds = sorted(set(self.fold.values()))
 
-    def write(self, folder, name, wanted, sides=None):
-        """A file a modality with the wanted cells; as arguments NAME=FILE."""
+    def write(self, folder, name, wanted, sides=None, parted=frozenset()):
+        """A file a modality with the wanted cells; as arguments NAME=FILE. Those parted have another name in the second."""
         words = []
         for side in sides or self.sides:
             whole = self.modality[side]
             part = anndata.AnnData(X=whole.X, obs=whole.obs[[]], var=whole.var[[]])
             path = os.path.join(folder, "%s_%s.h5ad" % (name, side))
-            part[[wanted(n) for n in part.obs_names]].copy().write_h5ad(path)
+            part = part[[wanted(n) for n in part.obs_names]].copy()
+            if side == self.sides[1]:
+                part.obs_names = [n + " alone" if n in parted else n for n in part.obs_names]
+            part.write_h5ad(path)
             words.append("%s=%s" % (side, path))
         return words
 
@@ -95,9 +102,17 @@ def learn(args, data, fold, seed, folder, placed):
         run(args.scweave, "cca", data.path, "--first", args.first, "--second", args.second, "-o", placed, "--splits",
             data.splits, "--fold", fold, *args.options)
         return "X_cca"
-    files = data.write(folder, "known", lambda name: data.fold.get(name, fold) != fold)
+    known = [name for name in data.fold if data.fold[name] != fold]
+    parted = set(numpy.random.RandomState(0).permutation(known)[:int(args.part * len(known))])
+    files = data.write(folder, "known", set(known).__contains__, parted=parted)
     model = os.path.join(folder, "model.safetensors")
-    run(args.scweave, "fit", args.method, *files, "-o", model, "--seed", str(seed), "--threads", "1", *args.options)
+    fixed = ("--seed", str(seed), "--threads", "1")
+    run(args.scweave, "fit", args.method, *files, "-o", model, *fixed, *args.options)
+    if args.tune:
+        files = data.write(folder, "all", data.fold.__contains__, parted=parted | (set(data.fold) - set(known)))
+        base = os.path.join(folder, "base.safetensors")
+        os.replace(model, base)
+        run(args.scweave, "fit", args.method, *files, "--from", base, "-o", model, *fixed, *args.tune.split())
     run(args.scweave, "embed", "-m", model, data.path, "-o", placed)
     return "X_" + args.method
 
@@ -246,6 +261,11 @@ def judge_features(args, data, folder):
 
 # ----------------------------------------------------------------------------------------- runs
 
+def described(args):
+    part = ["--part %g" % args.part] if args.part else []
+    return " ".join(part + args.options + (["then", args.tune] if args.tune else []))
+
+
 def measure(args):
     done = set()
     if os.path.exists(args.output):
@@ -261,7 +281,7 @@ def measure(args):
             runs = [(1, "all")]
         name = os.path.basename(args.file).split(".")[0]
         for seed, fold in runs:
-            row = {"set": name, "method": args.method, "options": " ".join(args.options), "seed": seed, "fold": fold}
+            row = {"set": name, "method": args.method, "options": described(args), "seed": seed, "fold": fold}
             if tuple(row.values()) in done:
                 continue
             row["found"] = (judge_features(args, data, folder) if args.method == "features"
@@ -300,6 +320,8 @@ def main():
     parser.add_argument("--label", default="cell_type")
     parser.add_argument("--seeds", default="1,2,3,4,5")
     parser.add_argument("--all-pairs", action="store_true")
+    parser.add_argument("--part", type=float, default=0.0)
+    parser.add_argument("--tune")
     args = parser.parse_args(words)
     args.options = options
     measure(args)

@@ -214,7 +214,10 @@ class Translation(unittest.TestCase):
             names = ("said", "rna") if first == path else ("rna", "said")
             text = run("evaluate", first, "--translation", names[0], "--measured", names[1], "--measured-file",
                        second, "--json").stdout
-            self.assertEqual(json.loads(text)["translation"]["n"], len(self.names))
+            got = json.loads(text)["translation"]
+            self.assertEqual(got["n"], len(self.names))
+            sides = (self.truth, np.maximum(self.said, 0))
+            self.compare(got["prediction"], figures(*(sides if first == path else sides[::-1])))
 
     def test_against_numpy(self):
         held = self.fold == 1

@@ -94,9 +94,9 @@ const scw_option clue_option_table[] = {
 
     {"optimizer", SCW_OPTION_CHOICE, AT(optimizer), "adam", 0, 0, OPTIMIZERS, NULL, "Schedule",
      "of the network and of the discriminator"},
-    {"lr", SCW_OPTION_REAL, AT(lr), "0.003", 1e-9, 10, NULL, "RATE", "Schedule",
+    {"lr", SCW_OPTION_REAL, AT(lr), "0.001", 1e-9, 10, NULL, "RATE", "Schedule",
      "learning rate of both optimizers"},
-    {"lr-end", SCW_OPTION_REAL, AT(lr_end), "0", 0, 10, NULL, "RATE", "Schedule",
+    {"lr-end", SCW_OPTION_REAL, AT(lr_end), "0.001", 0, 10, NULL, "RATE", "Schedule",
      "where it ends, along a cosine over all epochs, if that is less"},
     {"batch-size", SCW_OPTION_INT, AT(batch_size), "128", 2, 1000000, NULL, "N", "Schedule",
      "cells of a step"},
